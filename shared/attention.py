@@ -1,0 +1,71 @@
+"""What software must not decide: rows that a person resolves, with a metric."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid5
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared.database import rows, run, to_json, write
+from shared.decision import Attention
+from shared.envelope import NAMESPACE
+
+
+async def add(connection: AsyncConnection, raised: Sequence[tuple[str, Attention]], now: datetime) -> None:
+    """Raise each once, however often it comes.
+
+    Args:
+        raised: aggregate and what is up with it.
+    """
+    fresh: dict[UUID, tuple[str, Attention]] = {
+        uuid5(NAMESPACE, f"{aggregate}/{item.kind}/{item.subject}"): (aggregate, item) for aggregate, item in raised
+    }
+    if not fresh:
+        return
+    known = await rows(connection, "SELECT id FROM attention WHERE id = ANY(CAST(:ids AS uuid[]))", ids=list(fresh))
+    for row in known:
+        del fresh[row.id]
+    await write(
+        connection,
+        "attention",
+        ("id", "kind", "aggregate", "subject", "detail", "raised_at"),
+        to_json(
+            [
+                {
+                    "id": id,
+                    "kind": item.kind,
+                    "aggregate": aggregate,
+                    "subject": item.subject,
+                    "detail": item.detail,
+                    "raised_at": now,
+                }
+                for id, (aggregate, item) in fresh.items()
+            ]
+        ),
+    )
+
+
+async def open_rows(connection: AsyncConnection, limit: int = 200) -> list[dict[str, Any]]:
+    """What waits for a person, oldest first."""
+    found = await rows(
+        connection,
+        """SELECT id, kind, aggregate, subject, detail, raised_at FROM attention
+           WHERE resolved_at IS NULL ORDER BY raised_at LIMIT :limit""",
+        limit=limit,
+    )
+    return [dict(row._mapping) for row in found]
+
+
+async def resolve(connection: AsyncConnection, id: UUID, by: str, resolution: str, now: datetime) -> bool:
+    """Close one row; False where there is none open."""
+    done = await run(
+        connection,
+        """UPDATE attention SET resolved_at = :now, resolved_by = :by, resolution = :resolution
+           WHERE id = :id AND resolved_at IS NULL""",
+        id=id,
+        by=by,
+        resolution=resolution,
+        now=now,
+    )
+    return done.rowcount == 1

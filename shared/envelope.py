@@ -1,0 +1,256 @@
+"""CloudEvents 1.0 on Kafka: from a record to a message, and from an event to a record.
+
+Binary mode both ways; structured mode is understood on input. What cannot be read is `Unreadable` with a reason
+that names places and codes, never a value: records may hold personal data.
+Source: CloudEvents Kafka protocol binding 1.0.2.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+import orjson
+from pydantic import ValidationError
+
+from shared.contract import ERASABLE, EVENTS, SERVICE_TOPICS, EventData, PersonErased
+
+NAMESPACE: Final = uuid5(NAMESPACE_URL, "https://chairtime.dev/events")
+STRUCTURED: Final = b"application/cloudevents+json"
+_TYPE_NAME: Final = re.compile(r"[a-z0-9._-]{1,80}")
+
+
+class Unreadable(Exception):
+    """The record can never be understood; trying again does not help."""
+
+    def __init__(self, code: str, detail: str = "") -> None:
+        super().__init__(f"{code}: {detail}" if detail else code)
+        self.code = code
+
+
+class NotForUs(Exception):
+    """A type that only a newer release of another service knows; to be skipped and counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What stood on Kafka, to the byte. `timestamp_ms` is Kafka's, milliseconds since 1970."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...]
+
+    @property
+    def place_id(self) -> str:
+        """An id for a record that brought none; the time tells apart topics that were made anew."""
+        return str(uuid5(NAMESPACE, f"{self.topic}/{self.partition}/{self.offset}/{self.timestamp_ms}"))
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Something that a service is told: by Kafka, by HTTP or by its own timers.
+
+    `time` is when its publisher says that it happened; `arrived_at` is our clock when it reached us, which is what
+    deadlines count by.
+    """
+
+    id: str
+    type: str
+    source: str
+    time: datetime
+    arrived_at: datetime
+    data: EventData
+    traceparent: str | None = None
+    record: Record | None = None
+
+
+def event_id(service: str, cause: str, number: int) -> UUID:
+    """The id of the `number`th event that a service derives from a cause: the same whenever it is done again."""
+    return uuid5(NAMESPACE, f"{service}/{cause}/{number}")
+
+
+def headers_of(
+    data: EventData, id: str, service: str, time: datetime, traceparent: str | None
+) -> list[tuple[str, bytes]]:
+    """The headers of an event of ours in binary mode."""
+    headers = [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", id.encode()),
+        ("ce_type", data.type.encode()),
+        ("ce_source", f"/chairtime/{service}".encode()),
+        ("ce_subject", data.key.encode()),
+        ("ce_time", rfc3339(time).encode()),
+        ("content-type", b"application/json"),
+    ]
+    if traceparent is not None:
+        headers.append(("ce_traceparent", traceparent.encode()))
+    return headers
+
+
+def rfc3339(instant: datetime) -> str:
+    """An instant in UTC, ending in Z."""
+    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def read(record: Record, arrived_at: datetime) -> Message:
+    """The message in a record.
+
+    Raises:
+        Unreadable: bad input, with its reason.
+        NotForUs: an unknown type on a topic that our own services write.
+    """
+    if record.value is None:
+        return _erasure(record, arrived_at)
+    attributes, data = _structured(record) if _is_structured(record) else _binary(record)
+    type_name, id = attributes["type"], attributes["id"]
+    if not 1 <= len(id) <= 64 or not id.isprintable():
+        raise Unreadable("bad_id", "ce_id must have 1 to 64 printable characters")
+    model = EVENTS.get(type_name)
+    if model is None or model.topic != record.topic:
+        if record.topic in SERVICE_TOPICS:
+            raise NotForUs(type_name)
+        named = type_name if _TYPE_NAME.fullmatch(type_name) else "not a type name"
+        raise Unreadable("unknown_type", f"{named} on {record.topic}")
+    try:
+        parsed = model.model_validate_json(data) if isinstance(data, bytes) else model.model_validate_json(_dump(data))
+    except ValidationError as error:
+        raise Unreadable(*explain(error)) from None
+    if record.key is None or record.key != parsed.key.encode():
+        raise Unreadable("wrong_key", "the record's key is not the key of this type")
+    if attributes.get("subject", parsed.key) != parsed.key:
+        raise Unreadable("wrong_subject", "ce_subject is not the key")
+    return Message(
+        id=id,
+        type=type_name,
+        source=attributes["source"],
+        time=_time(attributes.get("time"), arrived_at),
+        arrived_at=arrived_at,
+        data=parsed,
+        traceparent=attributes.get("traceparent"),
+        record=record,
+    )
+
+
+def explain(error: ValidationError) -> tuple[str, str]:
+    """A code and a line that names each wrong field and rule, and no value."""
+    faults = error.errors(include_input=False, include_url=False, include_context=False)
+    if faults[0]["type"] == "json_invalid":
+        return "not_json", "the value is not a JSON document in UTF-8"
+    return "invalid", "; ".join(
+        f"{'.'.join(str(step) for step in fault['loc']) or 'data'}: {fault['type']}" for fault in faults[:8]
+    )
+
+
+def _erasure(record: Record, arrived_at: datetime) -> Message:
+    if record.topic not in ERASABLE:
+        raise Unreadable("null_value", f"a null value has no meaning on {record.topic}")
+    try:
+        person = PersonErased(person_id=(record.key or b"").decode())
+    except (UnicodeDecodeError, ValidationError):
+        raise Unreadable("wrong_key", "a null value needs the person's id as its key") from None
+    attributes = {name: value for name, value in record.headers if name == "ce_id" and value}
+    id = attributes.get("ce_id", b"").decode("ascii", "replace")
+    return Message(
+        id=id if 1 <= len(id) <= 64 and id.isprintable() else record.place_id,
+        type=PersonErased.type,
+        source=record.topic,
+        time=arrived_at,
+        arrived_at=arrived_at,
+        data=person,
+        record=record,
+    )
+
+
+def _is_structured(record: Record) -> bool:
+    return any(
+        name.lower() == "content-type" and (value or b"").startswith(STRUCTURED) for name, value in record.headers
+    )
+
+
+def _binary(record: Record) -> tuple[Mapping[str, str], bytes]:
+    attributes: dict[str, str] = {}
+    for name, value in record.headers:
+        if value is None:
+            raise Unreadable("bad_header", "a header is null")
+        try:
+            text = value.decode()
+        except UnicodeDecodeError:
+            raise Unreadable("bad_header", "a header is not UTF-8") from None
+        if name.startswith("ce_"):
+            attributes[name.removeprefix("ce_")] = text
+    _check(attributes)
+    assert record.value is not None
+    return attributes, record.value
+
+
+def _structured(record: Record) -> tuple[Mapping[str, str], Any]:
+    try:
+        document = orjson.loads(record.value or b"")
+    except orjson.JSONDecodeError:
+        raise Unreadable("not_json", "the value is not a JSON document in UTF-8") from None
+    if not isinstance(document, dict) or "data" not in document:
+        raise Unreadable("not_structured", "a structured event is an object with data")
+    attributes = {name: value for name, value in document.items() if name != "data" and isinstance(value, str)}
+    _check(attributes)
+    return attributes, document["data"]
+
+
+def _check(attributes: Mapping[str, str]) -> None:
+    for name in ("specversion", "id", "type", "source"):
+        if not attributes.get(name):
+            raise Unreadable("missing_header", f"ce_{name}")
+    if attributes["specversion"] != "1.0":
+        raise Unreadable("unknown_specversion", "only CloudEvents 1.0 is understood")
+    if any("\x00" in value for value in attributes.values()):
+        raise Unreadable("bad_header", "a header holds NUL")
+
+
+def _time(text: str | None, arrived_at: datetime) -> datetime:
+    if text is None:
+        return arrived_at
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise Unreadable("bad_time", "ce_time is not RFC 3339") from None
+    if time.tzinfo is None:
+        raise Unreadable("bad_time", "ce_time has no offset")
+    return time.astimezone(UTC)
+
+
+def _dump(data: Any) -> bytes:
+    try:
+        return orjson.dumps(data)
+    except orjson.JSONEncodeError:
+        raise Unreadable("not_json", "the data is nested too deep") from None
+
+
+def to_stored(message: Message) -> dict[str, Any]:
+    """A message as plain JSON, for a state that keeps it until it can be decided."""
+    return {
+        "id": message.id,
+        "type": message.type,
+        "source": message.source,
+        "time": message.time,
+        "arrived_at": message.arrived_at,
+        "data": message.data.model_dump(mode="json", exclude_none=True),
+        "traceparent": message.traceparent,
+    }
+
+
+def from_stored(stored: Mapping[str, Any]) -> Message:
+    """The message that `to_stored` wrote."""
+    return Message(
+        id=stored["id"],
+        type=stored["type"],
+        source=stored["source"],
+        time=datetime.fromisoformat(stored["time"]),
+        arrived_at=datetime.fromisoformat(stored["arrived_at"]),
+        data=EVENTS[stored["type"]].model_validate(stored["data"]),
+        traceparent=stored["traceparent"],
+    )

@@ -1,0 +1,70 @@
+"""Seen before? One row for every message that had its effect, written in the transaction of that effect."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import blake2b
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared.database import rows, run
+from shared.envelope import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Of the ids of a batch: those never seen, and those seen with another payload."""
+
+    new: frozenset[str]
+    conflicting: frozenset[str]
+
+
+def digest(message: Message) -> bytes:
+    """16 bytes that two deliveries of the same message share, however their JSON was written."""
+    return blake2b(message.type.encode() + message.data.model_dump_json().encode(), digest_size=16).digest()
+
+
+async def claim(connection: AsyncConnection, entries: Iterable[tuple[str, bytes, str]], now: datetime) -> Claim:
+    """Take the ids that nobody had taken.
+
+    Args:
+        entries: id, digest and type of each message; an id may come twice.
+    """
+    first: dict[str, tuple[bytes, str]] = {}
+    conflicting: set[str] = set()
+    for id, payload, type_name in entries:
+        if first.setdefault(id, (payload, type_name))[0] != payload:
+            conflicting.add(id)
+    taken = await rows(
+        connection,
+        """INSERT INTO inbox (id, digest, type, received_at)
+           SELECT id, digest, type, :now
+           FROM unnest(CAST(:ids AS text[]), CAST(:digests AS bytea[]), CAST(:types AS text[])) AS m (id, digest, type)
+           ORDER BY id ON CONFLICT (id) DO NOTHING RETURNING id""",
+        ids=list(first),
+        digests=[payload for payload, _ in first.values()],
+        types=[type_name for _, type_name in first.values()],
+        now=now,
+    )
+    new = frozenset(row.id for row in taken)
+    if repeats := [id for id in first if id not in new]:
+        known = await rows(connection, "SELECT id, digest FROM inbox WHERE id = ANY(CAST(:ids AS text[]))", ids=repeats)
+        conflicting.update(row.id for row in known if row.digest != first[row.id][0])
+    return Claim(new, frozenset(conflicting))
+
+
+async def answer(connection: AsyncConnection, id: str) -> list[dict[str, Any]] | None:
+    """What the caller of an HTTP request was told: the decision's events."""
+    found = await rows(connection, "SELECT answer FROM inbox WHERE id = :id", id=id)
+    return found[0].answer if found else None
+
+
+async def keep_answer(connection: AsyncConnection, id: str, json: bytes) -> None:
+    """Remember what the caller of an HTTP request is told."""
+    await run(connection, "UPDATE inbox SET answer = CAST(:json AS json) WHERE id = :id", id=id, json=json.decode())
+
+
+async def purge(connection: AsyncConnection, before: datetime) -> None:
+    """Forget messages so old that no repeat of them can come any more."""
+    await run(connection, "DELETE FROM inbox WHERE received_at < :before", before=before)

@@ -1,0 +1,208 @@
+"""Kafka: which topics there are, and one subscriber a service that hands over batches of raw records.
+
+FastStream's defaults lose messages, so these are set on purpose: batches of raw bytes, a parser that no header can
+upset, NACK on error (the batch comes again), offsets committed only after the handler has returned, and no thread hops.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+from aiokafka import AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaConnectionError, TopicAlreadyExistsError, for_code
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker
+from faststream.kafka.message import KafkaAckableMessage
+
+from shared.contract import CLINIC_TOPICS, DEAD_LETTER_TOPICS, ERASABLE, SERVICE_TOPICS
+from shared.envelope import Record
+
+log = logging.getLogger(__name__)
+
+MAX_RECORDS: Final = 1000
+"""Records in one batch, and so in one transaction."""
+
+START_SECONDS: Final = 20
+"""How long a start waits for a broker."""
+
+Place = tuple[str, int]
+"""Topic and partition."""
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """How a topic is made. Kafka stamps each record itself, so that deadlines need not trust a publisher's clock."""
+
+    name: str
+    retention: timedelta | None
+    partitions: int = 6
+
+    @property
+    def configs(self) -> dict[str, str]:
+        """Kafka's own settings for it."""
+        kept = (
+            {"cleanup.policy": "compact"}
+            if self.retention is None
+            else {"cleanup.policy": "delete", "retention.ms": str(int(self.retention.total_seconds() * 1000))}
+        )
+        return kept | {"message.timestamp.type": "LogAppendTime"}
+
+
+TOPICS: Final = tuple(
+    Topic(name, None if name in ERASABLE else timedelta(days=30))
+    for name in (*CLINIC_TOPICS, *SERVICE_TOPICS, *DEAD_LETTER_TOPICS)
+)
+
+
+async def create_topics(servers: str, replication: int = 1) -> list[str]:
+    """Create the topics that are missing; returns their names. Existing ones are left as they are."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=servers)
+    await admin.start()
+    try:
+        existing = set(await admin.list_topics())
+        missing = [topic for topic in TOPICS if topic.name not in existing]
+        if missing:
+            answer = await admin.create_topics(
+                [NewTopic(t.name, t.partitions, replication, topic_configs=t.configs) for t in missing]
+            )
+            for _, code, *_ in answer.topic_errors:
+                if code not in (0, TopicAlreadyExistsError.errno):
+                    raise for_code(code)
+        return [topic.name for topic in missing]
+    finally:
+        await admin.close()
+
+
+class Kafka:
+    """A service's connection to Kafka: its subscriber and its producer.
+
+    Args:
+        servers: `host:port`, several separated by commas.
+        service: name of the service, which is its consumer group.
+        topics: what it listens to.
+        handle: takes a batch; what it raises brings the batch back after a pause.
+    """
+
+    def __init__(
+        self,
+        servers: str,
+        service: str,
+        topics: Iterable[str],
+        handle: Callable[[list[Record]], Awaitable[None]],
+    ) -> None:
+        self._topics = tuple(topics)
+        self._handle = handle
+        self._pause = 0.0
+        self._broker = KafkaBroker(
+            servers,
+            client_id=f"chairtime-{service}",
+            consumer_only=True,
+            allow_auto_create_topics=False,
+            apply_types=False,
+            log_level=logging.DEBUG,
+            logger=logging.getLogger("faststream"),
+            graceful_timeout=15,
+        )
+        self._subscriber = self._broker.subscriber(
+            *self._topics,
+            group_id=service,
+            batch=True,
+            max_records=MAX_RECORDS,
+            batch_timeout_ms=5,
+            auto_offset_reset="earliest",
+            fetch_max_wait_ms=50,
+            session_timeout_ms=6000,
+            heartbeat_interval_ms=1500,
+            max_poll_interval_ms=300_000,
+            ack_policy=AckPolicy.NACK_ON_ERROR,
+            parser=self._parse,
+            decoder=self._decode,
+        )
+        self._subscriber(self._on_batch)
+        self.producer = AIOKafkaProducer(
+            bootstrap_servers=servers,
+            client_id=f"chairtime-{service}-relay",
+            acks="all",
+            enable_idempotence=True,
+            linger_ms=1,
+            max_request_size=2 * 1024 * 1024,
+        )
+
+    async def start(self) -> None:
+        """Connect and begin to listen.
+
+        Raises:
+            KafkaConnectionError: no broker answered in time.
+        """
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                await self.producer.start()
+                await self._broker.start()
+        except TimeoutError:
+            raise KafkaConnectionError("Kafka did not answer in time") from None
+
+    async def stop_listening(self) -> None:
+        """Finish the batch in hand and leave the group."""
+        await self._broker.stop()
+
+    async def stop(self) -> None:
+        """Let go of the producer, too."""
+        await self.producer.stop()
+
+    async def ends(self) -> dict[Place, int]:
+        """The offset after the last record of every partition of our topics.
+
+        Raises:
+            KafkaConnectionError: not connected.
+        """
+        consumer = self._consumer()
+        places = [
+            TopicPartition(topic, partition)
+            for topic in self._topics
+            for partition in sorted(consumer.partitions_for_topic(topic) or ())
+        ]
+        return {(p.topic, p.partition): offset for p, offset in (await consumer.end_offsets(places)).items()}
+
+    async def starts(self, places: Iterable[Place]) -> Mapping[Place, int]:
+        """The oldest offset that each of the places still has."""
+        found = await self._consumer().beginning_offsets([TopicPartition(*place) for place in places])
+        return {(p.topic, p.partition): offset for p, offset in found.items()}
+
+    def trouble(self) -> str | None:
+        """Why this consumer hears nothing any more, or None; a ping would ask the broker, not the loop."""
+        consumer = self._subscriber.consumer
+        if consumer is None:
+            return "not connected"
+        if any(task.done() for task in self._subscriber.tasks):
+            return "the consume loop has ended"
+        coordinator = getattr(consumer._coordinator, "_coordination_task", None)
+        if coordinator is not None and coordinator.done():
+            return "the group coordinator's task has ended"
+        return None
+
+    def _consumer(self) -> Any:
+        if self._subscriber.consumer is None:
+            raise KafkaConnectionError("not connected")
+        return self._subscriber.consumer
+
+    async def _parse(self, records: Any) -> KafkaAckableMessage:
+        return KafkaAckableMessage(body=b"", raw_message=records, consumer=self._consumer())
+
+    async def _decode(self, message: Any) -> Any:
+        return message.raw_message
+
+    async def _on_batch(self, records: tuple[ConsumerRecord[Any, Any], ...]) -> None:
+        try:
+            await self._handle(
+                [Record(r.topic, r.partition, r.offset, r.timestamp, r.key, r.value, tuple(r.headers)) for r in records]
+            )
+            self._pause = 0.0
+        except Exception as trouble:
+            log.warning("a batch of %d waits: %s", len(records), type(trouble).__name__, exc_info=True)
+            self._pause = min(max(self._pause * 2, 0.1), 5)
+            await asyncio.sleep(self._pause)
+            raise

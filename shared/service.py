@@ -1,0 +1,221 @@
+"""One service put together: its database, its ears and its voice on Kafka, its clock, its HTTP.
+
+`Service` knows no rule; what makes it booking, billing or reminders are the `Rules` that it is given.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final, Generic
+
+import uvicorn
+from aiokafka.errors import KafkaError
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.interval import IntervalTrigger
+from fastapi import FastAPI
+from sqlalchemy.exc import DBAPIError
+
+from shared import inbox, logs, metrics, outbox
+from shared.clock import Alarm, Clock
+from shared.database import Database, rows
+from shared.decision import Context, State
+from shared.http import ApiKeys
+from shared.kafka import Kafka, Place
+from shared.migrations import newest_revision, revision
+from shared.outbox import Relay
+from shared.settings import EX_CONFIG, Misconfigured, ServiceSettings
+from shared.timers import Fence, TimerLoop, next_due
+from shared.worker import Rules, Worker
+
+log = logging.getLogger(__name__)
+
+KEPT: Final = timedelta(days=30)
+"""How long published events and the ids of heard messages are kept; no repeat comes later."""
+
+Due = Callable[..., Awaitable[Any]]
+
+
+class Service(Generic[State, Context]):
+    """A service from its start to its end.
+
+    Args:
+        rules: what makes it this service.
+        settings: the common settings.
+        database_url: its own database, by its own role.
+        migrations: the folder of its migrations, to refuse a database that is behind.
+        clock: the wall's, or a stepped one.
+    """
+
+    def __init__(
+        self,
+        rules: Rules[State, Context],
+        settings: ServiceSettings,
+        database_url: str,
+        migrations: Path,
+        clock: Clock,
+    ) -> None:
+        self.name = rules.service
+        self.clock = clock
+        self.keys = ApiKeys(settings.api_keys)
+        self.database = Database(database_url)
+        self._migrations = migrations
+        self._scheduler = AsyncIOScheduler(timezone="UTC")
+        self._alarms: list[Alarm] = []
+        self.worker = Worker(rules, self.database, clock, self.ring)
+        self.kafka = Kafka(settings.kafka, self.name, rules.hears, self.worker.on_records)
+        self.fence = Fence(self.database, self.kafka, clock)
+        self._relay = Relay(self.name, self.database, self.kafka.producer, self.alarm("outbox"))
+        self._timers = TimerLoop(self.database, self.fence, clock, self.alarm("timers"), self.worker.on_timers)
+        self._loops: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
+            "relay": self._relay.run,
+            "timers": self._timers.run,
+        }
+        self._tasks: list[asyncio.Task[None]] = []
+        self._failed: str | None = None
+        self._dues: list[Due] = [next_due]
+        self._scheduler.add_job(self._purge, IntervalTrigger(hours=1), id="purge", misfire_grace_time=None)
+
+    def alarm(self, name: str) -> Alarm:
+        """A bell for a task that is rung by every commit of the worker, and once a second."""
+        alarm = Alarm(self._scheduler, self.clock, f"{self.name}-{name}")
+        self._alarms.append(alarm)
+        return alarm
+
+    def add_loop(self, name: str, run: Callable[[], Coroutine[Any, Any, None]], due: Due) -> None:
+        """A task of the service's own, from start to stop.
+
+        Args:
+            due: (connection) -> the earliest instant that the task waits for, or None; past while it has work left.
+        """
+        self._loops[name] = run
+        self._dues.append(due)
+
+    def ring(self) -> None:
+        """Wake every task that waits for something due."""
+        for alarm in self._alarms:
+            alarm.ring()
+
+    @asynccontextmanager
+    async def lifespan(self, app: FastAPI) -> AsyncIterator[None]:
+        """Start with the application, stop with it."""
+        await self.start()
+        try:
+            yield
+        finally:
+            await self.stop()
+
+    async def start(self) -> None:
+        """Connect, listen, and begin to work.
+
+        Raises:
+            Misconfigured: the database is not at the revision that the code needs.
+            KafkaError: no broker answers.
+        """
+        needed, there = newest_revision(self._migrations), await revision(self.database)
+        if needed != there:
+            raise Misconfigured(
+                f"{self.name}'s database is at revision {there or 'none'}, not {needed}: run chairtime migrate"
+            )
+        self._scheduler.start()
+        await self.kafka.start()
+        for name, run in self._loops.items():
+            task = asyncio.create_task(run(), name=f"{self.name}-{name}")
+            task.add_done_callback(self._on_loop_ended)
+            self._tasks.append(task)
+        log.info("%s listens", self.name, extra={"service": self.name})
+
+    async def stop(self) -> None:
+        """Finish the batch in hand, stop listening, let go of everything."""
+        await self.kafka.stop_listening()
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+        await self.kafka.stop()
+        await self.database.close()
+        log.info("%s stopped", self.name, extra={"service": self.name})
+
+    def trouble(self) -> str | None:
+        """Why this process must be restarted, or None."""
+        return self._failed or self.kafka.trouble()
+
+    async def unready(self) -> str | None:
+        """Why no work can be done right now, or None."""
+        try:
+            async with asyncio.timeout(5):
+                async with self.database.begin() as connection:
+                    await rows(connection, "SELECT 1")
+                await self.kafka.ends()
+        except (DBAPIError, KafkaError, OSError, TimeoutError) as error:
+            return f"not ready: {type(error).__name__}\n"
+        return None
+
+    async def gauge(self) -> None:
+        """Bring the gauges that are read from the database up to date."""
+        async with self.database.begin() as connection:
+            metrics.OUTBOX_WAITING.labels(self.name).set(await outbox.unpublished(connection))
+            waiting = (
+                await rows(
+                    connection,
+                    """SELECT (SELECT count(*) FROM attention WHERE resolved_at IS NULL) AS attention,
+                              (SELECT count(*) FROM dead_letters WHERE status = 'open') AS letters""",
+                )
+            )[0]
+        metrics.ATTENTION_OPEN.labels(self.name).set(waiting.attention)
+        metrics.DEAD_LETTERS_OPEN.labels(self.name).set(waiting.letters)
+
+    async def next_due(self) -> Any:
+        """The earliest instant at which something here falls due, past or future, or None."""
+        async with self.database.begin() as connection:
+            dues = [await due(connection) for due in self._dues]
+        return min((due for due in dues if due is not None), default=None)
+
+    async def heard(self) -> dict[Place, int]:
+        """How far each partition has been read, effects included."""
+        async with self.database.begin() as connection:
+            found = await rows(connection, "SELECT topic, partition, next_offset FROM heard")
+        return {(row.topic, row.partition): row.next_offset for row in found}
+
+    async def unpublished(self) -> int:
+        """How many events wait for the relay."""
+        async with self.database.begin() as connection:
+            return await outbox.unpublished(connection)
+
+    async def _purge(self) -> None:
+        before = self.clock.now() - KEPT
+        async with self.database.begin() as connection:
+            await outbox.purge(connection, before)
+            await inbox.purge(connection, before)
+
+    def _on_loop_ended(self, task: asyncio.Task[None]) -> None:
+        if task in self._tasks:  # not by our own stop
+            error = None if task.cancelled() else task.exception()
+            self._failed = f"{task.get_name()} has ended\n"
+            log.critical("%s has ended", task.get_name(), exc_info=error, extra={"service": self.name})
+            os.kill(os.getpid(), signal.SIGTERM)  # a half-dead process helps nobody: stop, and be started again
+
+
+def serve(build: Callable[[], tuple[FastAPI, ServiceSettings, int]]) -> None:
+    """Run a service as a process of its own until SIGTERM or Ctrl-C. Exits 78 where a setting or profile is wrong.
+
+    Args:
+        build: gives the application, the settings and the port.
+    """
+    try:
+        app, settings, port = build()
+    except Misconfigured as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(EX_CONFIG)
+    logs.configure(settings.log_level)
+    uvicorn.run(app, host=settings.host, port=port, log_config=None, access_log=False)
+    service: Service[Any, Any] = app.state.service
+    if service.trouble() not in (None, "not connected"):
+        sys.exit(70)

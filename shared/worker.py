@@ -1,0 +1,376 @@
+"""The road that every message takes, whether it came by Kafka, by HTTP or from a timer.
+
+    inbox: seen before? -> load what the batch names, locked -> decide, one message after the other
+    -> save what changed, timers, outbox, dead letters, attention -> commit
+
+One transaction a batch. What a service brings is `Rules`: pure decisions and its own SQL; everything else is here.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Generic
+from uuid import UUID
+
+import orjson
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared import attention, dead_letters, inbox, metrics, outbox, timers
+from shared.clock import Clock
+from shared.contract import EventData
+from shared.database import DEADLOCK, RACED, REFUSED, Database, run, sqlstate
+from shared.dead_letters import DeadLetter
+from shared.decision import Attention, Context, Decision, State, Timer
+from shared.envelope import Message, NotForUs, Record, Unreadable, event_id, headers_of, read
+
+log = logging.getLogger(__name__)
+
+TRIES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded(Generic[State, Context]):
+    """What a batch names: the states that exist by aggregate, locked, and one value that its decisions share."""
+
+    states: Mapping[str, State]
+    context: Context
+
+
+@dataclass(frozen=True)
+class Rules(Generic[State, Context]):
+    """What a service brings to the road.
+
+    Attributes:
+        hears: the event types that it acts upon, by topic; others on these topics are passed over.
+        aggregate_of: what a message is about; messages of one aggregate are decided in order.
+        decide: (state or None, message, now, context) -> Decision. Pure: no I/O, no clock, no random ids.
+            `now` is our clock when the message reached us.
+        load: reads and locks what a batch is about.
+        save: writes the states that changed, by aggregate.
+    """
+
+    service: str
+    hears: Mapping[str, frozenset[str]]
+    aggregate_of: Callable[[Message], str]
+    decide: Callable[[State | None, Message, datetime, Context], Decision[State, Context]]
+    load: Callable[[AsyncConnection, Sequence[Message]], Awaitable[Loaded[State, Context]]]
+    save: Callable[[AsyncConnection, Mapping[str, State], Context], Awaitable[None]]
+
+
+class HeldBack(Exception):
+    """The course waits for an operator, who must retry or discard a dead letter first."""
+
+
+class PayloadConflict(Exception):
+    """The same id came before with another payload."""
+
+
+Answer = list[dict[str, Any]]
+"""The decision's events as an HTTP caller gets to see them: each {"type", "data"}."""
+
+
+@dataclass(slots=True)
+class _Batch:
+    """One batch on its way: what came in, and what the fold has brought so far."""
+
+    messages: list[Message]
+    letters: list[DeadLetter] = field(default_factory=list)
+    heard: dict[tuple[str, int], int] = field(default_factory=dict)
+    outgoing: list[outbox.Outgoing] = field(default_factory=list)
+    timers: list[tuple[str, Timer]] = field(default_factory=list)
+    attention: list[tuple[str, Attention]] = field(default_factory=list)
+    answers: dict[str, Answer] = field(default_factory=dict)
+
+
+class Worker(Generic[State, Context]):
+    """Takes messages through a service's rules.
+
+    Args:
+        committed: called after every commit: there may be something to publish, or a new deadline.
+    """
+
+    def __init__(
+        self, rules: Rules[State, Context], database: Database, clock: Clock, committed: Callable[[], None]
+    ) -> None:
+        self._rules = rules
+        self._database = database
+        self._clock = clock
+        self._committed = committed
+
+    async def on_records(self, records: Sequence[Record]) -> None:
+        """A batch from Kafka. When this returns, every record has had its one effect or is a dead letter."""
+        batch = _Batch([])
+        for record in records:
+            place = (record.topic, record.partition)
+            batch.heard[place] = max(record.offset + 1, batch.heard.get(place, 0))
+            self._read(record, batch)
+        with metrics.BATCH_SECONDS.labels(self._rules.service).time():
+            await self._carry(batch)
+
+    async def on_timers(self, until: datetime) -> int:
+        """Deliver timers due until an instant that the fence has passed; returns how many."""
+        async with self._database.begin() as connection:
+            due = await timers.take_due(connection, until)
+            await self._decide_all(connection, _Batch(due), frozenset(message.id for message in due), None)
+        self._committed()
+        return len(due)
+
+    async def submit(self, message: Message) -> Answer:
+        """A request by HTTP; the same id gets the same answer.
+
+        Raises:
+            HeldBack: its course waits for an operator.
+            PayloadConflict: the id came before with another payload.
+        """
+        for attempt in range(TRIES):
+            try:
+                answer = await self._submit_once(message)
+            except DBAPIError as error:
+                if sqlstate(error) not in DEADLOCK | RACED or attempt == TRIES - 1:
+                    raise
+            else:
+                self._committed()
+                return answer
+        raise AssertionError("unreachable")
+
+    async def retry(self, letter_id: int, by: str) -> int:
+        """Put a dead letter and all that waits behind it through the rules, in order; returns how many.
+
+        Raises:
+            Unreadable: it still cannot be read.
+            LookupError: there is no such open letter.
+            Exception: what the rule raises; nothing has changed then.
+        """
+        async with self._database.begin() as connection:
+            chain = await dead_letters.chain(connection, letter_id)
+            if not chain:
+                raise LookupError(letter_id)
+            messages = [
+                dead_letters.timer_of(letter.record, letter.arrived_at)
+                if letter.record.topic == dead_letters.TIMERS
+                else read(letter.record, letter.arrived_at)
+                for _, letter in chain
+            ]
+            now = self._clock.now()
+            await dead_letters.end(connection, [id for id, _ in chain], "retried", by, "", now)
+            batch = _Batch(messages)
+            await self._decide_all(connection, batch, frozenset(message.id for message in messages), None)
+            if batch.letters:
+                raise RuntimeError(batch.letters[0].error_type)
+        self._committed()
+        return len(chain)
+
+    async def discard(self, letter_id: int, by: str, reason: str) -> int:
+        """Drop one dead letter for good; when no defect is left, what waited behind it is decided, in order.
+
+        Returns:
+            How many messages had waited and had their effect now.
+
+        Raises:
+            LookupError: there is no such open letter.
+        """
+        async with self._database.begin() as connection:
+            chain = await dead_letters.chain(connection, letter_id)
+            if not chain:
+                raise LookupError(letter_id)
+            await dead_letters.end(connection, [letter_id], "discarded", by, reason, self._clock.now())
+        waiting = [id for id, _ in chain if id != letter_id]
+        return await self.retry(waiting[0], by) if waiting else 0
+
+    def _read(self, record: Record, batch: _Batch) -> None:
+        arrived_at = self._clock.at(datetime.fromtimestamp(record.timestamp_ms / 1000, UTC))
+        service = self._rules.service
+        try:
+            message = read(record, arrived_at)
+        except NotForUs:
+            metrics.HEARD.labels(service, "unknown_type").inc()
+        except Unreadable as error:
+            batch.letters.append(
+                DeadLetter(record.place_id, "unreadable", None, error.code, str(error), record, arrived_at)
+            )
+        else:
+            if message.type in self._rules.hears[record.topic]:
+                batch.messages.append(message)
+            else:
+                metrics.HEARD.labels(service, "not_ours").inc()
+
+    async def _carry(self, batch: _Batch) -> None:
+        """One transaction for all; where they stand in each other's way, again, and at last one by one."""
+        for attempt in range(TRIES):
+            try:
+                await self._once(batch, None)
+            except DBAPIError as error:
+                state = sqlstate(error)
+                if state in DEADLOCK:
+                    continue
+                if not state.startswith(REFUSED):
+                    raise
+                if len(batch.messages) > 1:
+                    break
+                if state in RACED and attempt < TRIES - 1:
+                    continue
+                await self._once(batch, error)  # the database refuses what the rule decided: a defect of the rule
+            self._committed()
+            return
+        if len(batch.messages) <= 1:
+            raise RuntimeError("deadlocks without end")
+        for message in batch.messages:
+            await self._carry(_Batch([message]))
+        await self._carry(_Batch([], letters=batch.letters, heard=batch.heard))
+
+    async def _once(self, template: _Batch, defect: Exception | None) -> None:
+        batch = _Batch(list(template.messages), list(template.letters), template.heard)
+        async with self._database.begin() as connection:
+            now = self._clock.now()
+            entries = [(m.id, inbox.digest(m), m.type) for m in batch.messages]
+            entries += [(letter.message_id, b"", "unreadable") for letter in batch.letters]
+            claim = await inbox.claim(connection, entries, now) if entries else inbox.Claim(frozenset(), frozenset())
+            batch.letters = [letter for letter in batch.letters if letter.message_id in claim.new]
+            self._announce(batch, batch.letters)
+            for message in batch.messages:
+                if message.id in claim.conflicting:
+                    what = Attention("payload_conflict", message.id, f"{message.type} came again with another payload")
+                    batch.attention.append((self._rules.aggregate_of(message), what))
+            await self._decide_all(connection, batch, claim.new, defect)
+
+    async def _submit_once(self, message: Message) -> Answer:
+        async with self._database.begin() as connection:
+            claim = await inbox.claim(
+                connection, [(message.id, inbox.digest(message), message.type)], self._clock.now()
+            )
+            if claim.conflicting:
+                raise PayloadConflict(message.id)
+            if not claim.new:
+                told = await inbox.answer(connection, message.id)
+                return list(told or [])
+            aggregate = self._rules.aggregate_of(message)
+            if await dead_letters.held_back(connection, [aggregate]):
+                raise HeldBack(aggregate)
+            batch = _Batch([message])
+            await self._decide_all(connection, batch, claim.new, None, keep_defects=False)
+            answer = batch.answers[message.id]
+            await inbox.keep_answer(connection, message.id, orjson.dumps(answer))
+            return answer
+
+    async def _decide_all(
+        self,
+        connection: AsyncConnection,
+        batch: _Batch,
+        new: frozenset[str],
+        defect: Exception | None,
+        keep_defects: bool = True,
+    ) -> None:
+        """Fold the batch's new messages, in order, and write down all that follows."""
+        seen: set[str] = set()
+        messages = [m for m in batch.messages if m.id in new and not (m.id in seen or seen.add(m.id))]  # type: ignore[func-returns-value]
+        metrics.HEARD.labels(self._rules.service, "handled").inc(len(messages))
+        metrics.HEARD.labels(self._rules.service, "repeat").inc(len(batch.messages) - len(messages))
+        if messages:
+            aggregates = {self._rules.aggregate_of(m) for m in messages}
+            held = await dead_letters.held_back(connection, aggregates)
+            changed, context = await self._fold(connection, batch, messages, held, defect, keep_defects)
+            if changed:
+                await self._rules.save(connection, changed, context)
+        now = self._clock.now()
+        await timers.save(connection, batch.timers)
+        await dead_letters.add(connection, batch.letters)
+        await attention.add(connection, batch.attention, now)
+        await outbox.add(connection, batch.outgoing, now)
+        await self._remember(connection, batch.heard)
+        for letter in batch.letters:
+            metrics.DEAD_LETTERS.labels(self._rules.service, letter.kind).inc()
+        for _, item in batch.attention:
+            metrics.ATTENTION.labels(self._rules.service, item.kind).inc()
+
+    async def _fold(
+        self,
+        connection: AsyncConnection,
+        batch: _Batch,
+        messages: Sequence[Message],
+        held: set[str],
+        defect: Exception | None,
+        keep_defects: bool,
+    ) -> tuple[dict[str, State], Context]:
+        loaded = await self._rules.load(connection, messages)
+        states: dict[str, State] = dict(loaded.states)
+        context = loaded.context
+        changed: dict[str, State] = {}
+        for message in messages:
+            aggregate = self._rules.aggregate_of(message)
+            if aggregate in held:
+                batch.letters.append(_letter(message, "held_back", aggregate, "held_back", "waits behind a defect"))
+                continue
+            try:
+                if defect is not None:
+                    raise defect
+                decision = self._rules.decide(states.get(aggregate), message, message.arrived_at, context)
+            except Exception as error:
+                if not keep_defects:
+                    raise
+                log.exception("a rule failed on %s", message.type, extra={"course": aggregate, "event_id": message.id})
+                letter = _letter(message, "defect", aggregate, type(error).__name__, "a rule failed; see the log")
+                batch.letters.append(letter)
+                self._announce(batch, [letter])
+                held.add(aggregate)
+                continue
+            if decision.state is not states.get(aggregate):
+                states[aggregate] = changed[aggregate] = decision.state
+            if decision.context is not None:
+                context = decision.context
+            self._collect(batch, aggregate, message, decision)
+        return changed, context
+
+    def _collect(self, batch: _Batch, aggregate: str, cause: Message, decision: Decision[State, Context]) -> None:
+        service = self._rules.service
+        for number, event in enumerate(decision.events):
+            batch.outgoing.append(publication(service, event, cause, event_id(service, cause.id, number)))
+        batch.timers += [(aggregate, timer) for timer in decision.timers]
+        batch.attention += [(aggregate, item) for item in decision.attention]
+        batch.answers[cause.id] = (
+            [
+                {"type": event.type, "data": event.model_dump(mode="json", exclude_none=True)}
+                for event in decision.events
+            ]
+            if cause.source == HTTP
+            else []
+        )
+
+    def _announce(self, batch: _Batch, letters: Iterable[DeadLetter]) -> None:
+        batch.outgoing += [dead_letters.outgoing(self._rules.service, letter) for letter in letters]
+
+    async def _remember(self, connection: AsyncConnection, heard: Mapping[tuple[str, int], int]) -> None:
+        if heard:
+            places = sorted(heard)
+            await run(
+                connection,
+                """INSERT INTO heard (topic, partition, next_offset)
+                   SELECT * FROM unnest(CAST(:topics AS text[]), CAST(:partitions AS int[]), CAST(:offsets AS bigint[]))
+                   ON CONFLICT (topic, partition) DO UPDATE
+                   SET next_offset = greatest(heard.next_offset, excluded.next_offset)""",
+                topics=[topic for topic, _ in places],
+                partitions=[partition for _, partition in places],
+                offsets=[heard[place] for place in places],
+            )
+
+
+HTTP = "http"
+"""The source of a message that came as a request."""
+
+
+def publication(service: str, event: EventData, cause: Message, id: UUID) -> outbox.Outgoing:
+    """An event of ours as it will stand on Kafka; it happened when its cause reached us."""
+    return outbox.Outgoing(
+        event_id=str(id),
+        topic=event.topic,
+        key=event.key.encode(),
+        value=event.model_dump_json(exclude_none=True).encode(),
+        headers=headers_of(event, str(id), service, cause.arrived_at, cause.traceparent),
+    )
+
+
+def _letter(message: Message, kind: dead_letters.Kind, aggregate: str, error_type: str, error: str) -> DeadLetter:
+    return DeadLetter(
+        message.id, kind, aggregate, error_type, error, dead_letters.record_of(message), message.arrived_at
+    )
