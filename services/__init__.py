@@ -1,0 +1,1 @@
+"""The three services. Each knows only `shared`, never another service."""

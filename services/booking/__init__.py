@@ -1,0 +1,1 @@
+"""Booking holds chairs for whole courses, confirms what is paid, and follows each session to its completion."""

@@ -1,0 +1,5 @@
+"""`python -m services.booking`."""
+
+from services.booking.main import main
+
+main()

@@ -1,0 +1,173 @@
+"""A course and its sessions: where each can stand, and one decision about them in the making. Pure.
+
+A session moves along `TRANSITIONS` and nowhere else.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+from uuid import UUID
+
+from services.booking.planning import Calendar
+from services.booking.profile import Place
+from shared.contract import CourseRequested, EventData, Refusal, RequestRejected, SessionEvent, SessionState
+from shared.decision import Attention, Decision, Timer
+from shared.envelope import Message
+
+S = SessionState
+
+TRANSITIONS: Final[Mapping[SessionState, frozenset[SessionState]]] = {
+    S.HELD: frozenset({S.CONFIRMED, S.RELEASED, S.CANCELLED, S.MISSED, S.COMPLETED}),
+    S.CONFIRMED: frozenset({S.HELD, S.CHECKED_IN, S.CANCELLED, S.MISSED, S.COMPLETED}),
+    S.CHECKED_IN: frozenset({S.COMPLETED}),
+    S.RELEASED: frozenset({S.CONFIRMED, S.CANCELLED, S.COMPLETED}),
+    S.MISSED: frozenset({S.COMPLETED}),
+    S.CANCELLED: frozenset({S.COMPLETED}),
+    S.COMPLETED: frozenset(),
+}
+"""Where a session can go. A treatment that was given is a fact from wherever it came; unpaid, a person hears of it."""
+
+OCCUPYING: Final = frozenset({S.HELD, S.CONFIRMED, S.CHECKED_IN})
+"""States in which a session has its chair, its provider and its patient to itself."""
+
+OVER: Final = frozenset({S.COMPLETED, S.MISSED, S.CANCELLED, S.RELEASED})
+
+
+class CourseState(StrEnum):
+    """Where a course stands. `awaited`: something about it came, its request did not yet."""
+
+    AWAITED = "awaited"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    COMPLETED = "completed"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One appointment. `grant` is the last that was answered (0: none); `here_at` remembers an unpaid check-in."""
+
+    session_id: UUID
+    number: int
+    state: SessionState
+    starts_at: datetime
+    ends_at: datetime
+    chair: str
+    provider: str
+    version: int = 1
+    grant: int = 0
+    here_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """A course of sessions, in order of their number.
+
+    `hold_open`: nothing has been confirmed yet, and the hold has not run out. `waiting`: what must be decided later.
+    """
+
+    course_id: UUID
+    state: CourseState = CourseState.AWAITED
+    request: CourseRequested | None = None
+    hold_expires_at: datetime | None = None
+    hold_open: bool = False
+    sessions: tuple[Session, ...] = ()
+    waiting: tuple[Message, ...] = ()
+
+    def session(self, session_id: UUID) -> Session | None:
+        """The session with this id."""
+        return next((s for s in self.sessions if s.session_id == session_id), None)
+
+
+class IllegalTransition(Exception):
+    """A rule tried to move a session where `TRANSITIONS` has no way: a defect of the rule."""
+
+
+Places = Mapping[str, Place]
+
+
+class Draft:
+    """One decision in the making: the course as it becomes, and what is to be told."""
+
+    def __init__(self, places: Places, course: Course, message: Message, now: datetime, calendar: Calendar) -> None:
+        self.places = places
+        self.course = course
+        self.message = message
+        self.now = now
+        self.calendar = calendar
+        self.events: list[EventData] = []
+        self.timers: list[Timer] = []
+        self.attention: list[Attention] = []
+
+    @property
+    def request(self) -> CourseRequested:
+        """What the course was accepted from."""
+        assert self.course.request is not None
+        return self.course.request
+
+    @property
+    def place(self) -> Place:
+        """Where the course takes place."""
+        return self.places[self.request.location]
+
+    def decision(self) -> Decision[Course, Calendar]:
+        """What the worker writes down."""
+        return Decision(self.course, tuple(self.events), tuple(self.timers), tuple(self.attention), self.calendar)
+
+    def change(self, session: Session, event: type[SessionEvent], **told: Any) -> Session:
+        """Count the session's version up, keep it, and tell of it. Fields of the event go in `told`."""
+        changed = replace(session, version=session.version + 1)
+        self.course = replace(
+            self.course,
+            sessions=tuple(changed if s.session_id == changed.session_id else s for s in self.course.sessions),
+        )
+        self.events.append(
+            event.model_construct(
+                course_id=self.course.course_id,
+                patient_id=self.request.patient_id,
+                companions=self.request.companions,
+                location=self.request.location,
+                treatment=self.request.treatment,
+                **booked(self.course, changed, self.place),
+                **told,
+            )
+        )
+        return changed
+
+    def move(self, session: Session, to: SessionState, event: type[SessionEvent], **told: Any) -> Session:
+        """Move a session along the table; its place in the calendar goes with its state.
+
+        Raises:
+            IllegalTransition: the table has no such way.
+        """
+        if to not in TRANSITIONS[session.state]:
+            raise IllegalTransition(f"{session.state} -> {to}")
+        if session.state in OCCUPYING and to not in OCCUPYING:
+            self.calendar = self.calendar.free(session.session_id)
+        if to in OVER:
+            self.timers.append(Timer("unreported", None, str(session.session_id)))
+        return self.change(replace(session, state=to), event, **told)
+
+    def refuse(self, code: Refusal, detail: str) -> None:
+        """Answer a request or fact with the rule that it breaks."""
+        self.events.append(
+            RequestRejected(course_id=self.course.course_id, request_id=self.message.id, code=code, detail=detail)
+        )
+
+
+def booked(course: Course, session: Session, place: Place) -> dict[str, Any]:
+    """The fields of a session as the contract tells them."""
+    return {
+        "session_id": session.session_id,
+        "number": session.number,
+        "of": len(course.sessions),
+        "state": session.state,
+        "starts_at": session.starts_at,
+        "ends_at": session.ends_at,
+        "time_zone": place.location.zone,
+        "chair": session.chair,
+        "provider": session.provider,
+        "version": session.version,
+    }

@@ -1,0 +1,50 @@
+"""Booking, put together."""
+
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from fastapi import FastAPI
+
+from services.booking import api, store
+from services.booking.course import Course
+from services.booking.planning import Calendar
+from services.booking.profile import read_places
+from services.booking.rules import HEARS, aggregate_of, decide
+from services.booking.settings import BookingSettings
+from shared.clock import Clock, WallClock
+from shared.http import create_api
+from shared.service import Service, serve
+from shared.settings import read_settings
+from shared.worker import Rules
+
+MIGRATIONS: Final = Path(__file__).with_name("migrations")
+
+
+def build(settings: BookingSettings, clock: Clock) -> FastAPI:
+    """The service as an application; nothing is connected before it starts.
+
+    Raises:
+        Misconfigured: a profile is wrong.
+    """
+    places = read_places(settings.profiles, settings.clinics)
+    rules: Rules[Course, Calendar] = Rules(
+        service="booking",
+        hears=HEARS,
+        aggregate_of=aggregate_of,
+        decide=partial(decide, places),
+        load=store.load,
+        save=store.save,
+    )
+    service = Service(rules, settings, settings.booking_database, MIGRATIONS, clock)
+    return create_api(service, api.routes(places))
+
+
+def main() -> None:
+    """Run as a process of its own."""
+
+    def start() -> tuple[FastAPI, BookingSettings, int]:
+        settings = read_settings(BookingSettings)
+        return build(settings, WallClock()), settings, settings.booking_port
+
+    serve(start)

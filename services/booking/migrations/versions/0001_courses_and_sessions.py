@@ -1,0 +1,64 @@
+"""Courses, their sessions, and the constraints that make a double booking impossible."""
+
+from shared.migrations import KIT, execute_script
+
+revision = "0001"
+down_revision = None
+
+TABLES = """
+-- Text as a range type, so that equality can stand in an exclusion constraint without any extension.
+CREATE TYPE text_range AS RANGE (subtype = text, collation = "C");
+
+CREATE TABLE courses (
+    course_id       uuid PRIMARY KEY,
+    state           text NOT NULL CHECK (state IN ('awaited', 'accepted', 'rejected', 'completed', 'closed')),
+    request         jsonb,
+    patient_id      text,
+    location        text,
+    hold_expires_at timestamptz,
+    hold_open       boolean NOT NULL,
+    waiting         jsonb NOT NULL,
+    CHECK (state = 'awaited' OR request IS NOT NULL),
+    CHECK (NOT hold_open OR hold_expires_at IS NOT NULL)
+);
+
+CREATE TABLE sessions (
+    session_id uuid NOT NULL,
+    course_id  uuid NOT NULL REFERENCES courses,
+    number     int NOT NULL CHECK (number > 0),
+    state      text NOT NULL
+               CHECK (state IN ('held', 'confirmed', 'checked_in', 'completed', 'missed', 'cancelled', 'released')),
+    starts_at  timestamptz NOT NULL,
+    ends_at    timestamptz NOT NULL,
+    location   text NOT NULL,
+    chair      text NOT NULL,
+    provider   text NOT NULL,
+    patient_id text NOT NULL,
+    version    int NOT NULL CHECK (version > 0),
+    "grant"    int NOT NULL CHECK ("grant" >= 0),
+    here_at    timestamptz,
+    during     tstzrange GENERATED ALWAYS AS (tstzrange(starts_at, ends_at)) STORED,
+    PRIMARY KEY (course_id, session_id),
+    UNIQUE (course_id, number),
+    CHECK (starts_at < ends_at),
+    -- Never confirmed without a grant; what is completed may have been given unpaid, and a person hears of it.
+    CHECK (state NOT IN ('confirmed', 'checked_in') OR "grant" > 0),
+    CONSTRAINT one_patient_in_a_chair EXCLUDE USING gist
+        (text_range(location || '/' || chair, location || '/' || chair, '[]') WITH &&, during WITH &&)
+        WHERE (state IN ('held', 'confirmed', 'checked_in')),
+    CONSTRAINT one_patient_for_a_provider EXCLUDE USING gist
+        (text_range(location || '/' || provider, location || '/' || provider, '[]') WITH &&, during WITH &&)
+        WHERE (state IN ('held', 'confirmed', 'checked_in')),
+    CONSTRAINT one_place_for_a_patient EXCLUDE USING gist
+        (text_range(patient_id, patient_id, '[]') WITH &&, during WITH &&)
+        WHERE (state IN ('held', 'confirmed', 'checked_in'))
+);
+CREATE UNIQUE INDEX one_course_for_a_session ON sessions (session_id);
+CREATE INDEX sessions_of_a_day ON sessions (location, starts_at);
+"""
+
+
+def upgrade() -> None:
+    """The road's tables, then booking's own."""
+    execute_script(KIT.read_text())
+    execute_script(TABLES)
