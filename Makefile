@@ -1,0 +1,67 @@
+# Chairtime. `make` alone lists what can be done; everything sets itself up first.
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+SHELL := /bin/sh
+
+UV_VERSION := 0.13.9
+UV := .uv/bin/uv
+BIN := .venv/bin
+# The first Python 3.11 or newer; `make PYTHON=/path/to/python3.12 ...` takes another.
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c '$(NEW_ENOUGH)' 2>/dev/null && command -v $$p && break; done)
+PORT ?= 9092
+
+.PHONY: help
+help: ## Show this list
+	@echo "Chairtime: clinic chair time in which booking, prepayment and texts cannot disagree."
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: setup
+setup: .venv/.ready ## Install everything into .venv (the other targets do it by themselves)
+	@echo "Ready: everything is installed in .venv."
+
+.PHONY: demo
+demo: .venv/.ready ## Play one whole course, from request to last text, and exit
+	@$(BIN)/chairtime demo
+
+.PHONY: up
+up: .venv/.ready ## Run all services in one process, with their own PostgreSQL and Kafka
+	@$(BIN)/chairtime up
+
+.PHONY: kafka
+kafka: .venv/.ready ## Run a real Kafka without Docker until Ctrl-C (Java 17; PORT=9092)
+	@$(BIN)/python -m deploy.kafka --port $(PORT)
+
+.PHONY: test
+test: .venv/.ready ## Run the tests (ARGS="-k booking" for some of them)
+	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: lint
+lint: .venv/.ready ## Check style, format and who may import whom
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/ruff format --check --quiet || { echo "some files are not formatted: run \`make format\`"; exit 1; }
+	@$(BIN)/lint-imports
+
+.PHONY: format
+format: .venv/.ready ## Format the code and sort its imports
+	@$(BIN)/ruff check --quiet --fix --select I
+	@$(BIN)/ruff format
+
+.PHONY: types
+types: .venv/.ready ## Check types (mypy, strict)
+	@$(BIN)/mypy
+
+# The two stamps: each is made again only when what it depends on has changed.
+.venv/.ready: pyproject.toml uv.lock .uv/.ready-$(UV_VERSION)
+	@echo "Installing Chairtime and its dependencies into .venv ..."
+	@$(UV) sync --locked --quiet --python "$(PYTHON)"
+	@touch $@
+
+.uv/.ready-$(UV_VERSION):
+	@test -n "$(PYTHON)" || { echo "Chairtime needs Python 3.11 or newer: install it, or name it with PYTHON=..."; exit 1; }
+	@echo "Fetching uv $(UV_VERSION) into .uv ..."
+	@"$(PYTHON)" -m venv .uv || \
+		{ echo "Python's venv module does not work: install it (Debian: apt install python3-venv)"; exit 1; }
+	@.uv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@rm -f .uv/.ready-* && touch $@

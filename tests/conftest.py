@@ -1,0 +1,96 @@
+"""The real servers that tests run against: one Kafka and one PostgreSQL for the whole run.
+
+A test that needs one and cannot have it fails, with one line that says what to install; it is never skipped.
+"""
+
+import contextlib
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.kafka import node
+from deploy.postgres import EmbeddedPostgres
+from deploy.server_process import CannotStart
+
+KAFKA_IMAGE = "apache/kafka:4.3.1"
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[str]:
+    """`host:port` of a real Kafka: the one in CHAIRTIME_TEST_KAFKA, else a container, else the jars on this Java."""
+    with contextlib.ExitStack() as stack:
+        if given := os.environ.get("CHAIRTIME_TEST_KAFKA"):
+            if not node.answers(given, seconds=10):
+                pytest.fail(f"no Kafka answers at CHAIRTIME_TEST_KAFKA={given}: start it, or unset it", pytrace=False)
+            yield given
+        elif in_docker := stack.enter_context(_kafka_in_docker()):
+            yield in_docker
+        else:
+            home = stack.enter_context(tempfile.TemporaryDirectory(prefix="chairtime-kafka-"))
+            try:
+                address = stack.enter_context(node.KafkaNode(Path(home)))
+            except CannotStart as reason:
+                line = f"this test needs a Kafka (Java 17 with Maven, or Docker with {KAFKA_IMAGE}): {reason}"
+                raise pytest.fail.Exception(line, pytrace=False) from None
+            yield address
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """Admin URL (`postgresql://...`) of an empty PostgreSQL without fsync, for 200 connections."""
+    home = Path(tempfile.mkdtemp(prefix="chairtime-pg-"))
+    try:
+        with EmbeddedPostgres(home, fsync=False) as url:
+            yield url
+    except CannotStart as reason:
+        raise pytest.fail.Exception(f"this test needs PostgreSQL: {reason}", pytrace=False) from None
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _kafka_in_docker() -> Iterator[str | None]:
+    """Yields the address of a Kafka in a container; None without a local Docker engine that has the image already."""
+    import docker  # type: ignore[import-untyped]
+    from docker.errors import DockerException  # type: ignore[import-untyped]
+    from testcontainers.core.config import testcontainers_config
+    from testcontainers.core.container import DockerContainer
+
+    testcontainers_config.ryuk_disabled = True  # its own image would have to be pulled
+    kind, _, path = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock").partition("://")
+    try:
+        if kind != "unix":
+            raise OSError("the ports of another machine are not ours")
+        with socket.socket(socket.AF_UNIX) as probe:  # docker's client leaks its own when nobody answers
+            probe.connect(path)
+    except OSError:
+        yield None
+        return
+    try:
+        with contextlib.closing(docker.from_env(timeout=10)) as engine:
+            engine.images.get(KAFKA_IMAGE)
+    except DockerException:
+        yield None
+        return
+    port = node.free_port()
+    container = DockerContainer(KAFKA_IMAGE).with_envs(
+        KAFKA_NODE_ID="1",
+        KAFKA_PROCESS_ROLES="broker,controller",
+        KAFKA_LISTENERS="PLAINTEXT://:9092,CONTROLLER://:9093",
+        KAFKA_ADVERTISED_LISTENERS=f"PLAINTEXT://127.0.0.1:{port}",
+        KAFKA_CONTROLLER_LISTENER_NAMES="CONTROLLER",
+        KAFKA_CONTROLLER_QUORUM_VOTERS="1@localhost:9093",
+        KAFKA_LISTENER_SECURITY_PROTOCOL_MAP="PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        **{f"KAFKA_{name.upper().replace('.', '_')}": value for name, value in node.SETTINGS.items()},
+    )
+    container.ports["9092/tcp"] = ("127.0.0.1", port)  # type: ignore[assignment]  # docker's form for one interface only
+    try:
+        container.start()
+        yield f"127.0.0.1:{port}" if node.answers(f"127.0.0.1:{port}", seconds=60) else None
+    finally:
+        container.stop()

@@ -1,0 +1,150 @@
+"""The Kafkas that everything else is tried on: the real node, killed and started again, and the mock in the process."""
+
+import asyncio
+import contextlib
+import socket
+import subprocess
+import sys
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from deploy.kafka.node import KafkaNode
+from deploy.mock_kafka import PARTITIONS, MockKafka
+from deploy.server_process import CannotStart
+
+
+@contextlib.asynccontextmanager
+async def _producer(address: str) -> AsyncIterator[AIOKafkaProducer]:
+    producer = AIOKafkaProducer(bootstrap_servers=address, acks="all", enable_idempotence=True)
+    await producer.start()
+    try:
+        yield producer
+    finally:
+        await producer.stop()
+
+
+@contextlib.asynccontextmanager
+async def _consumer(address: str, *topics: str, group: str | None = None) -> AsyncIterator[AIOKafkaConsumer]:
+    consumer = AIOKafkaConsumer(
+        *topics,
+        bootstrap_servers=address,
+        group_id=group,
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+        fetch_max_wait_ms=50,
+    )
+    await consumer.start()
+    try:
+        yield consumer
+    finally:
+        await consumer.stop()
+
+
+async def _create_topic(address: str, name: str) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=address)
+    await admin.start()
+    try:
+        await admin.create_topics([NewTopic(name, num_partitions=1, replication_factor=1)])
+    finally:
+        await admin.close()
+
+
+async def test_a_group_reads_what_was_sent_and_goes_on_after_its_commit(kafka: str) -> None:
+    topic, group = f"test.{uuid.uuid4()}", str(uuid.uuid4())
+    await _create_topic(kafka, topic)
+    async with _producer(kafka) as producer:
+        await producer.send_and_wait(topic, b"first")
+        await producer.send_and_wait(topic, b"second")
+    async with _consumer(kafka, topic, group=group) as consumer:
+        assert (await consumer.getone()).value == b"first"
+        await consumer.commit()
+    async with _consumer(kafka, topic, group=group) as consumer:
+        assert (await consumer.getone()).value == b"second"
+
+
+async def test_a_killed_node_comes_back_on_its_port_with_every_acknowledged_message(tmp_path: Path) -> None:
+    node = KafkaNode(tmp_path / "kafka")
+    try:
+        address = await asyncio.to_thread(node.start)
+        await _create_topic(address, "kept")
+        async with _producer(address) as producer:
+            await producer.send_and_wait("kept", b"acknowledged")
+        await asyncio.to_thread(node.kill)
+        assert not node.running
+        assert await asyncio.to_thread(node.start) == address
+        async with _consumer(address, "kept") as consumer:
+            assert (await asyncio.wait_for(consumer.getone(), 30)).value == b"acknowledged"
+    finally:
+        await asyncio.to_thread(node.stop)
+
+
+def test_without_java_one_line_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(CannotStart) as refused:
+        KafkaNode(tmp_path / "kafka").start()
+    assert "install Java 17" in _one_line(refused.value)
+
+
+def test_without_maven_one_line_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    java = tmp_path / "java"
+    java.touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(CannotStart) as refused:
+        KafkaNode(tmp_path / "kafka", jars=tmp_path / "jars").start()
+    assert "install Maven" in _one_line(refused.value)
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        yield other.getsockname()[1]
+
+
+def test_a_taken_port_is_named_in_one_line(tmp_path: Path, taken_port: int) -> None:
+    command = [sys.executable, "-m", "deploy.kafka", "--port", str(taken_port), "--home", str(tmp_path)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert ended.returncode == 1
+    assert ended.stderr.strip() == (
+        f"kafka: port {taken_port} on 127.0.0.1 is taken: end what listens there or choose another port"
+    )
+
+
+async def test_the_mock_keeps_a_groups_place_and_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    with MockKafka() as mock:
+        mock.create_topics(["booking.events", "billing.events"])
+        async with _producer(mock.address) as producer:
+            sent = await producer.send_and_wait("booking.events", b"first", key=b"course")
+            await producer.send_and_wait("booking.events", b"second", key=b"course")
+        async with _consumer(mock.address, "booking.events", group="billing") as consumer:
+            assert len(consumer.partitions_for_topic("booking.events")) == PARTITIONS
+            assert (await consumer.getone()).value == b"first"
+            await consumer.commit()
+        async with _consumer(mock.address, "booking.events", group="billing") as consumer:
+            assert await consumer.committed(TopicPartition("booking.events", sent.partition)) == 1
+            assert (await consumer.getone()).value == b"second"
+    assert capfd.readouterr().err == ""
+
+
+async def test_the_mock_drops_the_oldest_messages_of_a_partition_beyond_5_megabytes() -> None:
+    place = TopicPartition("clinic.requests", 0)
+    with MockKafka() as mock:
+        mock.create_topics([place.topic])
+        async with _producer(mock.address) as producer, _consumer(mock.address) as consumer:
+            for _ in range(600):
+                await producer.send_and_wait(place.topic, bytes(10_000), partition=place.partition)
+            consumer.assign([place])
+            consumer.seek(place, 0)
+            oldest = (await consumer.getone()).offset
+            assert 80 <= oldest < 100
+            assert await consumer.beginning_offsets([place]) == {place: oldest}
+            assert await consumer.end_offsets([place]) == {place: 600}
+
+
+def _one_line(error: Exception) -> str:
+    assert "\n" not in str(error)
+    return str(error)
