@@ -68,7 +68,7 @@ async def _create_role(connection: AsyncConnection, role: str, password: str | N
         await connection.execute(text(f"ALTER ROLE {role} PASSWORD {quoted}".replace(":", r"\:")))
 
 
-class _autocommit:  # noqa: N801 - reads as a context: async with _autocommit(url)
+class _autocommit:
     """A connection outside of transactions: databases cannot be created inside one."""
 
     def __init__(self, url: URL) -> None:

@@ -13,7 +13,16 @@ from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Final, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Closed sets
@@ -245,7 +254,21 @@ def _printable(text: str) -> str:
     return text
 
 
-def _to_utc(instant: datetime) -> datetime:
+def _written_out(value: object) -> object:
+    """Refuse a number, which pydantic would count in seconds since 1970: it carries no offset."""
+    if isinstance(value, int | float) or (isinstance(value, str) and value[4:5] != "-"):
+        raise ValueError("is not written as YYYY-MM-DD")
+    return value
+
+
+def to_utc(instant: datetime) -> datetime:
+    """The same instant in UTC.
+
+    Raises:
+        ValueError: it lies before 1900 or after 2999, where a rule that adds a day could leave the calendar.
+    """
+    if not 1900 <= instant.year <= 2999:
+        raise ValueError("is no instant that can be meant")
     return instant.astimezone(UTC)
 
 
@@ -258,8 +281,14 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterVali
 Line = Annotated[str, StringConstraints(max_length=2000), AfterValidator(_printable)]
 """One line of free text."""
 
-Instant = Annotated[AwareDatetime, AfterValidator(_to_utc)]
+Instant = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(to_utc)]
 """A moment with an offset on the wire, UTC inside."""
+
+Day = Annotated[date, BeforeValidator(_written_out)]
+"""A day of the calendar, YYYY-MM-DD."""
+
+Flag = Annotated[bool, Field(strict=True)]
+"""true or false; never "yes" or 1: a consent is not guessed."""
 
 Cents = Annotated[int, Field(strict=True, ge=0, le=100_000_000)]
 """Money in integer cents, at most a million dollars."""
@@ -342,7 +371,7 @@ class RecordOnFile(Part):
     """A document that the clinic has on file, such as a screening; never its content."""
 
     kind: Name
-    recorded_on: date
+    recorded_on: Day
 
 
 class RequestedSession(Part):
@@ -355,7 +384,7 @@ class RequestedSession(Part):
 class CoursePlan(Part):
     """Wishes from which booking plans the sessions; wall times and weekdays are the clinic's."""
 
-    first_day: date
+    first_day: Day
     count: Count | None = None
     weekdays: tuple[Weekday, ...] | None = None
     earliest: WallTime | None = None
@@ -493,8 +522,8 @@ class AuthorizationDecided(CourseEvent, type="clinic.authorization.decided.v1", 
 
     decision: AuthorizationDecision
     reference: Name
-    valid_from: date | None = None
-    valid_through: date | None = None
+    valid_from: Day | None = None
+    valid_through: Day | None = None
     sessions: Count | None = None
     copay_cents: Cents | None = None
 
@@ -507,7 +536,7 @@ class AuthorizationDecided(CourseEvent, type="clinic.authorization.decided.v1", 
 class Texting(Part):
     """A consent as it was recorded: which wording was agreed to, where, when."""
 
-    allowed: bool
+    allowed: Flag
     wording: Name
     source: Name
     recorded_at: Instant
@@ -534,11 +563,11 @@ class PatientUpdated(EventData, type="clinic.patient.updated.v1", topic="clinic.
 
     patient_id: Id
     name: Line
-    born_on: date
+    born_on: Day
     address: Line | None = None
     member_id: Id | None = None
     diagnoses: tuple[Name, ...] | None = None
-    no_claims: bool | None = None
+    no_claims: Flag | None = None
 
     @property
     def key(self) -> str:
@@ -865,7 +894,7 @@ class ConsentChanged(EventData, type="reminders.consent.changed.v1", topic="remi
     """A person may be texted from now on, or not any more."""
 
     contact_id: Id
-    allowed: bool
+    allowed: Flag
     source: Name
 
     @property

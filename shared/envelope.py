@@ -5,6 +5,7 @@ that names places and codes, never a value: records may hold personal data.
 Source: CloudEvents Kafka protocol binding 1.0.2.
 """
 
+import binascii
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,11 +16,12 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 import orjson
 from pydantic import ValidationError
 
-from shared.contract import ERASABLE, EVENTS, SERVICE_TOPICS, EventData, PersonErased
+from shared.contract import ERASABLE, EVENTS, SERVICE_TOPICS, EventData, PersonErased, to_utc
 
 NAMESPACE: Final = uuid5(NAMESPACE_URL, "https://chairtime.dev/events")
 STRUCTURED: Final = b"application/cloudevents+json"
-_TYPE_NAME: Final = re.compile(r"[a-z0-9._-]{1,80}")
+_TYPE_NAME: Final = re.compile(r"[a-z_]{1,40}(\.[a-z_]{1,40}){1,4}\.v[0-9]{1,3}")
+_TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class Unreadable(Exception):
@@ -122,7 +124,9 @@ def read(record: Record, arrived_at: datetime) -> Message:
     except ValidationError as error:
         raise Unreadable(*explain(error)) from None
     if record.key is None or record.key != parsed.key.encode():
-        raise Unreadable("wrong_key", "the record's key is not the key of this type")
+        raise Unreadable(
+            "wrong_key", "the record's key is not the id that this type has as its key (UUIDs in lower case)"
+        )
     if attributes.get("subject", parsed.key) != parsed.key:
         raise Unreadable("wrong_subject", "ce_subject is not the key")
     return Message(
@@ -132,7 +136,7 @@ def read(record: Record, arrived_at: datetime) -> Message:
         time=_time(attributes.get("time"), arrived_at),
         arrived_at=arrived_at,
         data=parsed,
-        traceparent=attributes.get("traceparent"),
+        traceparent=_traceparent(attributes.get("traceparent")),
         record=record,
     )
 
@@ -169,7 +173,8 @@ def _erasure(record: Record, arrived_at: datetime) -> Message:
 
 def _is_structured(record: Record) -> bool:
     return any(
-        name.lower() == "content-type" and (value or b"").startswith(STRUCTURED) for name, value in record.headers
+        name.lower() == "content-type" and (value or b"").lower().startswith(STRUCTURED)
+        for name, value in record.headers
     )
 
 
@@ -194,11 +199,24 @@ def _structured(record: Record) -> tuple[Mapping[str, str], Any]:
         document = orjson.loads(record.value or b"")
     except orjson.JSONDecodeError:
         raise Unreadable("not_json", "the value is not a JSON document in UTF-8") from None
-    if not isinstance(document, dict) or "data" not in document:
+    if not isinstance(document, dict) or not ("data" in document or "data_base64" in document):
         raise Unreadable("not_structured", "a structured event is an object with data")
-    attributes = {name: value for name, value in document.items() if name != "data" and isinstance(value, str)}
+    attributes: dict[str, str] = {}
+    for name, value in document.items():
+        if isinstance(value, str) and name not in ("data", "data_base64"):
+            attributes[name] = value
+        elif name in ("id", "source", "specversion", "subject", "time", "type") and value is not None:
+            raise Unreadable("bad_header", f"{name} is not a string")
     _check(attributes)
-    return attributes, document["data"]
+    return attributes, document["data"] if "data" in document else _decoded(document["data_base64"])
+
+
+def _decoded(data: Any) -> bytes:
+    """Data that the publisher's library had as bytes and so wrote in Base64 (CloudEvents JSON format, 3.1.1)."""
+    try:
+        return binascii.a2b_base64(data, strict_mode=True)
+    except (TypeError, ValueError):
+        raise Unreadable("not_json", "data_base64 is not Base64") from None
 
 
 def _check(attributes: Mapping[str, str]) -> None:
@@ -216,11 +234,16 @@ def _time(text: str | None, arrived_at: datetime) -> datetime:
         return arrived_at
     try:
         time = datetime.fromisoformat(text)
+        if time.tzinfo is None:
+            raise Unreadable("bad_time", "ce_time has no offset")
+        return to_utc(time)
     except ValueError:
-        raise Unreadable("bad_time", "ce_time is not RFC 3339") from None
-    if time.tzinfo is None:
-        raise Unreadable("bad_time", "ce_time has no offset")
-    return time.astimezone(UTC)
+        raise Unreadable("bad_time", "ce_time is not RFC 3339, or in no year that can be meant") from None
+
+
+def _traceparent(text: str | None) -> str | None:
+    """It is handed on with our own events, so anything but a trace is left behind (W3C Trace Context, 3.2.2)."""
+    return text if text is not None and _TRACEPARENT.fullmatch(text) else None
 
 
 def _dump(data: Any) -> bytes:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
-from aiokafka import AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaConnectionError, TopicAlreadyExistsError, for_code
 from faststream import AckPolicy
@@ -85,6 +85,7 @@ class Kafka:
         service: name of the service, which is its consumer group.
         topics: what it listens to.
         handle: takes a batch; what it raises brings the batch back after a pause.
+        passed: is told offsets before which nothing is to be heard any more.
     """
 
     def __init__(
@@ -93,10 +94,13 @@ class Kafka:
         service: str,
         topics: Iterable[str],
         handle: Callable[[list[Record]], Awaitable[None]],
+        passed: Callable[[Mapping[Place, int]], Awaitable[None]],
     ) -> None:
         self._topics = tuple(topics)
         self._handle = handle
+        self._passed = passed
         self._pause = 0.0
+        self._batches = 0  # counts up at the start and at the end of a batch: odd while one is in hand
         self._broker = KafkaBroker(
             servers,
             client_id=f"chairtime-{service}",
@@ -104,7 +108,7 @@ class Kafka:
             allow_auto_create_topics=False,
             apply_types=False,
             log_level=logging.DEBUG,
-            logger=logging.getLogger("faststream"),
+            logger=logging.getLogger("shared.faststream"),  # its own would write past our format
             graceful_timeout=15,
         )
         self._subscriber = self._broker.subscriber(
@@ -118,11 +122,14 @@ class Kafka:
             session_timeout_ms=6000,
             heartbeat_interval_ms=1500,
             max_poll_interval_ms=300_000,
+            listener=_Listener(self),
             ack_policy=AckPolicy.NACK_ON_ERROR,
             parser=self._parse,
             decoder=self._decode,
         )
         self._subscriber(self._on_batch)
+        # Offsets are asked for on a connection of their own: on the subscriber's they would wait behind each long poll.
+        self._offsets = AIOKafkaConsumer(bootstrap_servers=servers, client_id=f"chairtime-{service}-fence")
         self.producer = AIOKafkaProducer(
             bootstrap_servers=servers,
             client_id=f"chairtime-{service}-relay",
@@ -141,6 +148,7 @@ class Kafka:
         try:
             async with asyncio.timeout(START_SECONDS):
                 await self.producer.start()
+                await self._offsets.start()
                 await self._broker.start()
         except TimeoutError:
             raise KafkaConnectionError("Kafka did not answer in time") from None
@@ -150,7 +158,8 @@ class Kafka:
         await self._broker.stop()
 
     async def stop(self) -> None:
-        """Let go of the producer, too."""
+        """Let go of all connections."""
+        await self._offsets.stop()
         await self.producer.stop()
 
     async def ends(self) -> dict[Place, int]:
@@ -165,12 +174,31 @@ class Kafka:
             for topic in self._topics
             for partition in sorted(consumer.partitions_for_topic(topic) or ())
         ]
-        return {(p.topic, p.partition): offset for p, offset in (await consumer.end_offsets(places)).items()}
+        return {(p.topic, p.partition): offset for p, offset in (await self._offsets.end_offsets(places)).items()}
 
     async def starts(self, places: Iterable[Place]) -> Mapping[Place, int]:
         """The oldest offset that each of the places still has."""
-        found = await self._consumer().beginning_offsets([TopicPartition(*place) for place in places])
+        found = await self._offsets.beginning_offsets([TopicPartition(*place) for place in places])
         return {(p.topic, p.partition): offset for p, offset in found.items()}
+
+    async def on_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        """A group that has read before begins where it stopped: what lies before counts as heard."""
+        committed = {(p.topic, p.partition): await self._consumer().committed(p) for p in assigned}
+        await self._passed({place: offset for place, offset in committed.items() if offset is not None})
+
+    async def skim(self) -> None:
+        """Count as heard what gives no message to hear: the markers of transactions, what compaction has removed.
+
+        Takes half a second; does nothing while a batch is in hand.
+        """
+        consumer = self._consumer()
+        batches = self._batches
+        positions = {p: await consumer.position(p) for p in consumer.assignment()}
+        await asyncio.sleep(0.5)
+        if batches % 2 == 0 and batches == self._batches:
+            still = {p: offset for p, offset in positions.items() if await consumer.position(p) == offset}
+            if batches == self._batches:
+                await self._passed({(p.topic, p.partition): offset for p, offset in still.items()})
 
     def trouble(self) -> str | None:
         """Why this consumer hears nothing any more, or None; a ping would ask the broker, not the loop."""
@@ -196,6 +224,7 @@ class Kafka:
         return message.raw_message
 
     async def _on_batch(self, records: tuple[ConsumerRecord[Any, Any], ...]) -> None:
+        self._batches += 1
         try:
             await self._handle(
                 [Record(r.topic, r.partition, r.offset, r.timestamp, r.key, r.value, tuple(r.headers)) for r in records]
@@ -206,3 +235,19 @@ class Kafka:
             self._pause = min(max(self._pause * 2, 0.1), 5)
             await asyncio.sleep(self._pause)
             raise
+        finally:
+            self._batches += 1
+
+
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Tells of partitions that this member of the group got."""
+
+    def __init__(self, kafka: Kafka) -> None:
+        self._kafka = kafka
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        """Nothing to do: effects and positions are in the database."""
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        """Begin where the group stopped."""
+        await self._kafka.on_assigned(assigned)

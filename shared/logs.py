@@ -8,6 +8,7 @@ import logging
 import sys
 import traceback
 from datetime import UTC, datetime
+from pathlib import Path
 
 import orjson
 
@@ -39,6 +40,8 @@ def configure(level: str, file: str | None = None) -> None:
     Args:
         level: DEBUG, INFO, WARNING or ERROR; libraries are kept at WARNING.
     """
+    if file:
+        Path(file).parent.mkdir(parents=True, exist_ok=True)
     handler = logging.FileHandler(file) if file else logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     root = logging.getLogger()
@@ -46,5 +49,5 @@ def configure(level: str, file: str | None = None) -> None:
     root.setLevel("WARNING")
     for ours in ("shared", "services", "deploy"):
         logging.getLogger(ours).setLevel(level)
-    for noisy in ("aiokafka.consumer.group_coordinator", "faststream", "apscheduler"):
+    for noisy in ("aiokafka.consumer.group_coordinator", "shared.faststream", "apscheduler"):
         logging.getLogger(noisy).setLevel("ERROR")

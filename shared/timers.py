@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from itertools import count
 from typing import Final
 from uuid import uuid5
 
@@ -116,7 +117,7 @@ class Fence:
         """
         now = self._clock.now()
         ends = await self._kafka.ends()
-        while True:
+        for look in count(1):
             async with self._database.begin() as connection:
                 heard = {
                     (row.topic, row.partition): row.next_offset
@@ -129,6 +130,9 @@ class Fence:
             if all(starts[place] >= end for place, end in behind.items()):
                 return now
             await asyncio.sleep(0.02)
+            if look % 50 == 0:
+                await self._kafka.skim()
+        raise AssertionError("unreachable")
 
 
 class TimerLoop:

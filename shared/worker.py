@@ -340,6 +340,11 @@ class Worker(Generic[State, Context]):
     def _announce(self, batch: _Batch, letters: Iterable[DeadLetter]) -> None:
         batch.outgoing += [dead_letters.outgoing(self._rules.service, letter) for letter in letters]
 
+    async def pass_over(self, heard: Mapping[tuple[str, int], int]) -> None:
+        """Count everything before these offsets as heard."""
+        async with self._database.begin() as connection:
+            await self._remember(connection, heard)
+
     async def _remember(self, connection: AsyncConnection, heard: Mapping[tuple[str, int], int]) -> None:
         if heard:
             places = sorted(heard)

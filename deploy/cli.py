@@ -1,0 +1,208 @@
+"""`chairtime`: the command line."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console
+
+from deploy.server_process import CannotStart
+from shared import logs
+from shared.settings import EX_CONFIG, Misconfigured, ServiceSettings, read_settings
+
+EX_FAILED: Final = 1
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Clinic chair time in which booking, prepayment and texts cannot disagree.",
+    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 78 a setting or profile is wrong.",
+)
+console = Console(highlight=False)
+
+
+@app.command()
+def up() -> None:
+    """Run all services in this process until Ctrl-C, with a PostgreSQL and a Kafka of their own.
+
+    CHAIRTIME_HOME moves the folder for data and log (.chairtime). CHAIRTIME_KAFKA=host:port takes a real Kafka.
+    CHAIRTIME_CLOCK=stepped makes the clock stand still until POST <booking>/ops/clock {"to": instant}.
+    CHAIRTIME_BOOKING_PORT, _BILLING_PORT and _REMINDERS_PORT choose ports; free ones are taken otherwise.
+    """
+    _run(_up)
+
+
+@app.command()
+def demo() -> None:
+    """Play one whole course, from the request to the last text, and exit 0 when nothing is left over."""
+    from deploy.demo import play
+
+    logs.configure("ERROR", os.devnull)
+    sys.exit(_run(lambda: play(console, os.environ.get("CHAIRTIME_KAFKA"))))
+
+
+@app.command()
+def publish(
+    file: Annotated[Path, typer.Argument(help="one CloudEvent in JSON a line", exists=True, dir_okay=False)],
+    kafka: Annotated[
+        str | None, typer.Option(envvar="CHAIRTIME_KAFKA", help="host:port; the running `chairtime up` when unset")
+    ] = None,
+) -> None:
+    """Publish events from a file, in the role of a clinic's own system."""
+    from confluent_kafka import KafkaException
+
+    from deploy.publish import BadLine, ClinicSystem, read_events
+
+    servers = kafka or _address_of_up()["kafka"]
+    try:
+        sent = ClinicSystem(servers).publish(read_events(file, datetime.now(UTC)))
+    except BadLine as error:
+        _fail(str(error), EX_FAILED)
+    except KafkaException as error:
+        _fail(f"Kafka at {servers}: {error.args[0].str()}", EX_FAILED)
+    console.print(f"published {sent} events to {servers}")
+
+
+@app.command()
+def migrate(
+    admin: Annotated[
+        str, typer.Option(envvar="CHAIRTIME_ADMIN_DATABASE", help="URL of a superuser of the PostgreSQL server")
+    ],
+) -> None:
+    """Create the three databases and roles where they are missing, and bring each to its newest revision.
+
+    The roles' passwords are read from CHAIRTIME_BOOKING_PASSWORD, _BILLING_PASSWORD and _REMINDERS_PASSWORD.
+    """
+    from sqlalchemy.exc import DBAPIError
+
+    from deploy.databases import SERVICES, provision
+
+    names = {service: f"CHAIRTIME_{service.upper()}_PASSWORD" for service in SERVICES}
+    if missing := [name for name in names.values() if not os.environ.get(name)]:
+        _fail(f"{missing[0]}: is not set", EX_CONFIG)
+    try:
+        provision(admin, {service: os.environ[name] for service, name in names.items()})
+    except (DBAPIError, OSError) as error:
+        _fail(f"CHAIRTIME_ADMIN_DATABASE: {type(error).__name__}: no such server, role or database", EX_FAILED)
+    console.print(f"{', '.join(SERVICES)}: at the newest revision")
+
+
+@app.command()
+def topics() -> None:
+    """Create the Kafka topics that are missing, with their partitions and retention (CHAIRTIME_KAFKA)."""
+    from aiokafka.errors import KafkaError
+
+    from shared.kafka import TOPICS, create_topics
+
+    servers = read_settings(ServiceSettings).kafka
+    try:
+        made = asyncio.run(create_topics(servers))
+    except (KafkaError, OSError) as error:
+        _fail(f"CHAIRTIME_KAFKA={servers}: {type(error).__name__}", EX_FAILED)
+    console.print(f"{len(made)} topics made, {len(TOPICS) - len(made)} were there")
+
+
+@app.command()
+def setup() -> None:
+    """`topics` and `migrate` in one: what must be there before the services start. Safe to call again."""
+    topics()
+    migrate(os.environ.get("CHAIRTIME_ADMIN_DATABASE") or _fail("CHAIRTIME_ADMIN_DATABASE: is not set", EX_CONFIG))
+
+
+@app.command()
+def check() -> None:
+    """Read every clinic's profile and say what is wrong with the first that is."""
+    from services.billing.profile import read_tariffs
+    from services.booking.profile import read_places
+    from services.reminders.profile import read_places as read_wording
+
+    folder, clinics = _profiles()
+    read_places(folder, clinics)
+    read_tariffs(folder, clinics)
+    read_wording(folder, clinics)
+    console.print(f"all profiles in {folder} are in order")
+
+
+def main() -> None:
+    """The entry point. Every expected failure is one line on stderr."""
+    try:
+        app()
+    except Misconfigured as error:
+        _fail(str(error), EX_CONFIG)
+    except CannotStart as error:
+        _fail(str(error), EX_FAILED)
+
+
+async def _up() -> int:
+    from deploy.embedded import Embedded
+
+    home = Path(os.environ.get("CHAIRTIME_HOME", ".chairtime"))
+    clock = os.environ.get("CHAIRTIME_CLOCK", "wall")
+    if clock not in ("wall", "stepped"):
+        raise Misconfigured("CHAIRTIME_CLOCK: must be wall or stepped")
+    logs.configure(os.environ.get("CHAIRTIME_LOG_LEVEL", "INFO"), str(home / "chairtime.log"))
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    embedded = Embedded(
+        home,
+        kafka=os.environ.get("CHAIRTIME_KAFKA"),
+        stepped=clock == "stepped",
+        show=lambda text: console.print(
+            f"[text {text.kind} for {text.clinic}] {text.body}", style="magenta", markup=False
+        ),
+    )
+    try:
+        starting = asyncio.ensure_future(embedded.start())
+        stopping = asyncio.ensure_future(stop.wait())
+        await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():
+            starting.cancel()
+            return 0
+        address = starting.result()
+        console.print(f"kafka      {address.kafka}")
+        for name in ("booking", "billing", "reminders"):
+            console.print(f"{name:<10} {getattr(address, name)}")
+        console.print(f"all of it, with the API key, is in {home / 'up.json'}; the log is {home / 'chairtime.log'}")
+        console.print("Ctrl-C ends it")
+        await stop.wait()
+        failed = any(service.trouble() for service in embedded.services.values())
+        return EX_FAILED if failed else 0
+    finally:
+        await embedded.stop()
+
+
+def _run(work: Callable[[], Coroutine[Any, Any, int]]) -> int:
+    code = asyncio.run(work())
+    if code:
+        sys.exit(code)
+    return code
+
+
+def _profiles() -> tuple[Path, tuple[str, ...] | None]:
+    from deploy.embedded import PROFILES
+
+    settings = read_settings(ServiceSettings, kafka="")
+    return Path(os.environ.get("CHAIRTIME_PROFILES", PROFILES)), settings.clinics
+
+
+def _address_of_up() -> dict[str, Any]:
+    file = Path(os.environ.get("CHAIRTIME_HOME", ".chairtime")) / "up.json"
+    try:
+        address: dict[str, Any] = json.loads(file.read_text())
+    except (OSError, ValueError):
+        _fail("no Kafka is named (--kafka host:port), and no `chairtime up` runs here", EX_FAILED)
+    return address
+
+
+def _fail(line: str, code: int) -> Any:
+    sys.stderr.write(f"{line}\n")
+    sys.exit(code)

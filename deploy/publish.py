@@ -1,0 +1,138 @@
+"""Events from a file to any Kafka, as a clinic's own system would send them: a plain client, one JSON event a line.
+
+A line is a CloudEvent in JSON: `id`, `type`, `source`, `time` and `data`. Instants may be literal, or relative, which
+makes a file that can be played on any day: "+90m" and "+2h" count from now, "week 2 tue 10:00 America/Chicago" is in
+the second full week from now.
+"""
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from pydantic import ValidationError
+
+from shared.clinic import WEEKDAYS
+from shared.contract import EVENTS, EventData
+from shared.envelope import explain, rfc3339
+
+_FROM_NOW: Final = re.compile(r"\+(\d+)([mh])")
+_IN_WEEK: Final = re.compile(r"week (\d+) (mon|tue|wed|thu|fri|sat|sun) (\d\d):(\d\d) (\S+)")
+
+
+class BadLine(Exception):
+    """A line of the file cannot be sent; the text names line and reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event ready to be sent."""
+
+    id: str
+    source: str
+    time: datetime
+    data: EventData
+
+
+def read_events(file: Path, now: datetime) -> list[Event]:
+    """The events of a file, in its order, relative instants counted from `now`.
+
+    Raises:
+        BadLine: a line is no event of the contract.
+    """
+    events = []
+    for number, line in enumerate(file.read_text().splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            document = _dated(json.loads(line), now)
+            model = EVENTS[document["type"]]
+            events.append(
+                Event(
+                    id=document["id"],
+                    source=document.get("source", "/chairtime/publish"),
+                    time=datetime.fromisoformat(document.get("time", rfc3339(now))),
+                    data=model.model_validate_json(json.dumps(document["data"]), extra="forbid"),
+                )
+            )
+        except ValidationError as error:
+            raise BadLine(f"{file}:{number}: {': '.join(explain(error))}") from None
+        except (ValueError, TypeError, AttributeError):
+            raise BadLine(f"{file}:{number}: is not a CloudEvent in JSON with a time in RFC 3339") from None
+        except KeyError as missing:
+            raise BadLine(f"{file}:{number}: unknown type or missing attribute {missing}") from None
+    return events
+
+
+class ClinicSystem:
+    """A plain Kafka client in the role of the clinic's own system.
+
+    Raises:
+        KafkaException: the broker does not answer, or refuses.
+    """
+
+    def __init__(self, servers: str) -> None:
+        self._refused: list[KafkaError] = []
+        self._producer = Producer(
+            {
+                "bootstrap.servers": servers,
+                "enable.idempotence": True,
+                "partitioner": "murmur2_random",
+                "message.timeout.ms": 15_000,
+                "log_level": 0,
+            }
+        )
+
+    def publish(self, events: Iterable[Event]) -> int:
+        """Send events in binary mode and wait until Kafka has all of them; returns how many."""
+        sent = 0
+        for event in events:
+            headers = {
+                "ce_specversion": "1.0",
+                "ce_id": event.id,
+                "ce_type": event.data.type,
+                "ce_source": event.source,
+                "ce_subject": event.data.key,
+                "ce_time": rfc3339(event.time),
+                "content-type": "application/json",
+            }
+            value = event.data.model_dump_json(exclude_none=True)
+            self._producer.produce(
+                event.data.topic, value, event.data.key, headers=list(headers.items()), on_delivery=self._on_delivery
+            )
+            sent += 1
+        self._producer.flush(20)
+        if self._refused:
+            raise KafkaException(self._refused[0])
+        return sent
+
+    def _on_delivery(self, error: KafkaError | None, message: Message) -> None:
+        if error is not None:
+            self._refused.append(error)
+
+
+def _dated(value: Any, now: datetime) -> Any:
+    """The value with every relative instant made literal."""
+    if isinstance(value, dict):
+        return {name: _dated(inner, now) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_dated(inner, now) for inner in value]
+    if isinstance(value, str):
+        if match := _FROM_NOW.fullmatch(value):
+            minutes = int(match[1]) * (60 if match[2] == "h" else 1)
+            return rfc3339(now + timedelta(minutes=minutes))
+        if match := _IN_WEEK.fullmatch(value):
+            return rfc3339(_in_week(int(match[1]), match[2], int(match[3]), int(match[4]), ZoneInfo(match[5]), now))
+    return value
+
+
+def _in_week(week: int, weekday: str, hour: int, minute: int, zone: ZoneInfo, now: datetime) -> datetime:
+    today = now.astimezone(zone).date()
+    next_monday = today + timedelta(days=7 - today.weekday())
+    day = next_monday + timedelta(weeks=week - 1, days=[str(d) for d in WEEKDAYS].index(weekday))
+    return datetime(day.year, day.month, day.day, hour, minute, tzinfo=zone).astimezone(UTC)

@@ -1,0 +1,216 @@
+"""Journeys: all three services on a real Kafka and PostgreSQL, the stepped clock, and a clinic's own client outside."""
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
+
+import aiohttp
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from deploy.embedded import Address, Embedded
+from deploy.publish import ClinicSystem, Event
+from services.reminders.sms import OutgoingText
+from shared.contract import (
+    DEAD_LETTER_TOPICS,
+    EVENTS,
+    SERVICE_TOPICS,
+    ContactUpdated,
+    CourseRequested,
+    EventData,
+    PatientCheckedIn,
+    PaymentCaptured,
+    RequestedSession,
+    TreatmentCompleted,
+)
+
+CHICAGO = ZoneInfo("America/Chicago")
+
+
+class Journey:
+    """One clinic's day with Chairtime, seen from outside: publish, let time pass, look at what was published."""
+
+    def __init__(self, embedded: Embedded, address: Address, texts: list[OutgoingText]) -> None:
+        self.embedded = embedded
+        self.address = address
+        self.texts = texts
+        self.events: list[tuple[datetime, EventData]] = []
+        self.dead_letters: list[Any] = []
+        assert embedded.walk is not None
+        self._walk = embedded.walk
+        self._system = ClinicSystem(address.kafka)
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=address.kafka, enable_auto_commit=False, fetch_max_wait_ms=10
+        )
+
+    @property
+    def now(self) -> datetime:
+        """What the services' clock shows."""
+        return self._walk.clock.now()
+
+    async def start(self) -> None:
+        """Listen to what the services write from now on."""
+        await self._consumer.start()
+        topics = (*SERVICE_TOPICS, *DEAD_LETTER_TOPICS)
+        partitions = {t: (await self._consumer._client.fetch_all_metadata()).partitions_for_topic(t) for t in topics}
+        places = [TopicPartition(topic, number) for topic in topics for number in sorted(partitions[topic])]
+        self._consumer.assign(places)
+        await self._consumer.seek_to_end(*places)
+        self._walk.on_settled = self._catch_up
+
+    async def stop(self) -> None:
+        """Stop listening."""
+        await self._consumer.stop()
+
+    async def publish(self, *facts: EventData, id: str | None = None) -> None:
+        """Publish as the clinic does, and let the services come to rest."""
+        events = [Event(id or str(uuid4()), "/tests", self.now, fact) for fact in facts]
+        await asyncio.to_thread(self._system.publish, events)
+        await self.pass_time(timedelta())
+
+    async def pass_time(self, by: timedelta) -> None:
+        """Walk through every due instant."""
+        await self._walk.to(self.now + by)
+
+    async def until(self, instant: datetime) -> None:
+        """Walk to an instant."""
+        await self._walk.to(instant)
+
+    def told(self, type: type[EventData], **fields: Any) -> list[Any]:
+        """Events of a type whose fields have these values."""
+        return [
+            event
+            for _, event in self.events
+            if isinstance(event, type) and all(getattr(event, name) == value for name, value in fields.items())
+        ]
+
+    async def get(self, service: str, path: str) -> Any:
+        """What a service answers over HTTP."""
+        headers = {"Authorization": f"Bearer {self.address.api_key}"}
+        async with (
+            aiohttp.ClientSession(headers=headers) as http,
+            http.get(getattr(self.address, service) + path) as answer,
+        ):
+            answer.raise_for_status()
+            return await answer.json()
+
+    async def states(self, course_id: UUID) -> list[str]:
+        """The state of each session of a course, by number."""
+        course = await self.get("booking", f"/v1/courses/{course_id}")
+        return [session["state"] for session in course["sessions"]]
+
+    async def _catch_up(self) -> None:
+        ends = await self._consumer.end_offsets(self._consumer.assignment())
+        records: list[Any] = []
+        while any([await self._consumer.position(place) < end for place, end in ends.items()]):
+            batches = await self._consumer.getmany(timeout_ms=50)
+            records += [record for batch in batches.values() for record in batch]
+        for record in sorted(records, key=lambda record: record.timestamp):
+            if record.topic in DEAD_LETTER_TOPICS:
+                self.dead_letters.append(record)
+            else:
+                model = EVENTS[dict(record.headers)["ce_type"].decode()]
+                self.events.append((self.now, model.model_validate_json(record.value)))
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """A folder for one Chairtime; not `tmp_path`, which a second run of the tests may clear while this one uses it."""
+    folder = Path(tempfile.mkdtemp(prefix="chairtime-"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+async def journey(kafka: str, home: Path) -> AsyncIterator[Journey]:
+    """A fresh Chairtime on the session's Kafka."""
+    texts: list[OutgoingText] = []
+    embedded = Embedded(home, kafka=kafka, stepped=True, show=texts.append)
+    address = await embedded.start()
+    travel = Journey(embedded, address, texts)
+    try:
+        await travel.start()
+        yield travel
+    finally:
+        await travel.stop()
+        await embedded.stop()
+
+
+class Course:
+    """What a test's clinic knows of one of its courses, and the events that it publishes about it."""
+
+    def __init__(self, starts: Sequence[datetime], package: str | None = None, treatment: str = "ketamine_induction"):
+        self.id = uuid4()
+        self.patient_id = f"patient-{uuid4().hex[:8]}"
+        self.starts = list(starts)
+        self.sessions = [uuid4() for _ in starts]
+        self.package = package
+        self.treatment = treatment
+        self.location = "stella" if package else "albany"
+
+    @property
+    def requested(self) -> CourseRequested:
+        """Please hold it."""
+        return CourseRequested(
+            course_id=self.id,
+            patient_id=self.patient_id,
+            location=self.location,
+            treatment=self.treatment,
+            payer="self_pay",
+            package=self.package,
+            sessions=tuple(
+                RequestedSession(session_id=s, starts_at=at) for s, at in zip(self.sessions, self.starts, strict=True)
+            ),
+        )
+
+    def contact(self, now: datetime, *, allowed: bool = True) -> ContactUpdated:
+        """The patient may be texted, or not."""
+        return ContactUpdated(
+            contact_id=self.patient_id,
+            kind="patient",
+            phone=f"+1630555{int(uuid4()) % 10_000:04d}",
+            locale="en-US",
+            time_zone="America/Chicago",
+            region="US-IL",
+            texting={"allowed": allowed, "wording": "w1", "source": "form", "recorded_at": now},
+        )
+
+    def paid(self, now: datetime, amount_cents: int) -> PaymentCaptured:
+        """The till took money."""
+        return PaymentCaptured(
+            payment_id=f"pay-{uuid4().hex[:12]}",
+            course_id=self.id,
+            amount_cents=amount_cents,
+            currency="USD",
+            method="card",
+            captured_at=now,
+        )
+
+    def here(self, number: int) -> PatientCheckedIn:
+        """The patient of a session (from 1) is here."""
+        at = self.starts[number - 1]
+        return PatientCheckedIn(course_id=self.id, session_id=self.sessions[number - 1], at=at, starts_at=at)
+
+    def treated(self, number: int) -> TreatmentCompleted:
+        """A session's (from 1) treatment is over."""
+        at = self.starts[number - 1]
+        return TreatmentCompleted(
+            course_id=self.id,
+            session_id=self.sessions[number - 1],
+            started_at=at + timedelta(minutes=10),
+            ended_at=at + timedelta(minutes=50),
+        )
+
+
+def weekday_mornings(now: datetime, count: int, *, weeks_ahead: int = 1) -> list[datetime]:
+    """Starts at 10:00 in Chicago on Mondays and Thursdays from a coming week on."""
+    today = now.astimezone(CHICAGO).date()
+    monday = today + timedelta(days=7 * weeks_ahead - today.weekday())
+    days = [monday + timedelta(weeks=n // 2, days=3 * (n % 2)) for n in range(count)]
+    return [datetime(day.year, day.month, day.day, 10, tzinfo=CHICAGO) for day in days]
