@@ -1,0 +1,156 @@
+"""A course as reminders knows it: its sessions, what is still to pay, and its texts. Pure.
+
+A text is wanted or not by what the course is now; every change of a course sweeps away the waiting texts that it no
+longer wants. What billing tells of a course that booking has not told of yet waits in the course, and is heard
+afterwards, each as of when it came: any order across topics reaches the same end.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Final, assert_never
+from uuid import UUID
+
+from shared.contract import SessionState, SuppressedReason, TextKind
+from shared.envelope import Message
+
+
+class TextState(StrEnum):
+    """Where a text stands. The rules move `scheduled` and `suppressed`; dispatch alone moves the others."""
+
+    SCHEDULED = "scheduled"
+    SENDING = "sending"
+    """The attempt is written down; the provider may have it."""
+    SENT = "sent"
+    FAILED = "failed"
+    """The provider refused it for good."""
+    SUPPRESSED = "suppressed"
+    UNKNOWN = "unknown"
+    """Nobody can tell whether the provider took it: never sent again, a person decides."""
+
+
+_OVER: Final = frozenset({SessionState.COMPLETED, SessionState.MISSED, SessionState.CANCELLED, SessionState.RELEASED})
+
+ATTEMPTED: Final = frozenset({TextState.SENDING, TextState.SENT, TextState.UNKNOWN})
+"""The patient has the text, or may have it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One appointment as of its newest version. `ended_at` is when the treatment itself ended."""
+
+    session_id: UUID
+    version: int
+    state: SessionState
+    starts_at: datetime
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """One text of a course.
+
+    Attributes:
+        occasion: the day, on the clinic's calendar, that a payment text stands for.
+        nominal_at: when the ladder wants it.
+        due_at: when it is meant to go out, after quiet hours as far as the person is known.
+        look_at: when dispatch looks at it next.
+        deadline_at: from here on it is useless.
+        sent_on: the clinic's day of a payment text's attempt.
+    """
+
+    text_id: UUID
+    contact_id: str
+    kind: TextKind
+    session_id: UUID | None
+    session_version: int | None
+    occasion: date | None
+    nominal_at: datetime
+    due_at: datetime
+    look_at: datetime
+    deadline_at: datetime
+    state: TextState = TextState.SCHEDULED
+    reason: SuppressedReason | None = None
+    sent_on: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """A course. Until booking has told of it there is no `patient_id`, and what billing told is `waiting`.
+
+    Attributes:
+        owed: sessions for which billing demands money, as far as it has told.
+        unsaved: texts that the store does not have as they are now.
+    """
+
+    course_id: UUID
+    patient_id: str | None = None
+    location: str | None = None
+    sessions: tuple[Session, ...] = ()
+    owed: frozenset[UUID] = frozenset()
+    texts: tuple[Text, ...] = ()
+    waiting: tuple[Message, ...] = ()
+    unsaved: frozenset[UUID] = frozenset()
+
+    def session(self, session_id: UUID | None) -> Session | None:
+        """The session with this id."""
+        return next((s for s in self.sessions if s.session_id == session_id), None)
+
+    def text(self, text_id: UUID) -> Text | None:
+        """The text with this id."""
+        return next((t for t in self.texts if t.text_id == text_id), None)
+
+    def with_session(self, session: Session) -> "Course":
+        """With one session new or as it is now."""
+        others = tuple(s for s in self.sessions if s.session_id != session.session_id)
+        return replace(self, sessions=tuple(sorted((*others, session), key=lambda s: (s.starts_at, s.session_id))))
+
+    def with_text(self, text: Text) -> "Course":
+        """With one text new or as it is now."""
+        others = tuple(t for t in self.texts if t.text_id != text.text_id)
+        return replace(self, texts=(*others, text), unsaved=self.unsaved | {text.text_id})
+
+    @property
+    def owes(self) -> bool:
+        """Whether a session that can still take place waits for money."""
+        over = {s.session_id for s in self.sessions if s.state in _OVER}
+        return bool(self.owed - over)
+
+    def wants(self, text: Text) -> bool:
+        """Whether a text still says something true."""
+        session = self.session(text.session_id)
+        match text.kind:
+            case TextKind.BOOKED:
+                return any(s.state is SessionState.CONFIRMED for s in self.sessions)
+            case TextKind.PAYMENT_DUE:
+                return self.owes
+            case TextKind.PREPARATION | TextKind.DAY_BEFORE | TextKind.DAY_OF:
+                return (
+                    session is not None
+                    and session.state is SessionState.CONFIRMED
+                    and session.version == text.session_version
+                )
+            case TextKind.AFTER_CARE:
+                return session is not None and session.state is SessionState.COMPLETED
+            case (
+                TextKind.MOVED
+                | TextKind.CANCELLED
+                | TextKind.RELEASED
+                | TextKind.NEXT_DAY
+                | TextKind.EVALUATION
+                | TextKind.BOOSTER_DUE
+                | TextKind.COMPANION_NOTICE
+                | TextKind.OPT_OUT_CONFIRMED
+                | TextKind.HELP
+                | TextKind.UNMONITORED_REPLY
+            ):
+                return True  # not on the ladder yet
+            case _:
+                assert_never(text.kind)
+
+    def starts_for(self, text: Text) -> tuple[datetime, ...]:
+        """The appointments that a text is about, in order."""
+        if text.kind is TextKind.BOOKED:
+            return tuple(s.starts_at for s in self.sessions if s.state is SessionState.CONFIRMED)
+        session = self.session(text.session_id)
+        return () if session is None else (session.starts_at,)

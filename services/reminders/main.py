@@ -1,0 +1,82 @@
+"""Reminders, put together."""
+
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from fastapi import FastAPI
+
+from services.reminders import api, store
+from services.reminders.contact import Contacts
+from services.reminders.dispatch import Dispatch
+from services.reminders.profile import Places, read_places
+from services.reminders.rules import HEARS, SERVICE, State, aggregate_of, decide
+from services.reminders.settings import RemindersSettings
+from services.reminders.sms import ConsoleSender, OutgoingText, Sender, TwilioSender
+from shared.clock import Clock, WallClock
+from shared.http import create_api
+from shared.service import Service, serve
+from shared.settings import read_settings
+from shared.worker import Rules
+
+MIGRATIONS: Final = Path(__file__).with_name("migrations")
+
+
+def rules_of(places: Places) -> Rules[State, Contacts]:
+    """What reminders brings to the road."""
+    return Rules(
+        service=SERVICE,
+        hears=HEARS,
+        aggregate_of=aggregate_of,
+        decide=partial(decide, places),
+        load=store.load,
+        save=store.save,
+    )
+
+
+def build(settings: RemindersSettings, clock: Clock, sender: Sender | None = None) -> FastAPI:
+    """The service as an application; nothing is connected before it starts.
+
+    Args:
+        sender: instead of the one that the settings name.
+
+    Raises:
+        Misconfigured: a profile or setting is wrong.
+    """
+    places = read_places(settings.profiles, settings.clinics)
+    sender = sender or _sender(settings, places)
+    service = Service(rules_of(places), settings, settings.reminders_database, MIGRATIONS, clock)
+    dispatch = Dispatch(
+        service.database,
+        service.fence,
+        clock,
+        service.alarm("texts"),
+        service.ring,
+        sender,
+        places,
+    )
+    service.add_loop("texts", dispatch.run, dispatch.next_due)
+    return create_api(service, api.routes(places))
+
+
+def _sender(settings: RemindersSettings, places: Places) -> Sender:
+    if settings.sms == "console":
+        return ConsoleSender(_show)
+    account_sid, auth_token = settings.require_twilio({place.clinic for place in places.values()})
+    return TwilioSender(account_sid, auth_token, settings.twilio_numbers, settings.twilio_url, settings.public_url)
+
+
+def _show(text: OutgoingText) -> None:
+    sys.stdout.write(f"[text {text.kind} for {text.clinic}] {text.body}\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    """Run as a process of its own."""
+
+    def start() -> tuple[FastAPI, RemindersSettings, int]:
+        settings = read_settings(RemindersSettings)
+        return build(settings, WallClock()), settings, settings.reminders_port
+
+    serve(start)

@@ -1,0 +1,166 @@
+"""`reminders.toml`: the name a clinic uses in texts, its ladder of texts, and their wording in each language."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import time, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Final, Self
+
+from jinja2 import Template
+from pydantic import BeforeValidator, Field, model_validator
+
+from services.reminders.quiet_hours import CAUTIOUS, FEDERAL, STATES, Hours, every_day, narrower
+from services.reminders.wording import compiled, fault_of
+from shared.clinic import Location, ProfilePart, clinic_folders, read_clinics, read_profile
+from shared.contract import TextKind
+from shared.settings import Misconfigured
+
+_SPAN: Final = re.compile(r"(\d{1,4}) (min|h|days?)")
+_UNITS: Final = {"min": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
+
+
+def _span(value: Any) -> timedelta:
+    found = _SPAN.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError('must be a span of time such as "30 min", "72 h" or "2 days"')
+    return int(found[1]) * _UNITS.get(found[2], _UNITS["d"])
+
+
+Span = Annotated[timedelta, BeforeValidator(_span)]
+"""A length of time with its unit, as in "72 h"."""
+
+
+class Before(ProfilePart):
+    """A text that goes out `before` an appointment; closer to it than `until` it is useless."""
+
+    before: Span
+    until: Span
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.until >= self.before:
+            raise ValueError("until must be closer to the appointment than before")
+        return self
+
+
+class After(ProfilePart):
+    """A text that goes out `after` what it tells of; `until` as long after it is useless."""
+
+    after: Span
+    until: Span
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.until <= self.after:
+            raise ValueError("until must be longer than after")
+        return self
+
+
+class Ladder(ProfilePart):
+    """Which texts a clinic sends, and when; a kind that is left out is not sent.
+
+    `booked` counts from the first confirmation (a few minutes, so that one payment makes one list of dates),
+    `payment_due` from the demand, `after_care` from the end of the treatment, the others from the appointment.
+    """
+
+    booked: After | None = None
+    payment_due: After | None = None
+    preparation: Before | None = None
+    day_before: Before | None = None
+    day_of: Before | None = None
+    after_care: After | None = None
+
+    @cached_property
+    def kinds(self) -> frozenset[TextKind]:
+        """The kinds that the clinic sends."""
+        return frozenset(TextKind(name) for name, step in self if step is not None)
+
+    @cached_property
+    def before_visit(self) -> Mapping[TextKind, Before]:
+        """The steps that lead to an appointment."""
+        return {TextKind(name): step for name, step in self if isinstance(step, Before)}
+
+
+class QuietHours(ProfilePart):
+    """A clinic's own hours for texts, wall time of the person, on top of the law's."""
+
+    earliest: time
+    latest: time
+
+    @property
+    def hours(self) -> Hours:
+        """The same on every day of the week."""
+        return every_day(self.earliest, self.latest)
+
+    @model_validator(mode="after")
+    def _stricter_only(self) -> Self:
+        if self.latest <= self.earliest:
+            raise ValueError("latest must be later than earliest")
+        (opens, closes), *_ = FEDERAL
+        if self.earliest < opens or self.latest > closes:
+            raise ValueError(f"may only be stricter than the law's {opens:%H:%M} to {closes:%H:%M}")
+        for region, lawful in (*STATES.items(), ("an unknown region", CAUTIOUS)):
+            if any(a >= b for a, b in narrower(lawful, self.hours)):
+                raise ValueError(f"leaves no time for texts in {region} on some day")
+        return self
+
+
+class RemindersProfile(ProfilePart):
+    """`reminders.toml`. `wording` is by language, then by kind of text."""
+
+    sender: Annotated[str, Field(min_length=1, max_length=40)]
+    language: str = "en"
+    quiet_hours: QuietHours | None = None
+    ladder: Ladder
+    wording: dict[str, dict[TextKind, str]]
+
+    @model_validator(mode="after")
+    def _worded(self) -> Self:
+        if self.language not in self.wording:
+            raise ValueError(f"wording.{self.language} is missing")
+        for language, texts in self.wording.items():
+            if missing := self.ladder.kinds - set(texts):
+                raise ValueError(f"wording.{language}.{sorted(missing)[0]} is missing")
+        return self
+
+
+@dataclass(frozen=True)
+class Place:
+    """A location, and how its clinic texts."""
+
+    clinic: str
+    location: Location
+    profile: RemindersProfile
+    templates: Mapping[tuple[str, TextKind], Template] = field(repr=False)
+
+    def language(self, locale: str | None) -> str:
+        """The language of a person's locale where the clinic writes it, else the clinic's own."""
+        wished = (locale or "").partition("-")[0]
+        return wished if wished in self.profile.wording else self.profile.language
+
+
+Places = Mapping[str, Place]
+"""Every location that is served, by its name."""
+
+
+def read_places(folder: Path, clinics: tuple[str, ...] | None) -> Places:
+    """The profiles of all clinics that are served, every wording tried.
+
+    Raises:
+        Misconfigured: with the file, the key and the reason.
+    """
+    folders = clinic_folders(folder, clinics)
+    places: dict[str, Place] = {}
+    for name, clinic in read_clinics(folders).items():
+        profile = read_profile(RemindersProfile, folders[name] / "reminders.toml")
+        locations = tuple(clinic.locations.values())
+        templates: dict[tuple[str, TextKind], Template] = {}
+        for language, texts in profile.wording.items():
+            for kind, source in texts.items():
+                if fault := fault_of(source, kind, language, profile.sender, locations):
+                    raise Misconfigured(f"{name}/reminders.toml: wording.{language}.{kind}: {fault}")
+                templates[language, kind] = compiled(source)
+        places |= {key: Place(name, location, profile, templates) for key, location in clinic.locations.items()}
+    return places

@@ -1,0 +1,108 @@
+"""When a person may be texted, by the law of where they are. Pure.
+
+Source: 47 CFR 64.1200(c)(1) (8:00-21:00 where the person is) and the stricter laws of some states. Defaults for a
+clinic's counsel to confirm; a clinic may be stricter, never laxer.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+Hours = tuple[tuple[time, time], ...]
+"""For each weekday, Monday first: texting begins at the one wall time and ends before the other."""
+
+
+def every_day(opens: time, closes: time) -> Hours:
+    """The same hours on all seven days."""
+    return ((opens, closes),) * 7
+
+
+FEDERAL: Final = every_day(time(8), time(21))
+CAUTIOUS: Final = every_day(time(9), time(20))
+"""Where it is not known in which state a person is."""
+
+_EIGHT_TO_EIGHT: Final = every_day(time(8), time(20))
+
+STATES: Final[Mapping[str, Hours]] = {
+    **dict.fromkeys(("US-FL", "US-OK", "US-MD", "US-MS", "US-NJ", "US-OR"), _EIGHT_TO_EIGHT),
+    "US-CT": every_day(time(9), time(20)),
+    "US-TX": (*every_day(time(9), time(21))[:6], (time(12), time(21))),
+    "US-RI": (*every_day(time(9), time(18))[:5], *every_day(time(10), time(17))[:2]),
+}
+"""States with stricter hours than the federal ones."""
+
+MARGIN: Final = timedelta(minutes=15)
+"""A text that goes out early is meant for this long before the hours end, so that a delay does not lose it."""
+
+
+def narrower(one: Hours, other: Hours) -> Hours:
+    """What both allow; a day on which that is nothing opens when it closes, or later."""
+    return tuple((max(a[0], b[0]), min(a[1], b[1])) for a, b in zip(one, other, strict=True))
+
+
+def hours_in(region: str | None, location_region: str) -> Hours:
+    """The hours of a person's region, such as "US-IL"; unknown: the location's or cautious ones, the narrower."""
+    if region is None:
+        return narrower(STATES.get(location_region, FEDERAL), CAUTIOUS)
+    return STATES.get(region, FEDERAL)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """When one person may be texted: hours in a zone."""
+
+    zone: ZoneInfo
+    hours: Hours
+
+    def allows(self, instant: datetime) -> bool:
+        """Whether the clock on the person's wall shows a time at which a text may come."""
+        local = instant.astimezone(self.zone)
+        opens, closes = self.hours[local.weekday()]
+        return opens <= local.time() < closes
+
+    def opens_after(self, instant: datetime) -> datetime:
+        """The first allowed instant after one that is not allowed."""
+        return next(opens for opens, _ in self._stretches(instant, 1) if opens > instant and self.allows(opens))
+
+    def last_before(self, instant: datetime) -> datetime:
+        """A late allowed instant before one that is not allowed, `MARGIN` before the hours end."""
+        ends = (max(closes - MARGIN, opens) for opens, closes in self._stretches(instant, -1) if closes <= instant)
+        return next(end for end in ends if self.allows(end))
+
+    def closes_after(self, instant: datetime) -> datetime:
+        """When the hours end in which an allowed instant lies."""
+        return next(closes for _, closes in self._stretches(instant, 1) if closes > instant)
+
+    def _stretches(self, around: datetime, step: int) -> Iterator[tuple[datetime, datetime]]:
+        """The allowed stretches day by day, from the day before in the direction of `step`; UTC."""
+        today = around.astimezone(self.zone).date()
+        for days in range(-1, 10):
+            day = today + timedelta(days=days * step)
+            opens, closes = self.hours[day.weekday()]
+            if opens < closes:
+                yield self._instant(day, opens), self._instant(day, closes)
+
+    def _instant(self, day: date, wall: time) -> datetime:
+        return datetime.combine(day, wall, self.zone).astimezone(UTC)
+
+
+def fit(window: Window, nominal_at: datetime, deadline_at: datetime, now: datetime) -> datetime | None:
+    """When to send what is wished for `nominal_at`: then, or later, or, where later would be useless, earlier.
+
+    Args:
+        deadline_at: from here on the text is useless.
+        now: nothing can be sent before this.
+
+    Returns:
+        An allowed instant that is not before `now`, or None where there is none.
+    """
+    wish = max(nominal_at, now)
+    if window.allows(wish):
+        return wish
+    later = window.opens_after(wish)
+    if later < deadline_at:
+        return later
+    earlier = max(window.last_before(wish), now)
+    return earlier if window.allows(earlier) else None

@@ -1,0 +1,260 @@
+"""What reminders hears, and what follows from it. Pure: no I/O, no clock, no random ids.
+
+Courses plan and sweep texts (`course`, `ladder`); contacts keep numbers and consent (`contact`). Whether a text may
+really go out is judged when it is due (`ladder.judge`), by `dispatch`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from services.reminders.contact import Contact, Contacts, decide_contact
+from services.reminders.course import ATTEMPTED, Course, Session, Text, TextState
+from services.reminders.ladder import after_visit, before_visit, on_demand, on_first_confirmation, superseded
+from services.reminders.profile import Place, Places
+from shared.contract import (
+    BookedSession,
+    ContactUpdated,
+    CourseAccepted,
+    CourseChanged,
+    CourseClosed,
+    CourseCompleted,
+    CourseEvent,
+    EventData,
+    Needs,
+    PersonErased,
+    PrepaymentOverdue,
+    PrepaymentRequired,
+    PrepaymentSatisfied,
+    PrepaymentWithdrawn,
+    SessionCancelled,
+    SessionCheckedIn,
+    SessionCompleted,
+    SessionConfirmed,
+    SessionEvent,
+    SessionMissed,
+    SessionReleased,
+    SessionRescheduled,
+    SessionState,
+    SessionUnconfirmed,
+    SuppressedReason,
+    TextSuppressed,
+    TimerDue,
+)
+from shared.decision import Attention, Decision, Timer
+from shared.envelope import Message
+
+SERVICE: Final = "reminders"
+
+COURSE: Final = "course:"
+CONTACT: Final = "contact:"
+"""Two kinds of things are decided about, each by its id behind one of these."""
+
+UNKNOWN_AFTER: Final = timedelta(hours=24)
+"""What waits this long for a course that booking never told of goes to a person (contract rule 7)."""
+
+_UNKNOWN_COURSE: Final = "unknown_course"
+
+_HEARD: Final[tuple[type[EventData], ...]] = (
+    CourseAccepted,
+    CourseChanged,
+    CourseCompleted,
+    CourseClosed,
+    SessionConfirmed,
+    SessionUnconfirmed,
+    SessionRescheduled,
+    SessionCancelled,
+    SessionReleased,
+    SessionCheckedIn,
+    SessionCompleted,
+    SessionMissed,
+    PrepaymentRequired,
+    PrepaymentSatisfied,
+    PrepaymentWithdrawn,
+    PrepaymentOverdue,
+    ContactUpdated,
+)
+
+HEARS: Final[Mapping[str, frozenset[str]]] = {
+    topic: frozenset(e.type for e in _HEARD if e.topic == topic) | more
+    for topic, more in {
+        "booking.events": frozenset[str](),
+        "billing.events": frozenset[str](),
+        "clinic.contacts": frozenset({PersonErased.type}),
+    }.items()
+}
+
+State = Course | Contact
+
+
+def aggregate_of(message: Message) -> str:
+    """The course or contact that a message is about."""
+    match message.data:
+        case TimerDue(of=aggregate):
+            return aggregate
+        case ContactUpdated() | PersonErased():
+            return CONTACT + message.data.key
+        case _:
+            return COURSE + message.data.key
+
+
+def decide(
+    places: Places, state: State | None, message: Message, now: datetime, contacts: Contacts
+) -> Decision[State, Contacts]:
+    """What follows from one message. `contacts` are those that the batch's courses need, by id."""
+    if aggregate_of(message).startswith(CONTACT):
+        assert not isinstance(state, Course)
+        decision = decide_contact(state, message, contacts)
+        return Decision(decision.state, decision.events, (), decision.attention, decision.context)
+    assert not isinstance(state, Contact)
+    return decide_course(places, state, message, now, contacts)
+
+
+def decide_course(
+    places: Places, course: Course | None, message: Message, now: datetime, contacts: Contacts
+) -> Decision[State, Contacts]:
+    """What an event of booking or billing means for a course's texts."""
+    draft = _Draft(places, course or Course(UUID(aggregate_of(message).removeprefix(COURSE))), contacts)
+    draft.hear(message, now)
+    return Decision(draft.course, tuple(draft.events), tuple(draft.timers), tuple(draft.attention))
+
+
+class _Draft:
+    """One decision about a course in the making."""
+
+    def __init__(self, places: Places, course: Course, contacts: Contacts) -> None:
+        self.places = places
+        self.course = course
+        self.contacts = contacts
+        self.events: list[EventData] = []
+        self.timers: list[Timer] = []
+        self.attention: list[Attention] = []
+
+    def hear(self, message: Message, now: datetime) -> None:
+        """Take one message in, then what had waited for it, each as of when it came."""
+        data = message.data
+        match data:
+            case CourseAccepted() | SessionEvent():
+                self._on_booking(data, now)
+            case CourseCompleted() | CourseClosed():
+                pass  # its sessions' own events have settled every text
+            case TimerDue():
+                self._on_timer(data)
+            case PrepaymentRequired() | PrepaymentSatisfied() | PrepaymentOverdue() | PrepaymentWithdrawn():
+                if self.course.patient_id is None:
+                    self._wait(message, now)
+                else:
+                    self._on_billing(data, now)
+            case _:
+                raise TypeError(f"not about a course: {message.type}")
+        self._sweep()
+        if self.course.patient_id is not None and self.course.waiting:
+            waiting = self.course.waiting
+            self.course = replace(self.course, waiting=())
+            self.timers.append(Timer(_UNKNOWN_COURSE, None))
+            for earlier in waiting:
+                self.hear(earlier, earlier.arrived_at)
+
+    def _wait(self, message: Message, now: datetime) -> None:
+        if not self.course.waiting:
+            self.timers.append(Timer(_UNKNOWN_COURSE, now + UNKNOWN_AFTER))
+        self.course = replace(self.course, waiting=(*self.course.waiting, replace(message, record=None)))
+
+    def _on_timer(self, timer: TimerDue) -> None:
+        if timer.kind != _UNKNOWN_COURSE:
+            raise ValueError(f"no such timer: {timer.kind}")
+        if self.course.patient_id is None:
+            detail = "billing told of a course that booking has not told of"
+            self.attention.append(Attention(_UNKNOWN_COURSE, str(self.course.course_id), detail))
+
+    def _on_booking(self, data: CourseAccepted | SessionEvent, now: datetime) -> None:
+        if self.course.patient_id is None:
+            self.course = replace(self.course, patient_id=data.patient_id, location=data.location)
+            if self._place is None:
+                detail = "no served clinic has the location of this course: it gets no texts"
+                self.attention.append(Attention("unknown_location", str(data.course_id), detail))
+        if isinstance(data, CourseAccepted):
+            for session in data.sessions:
+                self._see(session, None, now)
+        else:
+            self._see(data, data.ended_at if isinstance(data, SessionCompleted) else None, now)
+
+    def _see(self, told: BookedSession, ended_at: datetime | None, now: datetime) -> None:
+        """A session as booking told of it: what is older than what we know counts no more."""
+        known = self.course.session(told.session_id)
+        if known is not None and told.version < known.version:
+            return
+        ended_at = ended_at or (known.ended_at if known else None)
+        session = Session(told.session_id, told.version, told.state, told.starts_at, ended_at)
+        if session == known:
+            return
+        self.course = self.course.with_session(session)
+        if (place := self._place) is None:
+            return
+        if session.state is SessionState.CONFIRMED:
+            self._plan(on_first_confirmation(self.course, place, self._contact, now))
+            self._plan(before_visit(self.course, session, place, self._contact, now))
+        elif session.state is SessionState.COMPLETED:
+            self._plan(after_visit(self.course, session, place, self._contact, now))
+
+    def _on_billing(self, data: CourseEvent, now: datetime) -> None:
+        owed = self.course.owed
+        match data:
+            case PrepaymentRequired(needs=Needs.MONEY):
+                if data.session_id not in owed:
+                    self.course = replace(self.course, owed=owed | {data.session_id})
+                if (place := self._place) is not None:
+                    self._plan(on_demand(self.course, place, self._contact, now))
+            case PrepaymentRequired() | PrepaymentSatisfied() | PrepaymentOverdue():
+                if data.session_id in owed:
+                    self.course = replace(self.course, owed=owed - {data.session_id})
+            case PrepaymentWithdrawn():
+                pass  # a new demand follows when booking has answered
+
+    def _plan(self, texts: list[Text]) -> None:
+        """Put texts on the ladder, each once; one that was swept away before it went out is wanted again."""
+        for text in texts:
+            known = self.course.text(text.text_id)
+            if known is None:
+                if not self._said(text):
+                    self.course = self.course.with_text(text)
+            elif known.reason is SuppressedReason.SUPERSEDED and self.course.wants(known):
+                again = replace(known, state=TextState.SCHEDULED, reason=None, look_at=text.look_at)
+                self.course = self.course.with_text(again)
+
+    def _said(self, text: Text) -> bool:
+        """Whether the same went out already for an earlier version of the same appointment, at the same time."""
+        said = (text.kind, text.session_id, text.nominal_at)
+        return text.session_id is not None and any(
+            (t.kind, t.session_id, t.nominal_at) == said and t.state in ATTEMPTED for t in self.course.texts
+        )
+
+    def _sweep(self) -> None:
+        """Take back the waiting texts that the course no longer wants; one being sent is past taking back."""
+        for text in self.course.texts:
+            if text.state is TextState.SCHEDULED and not self.course.wants(text):
+                self.course = self.course.with_text(superseded(text))
+                self.events.append(suppressed(self.course, text, SuppressedReason.SUPERSEDED))
+
+    @property
+    def _place(self) -> Place | None:
+        return self.places.get(self.course.location or "")
+
+    @property
+    def _contact(self) -> Contact | None:
+        return self.contacts.get(self.course.patient_id or "")
+
+
+def suppressed(course: Course, text: Text, reason: SuppressedReason) -> TextSuppressed:
+    """The event of a text that never went out."""
+    return TextSuppressed(
+        text_id=text.text_id,
+        contact_id=text.contact_id,
+        course_id=course.course_id,
+        session_id=text.session_id,
+        kind=text.kind,
+        due_at=text.due_at,
+        reason=reason,
+    )

@@ -1,0 +1,59 @@
+"""Every environment variable that reminders reads besides the common ones."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SecretStr, TypeAdapter, ValidationError, field_validator
+from pydantic_settings import NoDecode
+
+from shared.contract import Phone
+from shared.settings import Misconfigured, ServiceSettings
+
+_PHONE: TypeAdapter[str] = TypeAdapter(Phone)
+
+
+class RemindersSettings(ServiceSettings):
+    """Reminders' settings."""
+
+    reminders_database: str = Field(description="URL of reminders' database: postgresql://role:password@host:port/name")
+    reminders_port: int = Field(default=8003, ge=0, le=65535, description="port to listen on")
+    sms: Literal["console", "twilio"] = Field(default="console", description="how texts leave: shown, or by Twilio")
+    twilio_account_sid: str | None = Field(default=None, description="AC and 32 hexadecimal digits")
+    twilio_auth_token: SecretStr | None = Field(default=None, description="the account's secret")
+    twilio_numbers: Annotated[dict[str, str], NoDecode] = Field(
+        default={}, description="each clinic's own sender, E.164: clinic=+1..., several separated by commas"
+    )
+    twilio_url: str | None = Field(default=None, description="another address than Twilio's own")
+    public_url: str | None = Field(default=None, description="where Twilio reaches this service")
+
+    @field_validator("twilio_numbers", mode="before")
+    @classmethod
+    def _split_numbers(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]
+            return {clinic.strip(): number.strip() for clinic, _, number in pairs}
+        return value
+
+    @field_validator("twilio_numbers")
+    @classmethod
+    def _dialable(cls, value: dict[str, str]) -> dict[str, str]:
+        for clinic, number in value.items():
+            try:
+                _PHONE.validate_python(number)
+            except ValidationError:
+                raise ValueError(f"the number of {clinic!r} is not E.164") from None
+        return value
+
+    def require_twilio(self, clinics: set[str]) -> tuple[str, str]:
+        """Account and token, where texts go out by Twilio and every clinic has a number.
+
+        Raises:
+            Misconfigured: something is missing.
+        """
+        if not self.twilio_account_sid:
+            raise Misconfigured("CHAIRTIME_TWILIO_ACCOUNT_SID: is not set, but CHAIRTIME_SMS is twilio")
+        token = self.twilio_auth_token.get_secret_value() if self.twilio_auth_token else ""
+        if len(token) < 16:
+            raise Misconfigured("CHAIRTIME_TWILIO_AUTH_TOKEN: is not set or too short, but CHAIRTIME_SMS is twilio")
+        if missing := sorted(clinics - set(self.twilio_numbers)):
+            raise Misconfigured(f"CHAIRTIME_TWILIO_NUMBERS: there is none for {', '.join(missing)}")
+        return self.twilio_account_sid, token

@@ -1,0 +1,264 @@
+"""Reminders' tables, as the rules and the routes need them; what sending needs stands in `queue`.
+
+Locks are taken in one order, courses before contacts, each by id. A course's row stands for its sessions and texts.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.reminders.contact import Consent, Contact, Contacts
+from services.reminders.course import Course, Session, Text, TextState
+from services.reminders.rules import CONTACT, COURSE, State, aggregate_of
+from shared.contract import SessionState, SuppressedReason, TextKind
+from shared.database import rows, run, to_json, write
+from shared.envelope import Message, from_stored, to_stored
+from shared.worker import Loaded
+
+_TEXT: Final = (
+    "text_id", "contact_id", "kind", "session_id", "session_version", "occasion",
+    "nominal_at", "due_at", "look_at", "deadline_at", "state", "reason", "sent_on",
+)  # fmt: skip
+_CONTACT: Final = (
+    "contact_id", "phone", "phone_version", "kind", "locale", "time_zone", "region", "consent_id", "opted_out",
+)  # fmt: skip
+
+# The road -------------------------------------------------------------------------------------------------------------
+
+
+async def load(connection: AsyncConnection, messages: Sequence[Message]) -> Loaded[State, Contacts]:
+    """The courses and contacts that a batch is about, made where missing and locked, and its courses' contacts."""
+    about = {aggregate_of(message) for message in messages}
+    course_ids = sorted(UUID(a.removeprefix(COURSE)) for a in about if a.startswith(COURSE))
+    contact_ids = sorted(a.removeprefix(CONTACT) for a in about if a.startswith(CONTACT))
+    courses: dict[UUID, Course] = {}
+    if course_ids:
+        await run(
+            connection,
+            """INSERT INTO courses (course_id) SELECT unnest(CAST(:ids AS uuid[])) ON CONFLICT DO NOTHING""",
+            ids=course_ids,
+        )
+        await lock_courses(connection, course_ids)
+        courses = await load_courses(connection, course_ids)
+    own: dict[str, Contact] = {}
+    if contact_ids:
+        await run(
+            connection,
+            """INSERT INTO contacts (contact_id) SELECT unnest(CAST(:ids AS text[])) ON CONFLICT DO NOTHING""",
+            ids=contact_ids,
+        )
+        own = await load_contacts(connection, contact_ids, "FOR UPDATE OF contacts")
+    patients = {course.patient_id for course in courses.values() if course.patient_id}
+    patients |= {patient for m in messages if (patient := getattr(m.data, "patient_id", None))}
+    others = await load_contacts(connection, sorted(patients - set(own))) if patients - set(own) else {}
+    states: dict[str, State] = {f"{COURSE}{id}": course for id, course in courses.items()}
+    states |= {f"{CONTACT}{id}": contact for id, contact in own.items()}
+    return Loaded(states, {**others, **own})
+
+
+async def save(connection: AsyncConnection, changed: Mapping[str, State], contacts: Contacts) -> None:
+    """Write what changed; waiting texts of a contact who is somewhere else now are looked at again."""
+    courses = [state for state in changed.values() if isinstance(state, Course)]
+    people = [state for state in changed.values() if isinstance(state, Contact)]
+    if people:
+        await save_contacts(connection, people)
+    if courses:
+        await _save_courses(connection, courses)
+    if moved := [contact for contact in people if contact.look_at is not None]:
+        await run(
+            connection,
+            """UPDATE texts SET look_at = least(texts.look_at, m.look_at)
+               FROM unnest(CAST(:ids AS text[]), CAST(:instants AS timestamptz[])) AS m (contact_id, look_at)
+               WHERE texts.contact_id = m.contact_id AND texts.state = 'scheduled'""",
+            ids=[contact.contact_id for contact in moved],
+            instants=[contact.look_at for contact in moved],
+        )
+
+
+async def lock_courses(connection: AsyncConnection, ids: Iterable[UUID]) -> None:
+    """Wait until these courses are ours for the rest of the transaction."""
+    await run(
+        connection,
+        "SELECT FROM courses WHERE course_id = ANY(CAST(:ids AS uuid[])) ORDER BY course_id FOR UPDATE",
+        ids=sorted(ids),
+    )
+
+
+async def load_courses(connection: AsyncConnection, ids: Iterable[UUID]) -> dict[UUID, Course]:
+    """Courses with their sessions and texts."""
+    wanted = list(ids)
+    sessions: dict[UUID, list[Session]] = {id: [] for id in wanted}
+    texts: dict[UUID, list[Text]] = {id: [] for id in wanted}
+    for row in await rows(
+        connection,
+        """SELECT course_id, session_id, version, state, starts_at, ended_at FROM sessions
+           WHERE course_id = ANY(CAST(:ids AS uuid[])) ORDER BY starts_at, session_id""",
+        ids=wanted,
+    ):
+        session = Session(row.session_id, row.version, SessionState(row.state), row.starts_at, row.ended_at)
+        sessions[row.course_id].append(session)
+    for row in await rows(
+        connection,
+        f"""SELECT course_id, {", ".join(_TEXT)} FROM texts
+            WHERE course_id = ANY(CAST(:ids AS uuid[])) ORDER BY nominal_at, text_id""",
+        ids=wanted,
+    ):
+        fields = {name: getattr(row, name) for name in _TEXT}
+        fields |= {"kind": TextKind(row.kind), "state": TextState(row.state)}
+        fields["reason"] = SuppressedReason(row.reason) if row.reason else None
+        texts[row.course_id].append(Text(**fields))
+    return {
+        row.course_id: Course(
+            course_id=row.course_id,
+            patient_id=row.patient_id,
+            location=row.location,
+            sessions=tuple(sessions[row.course_id]),
+            owed=frozenset(row.owed),
+            texts=tuple(texts[row.course_id]),
+            waiting=tuple(from_stored(stored) for stored in row.waiting),
+        )
+        for row in await rows(
+            connection,
+            """SELECT course_id, patient_id, location, owed, waiting FROM courses
+               WHERE course_id = ANY(CAST(:ids AS uuid[]))""",
+            ids=wanted,
+        )
+    }
+
+
+async def _save_courses(connection: AsyncConnection, courses: Sequence[Course]) -> None:
+    await write(
+        connection,
+        "courses",
+        ("course_id", "patient_id", "location", "owed", "waiting"),
+        to_json(
+            [
+                {
+                    "course_id": course.course_id,
+                    "patient_id": course.patient_id,
+                    "location": course.location,
+                    "owed": sorted(course.owed),
+                    "waiting": [to_stored(message) for message in course.waiting],
+                }
+                for course in courses
+            ]
+        ),
+        key=("course_id",),
+    )
+    sessions = [
+        {
+            "session_id": session.session_id,
+            "course_id": course.course_id,
+            "version": session.version,
+            "state": session.state,
+            "starts_at": session.starts_at,
+            "ended_at": session.ended_at,
+        }
+        for course in courses
+        for session in course.sessions
+    ]
+    if sessions:
+        columns = ("session_id", "course_id", "version", "state", "starts_at", "ended_at")
+        await write(connection, "sessions", columns, to_json(sessions), key=("session_id",))
+    texts = [
+        {"course_id": course.course_id} | {name: getattr(text, name) for name in _TEXT}
+        for course in courses
+        for text in course.texts
+        if text.text_id in course.unsaved
+    ]
+    if texts:
+        await write(connection, "texts", ("course_id", *_TEXT), to_json(texts), key=("text_id",))
+
+
+# Contacts and the ledger ----------------------------------------------------------------------------------------------
+
+
+async def load_contacts(connection: AsyncConnection, ids: Sequence[str], lock: str = "") -> dict[str, Contact]:
+    """Contacts with the latest entry of their ledger.
+
+    Args:
+        lock: what PostgreSQL shall lock, such as FOR UPDATE OF contacts.
+    """
+    return {
+        row.contact_id: Contact(
+            contact_id=row.contact_id,
+            phone=row.phone,
+            phone_version=row.phone_version,
+            kind=row.kind,
+            locale=row.locale,
+            time_zone=row.time_zone,
+            region=row.region,
+            consent=Consent(
+                row.contact_id, row.allowed, row.wording, row.source, row.recorded_at, row.heard_at, row.consent_phone
+            )
+            if row.consent_id
+            else None,
+            opted_out=row.opted_out,
+        )
+        for row in await rows(
+            connection,
+            f"""SELECT contacts.contact_id, phone, contacts.phone_version, kind, locale, time_zone, region,
+                       contacts.consent_id, opted_out, allowed, wording, source, recorded_at, heard_at,
+                       consents.phone_version AS consent_phone
+                FROM contacts LEFT JOIN consents USING (consent_id)
+                WHERE contacts.contact_id = ANY(CAST(:ids AS text[])) ORDER BY contacts.contact_id {lock}""",
+            ids=list(ids),
+        )
+    }
+
+
+async def save_contacts(connection: AsyncConnection, contacts: Sequence[Contact]) -> None:
+    """Add to the ledger what it does not have, then write the contacts."""
+    entries = [asdict(e) | {"consent_id": e.consent_id} for contact in contacts for e in contact.unsaved]
+    if entries:
+        await run(
+            connection,
+            """INSERT INTO consents SELECT * FROM json_populate_recordset(NULL::consents, CAST(:entries AS json))
+               ON CONFLICT DO NOTHING""",
+            entries=to_json(entries).decode(),
+        )
+    people = [
+        {name: getattr(contact, name) for name in _CONTACT if name != "consent_id"}
+        | {"consent_id": contact.consent.consent_id if contact.consent else None}
+        for contact in contacts
+    ]
+    await write(connection, "contacts", _CONTACT, to_json(people), key=("contact_id",))
+
+
+async def consent_ledger(connection: AsyncConnection, contact_id: str) -> list[dict[str, Any]]:
+    """Every entry about one contact, by the time at which it was recorded."""
+    found = await rows(
+        connection,
+        """SELECT allowed, wording, source, recorded_at, heard_at, phone_version FROM consents
+           WHERE contact_id = :id ORDER BY recorded_at, heard_at, consent_id""",
+        id=contact_id,
+    )
+    return [dict(row._mapping) for row in found]
+
+
+# What people ask ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What is on record of one text besides its plan."""
+
+    body: str | None
+    segments: int | None
+    attempts: int
+    sent_at: datetime | None
+    code: str | None
+
+
+async def texts_on_record(connection: AsyncConnection, course_id: UUID) -> dict[UUID, Sent]:
+    """Bodies and outcomes of a course's texts."""
+    found = await rows(
+        connection,
+        "SELECT text_id, body, segments, attempts, sent_at, code FROM texts WHERE course_id = :id",
+        id=course_id,
+    )
+    return {row.text_id: Sent(row.body, row.segments, row.attempts, row.sent_at, row.code) for row in found}

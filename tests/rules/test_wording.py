@@ -1,0 +1,133 @@
+"""What texts say, how long they are, and what a clinic is not let say."""
+
+import shutil
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.reminders.profile import read_places
+from services.reminders.wording import compiled, compose, fault_of, segments, tell_dates, tell_phone
+from shared.contract import TextKind
+from shared.settings import Misconfigured
+from tests.reminders_story import PLACES, PROFILES
+
+STELLA = PLACES["stella"]
+NOON = datetime(2026, 3, 16, 17, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("body", "parts"),
+    [
+        ("a" * 160, 1),
+        ("a" * 161, 2),
+        ("a" * 306, 2),
+        ("a" * 307, 3),
+        ("€" * 80, 1),
+        ("€" * 81, 2),
+        ("é" * 160, 1),
+        ("á" * 70, 1),
+        ("á" * 71, 2),
+        ("á" * 134, 2),
+        ("😀" * 35, 1),
+        ("😀" * 36, 2),
+    ],
+)
+def test_parts_are_counted_as_carriers_do(body: str, parts: int) -> None:
+    assert segments(body) == parts
+
+
+@given(st.text(min_size=1, max_size=400), st.text(max_size=100))
+def test_a_longer_text_never_takes_fewer_parts(body: str, more: str) -> None:
+    assert segments(body) <= segments(body + more)
+
+
+def test_time_is_told_on_the_clinics_clock() -> None:
+    template = compiled("{{ sender }} {{ day }} {{ time }} {{ phone }}")
+    body = compose(template, TextKind.DAY_BEFORE, "en", "Stella", STELLA.location, [NOON])
+
+    assert body == "Stella Mon Mar 16 12:00 PM 630-555-0136"
+
+
+def test_a_long_list_of_dates_is_cut_and_counted() -> None:
+    dates = [NOON + timedelta(days=n) for n in range(8)]
+
+    assert tell_dates(dates, "en").endswith("Sat Mar 21 5:00 PM, and 2 more")
+
+
+def test_a_foreign_number_is_told_as_it_is() -> None:
+    assert tell_phone("+4930123456") == "+4930123456"
+
+
+@pytest.mark.parametrize("location", sorted(PLACES))
+def test_every_shipped_wording_is_sound(location: str) -> None:
+    place = PLACES[location]
+    for language, texts in place.profile.wording.items():
+        assert set(texts) >= place.profile.ladder.kinds
+        for kind, source in texts.items():
+            assert fault_of(source, kind, language, place.profile.sender, [place.location]) is None
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        ("Your ketamine visit", "must not say 'ketamin'"),
+        ("Your Infusion", "must not say 'infus'"),
+        ("Su sesión de Ketamina, infusión", "must not say"),
+        ("Please pay $475", "must not say '$'"),
+        ("for your depression", "must not say 'depress'"),
+        ("Reply YES to confirm", "must not invite 'YES'"),
+        ("Reply CANCEL", "must not invite 'CANCEL'"),
+        ("See you at {{ tme }}", "is no template"),
+        ("See you at {{ time ", "is no template"),
+        ("{{ ''.__class__.__mro__ }}", "is no template"),
+        ("x" * 307, "takes 3 segments"),
+        ("  ", "is empty"),
+    ],
+)
+def test_a_wording_that_must_not_go_out_is_refused(source: str, why: str) -> None:
+    fault = fault_of(source, TextKind.DAY_OF, "en", "Stella", [STELLA.location])
+
+    assert fault is not None
+    assert fault.startswith(why)
+
+
+def test_the_list_of_dates_must_say_how_to_end_the_texts() -> None:
+    assert fault_of("{{ dates }}", TextKind.BOOKED, "en", "Stella", [STELLA.location]) is not None
+
+
+@pytest.mark.parametrize(
+    ("found", "instead", "line"),
+    [
+        (
+            "{{ sender }}: see you on {{ day }} at {{ time }}. Somebody",
+            "Your infusion. Somebody",
+            "wording.en.day_of: must not say 'infus'",
+        ),
+        ('sender = "Stella"', 'sender = "Ketamine Stella"', "must not say 'ketamin'"),
+        ('after_care = "', 'help = "', "wording.en.after_care is missing"),
+        ('before = "72 h"', 'before = "72"', "ladder.preparation.before: must be a span of time"),
+        ('before = "72 h"', 'before = "20 h"', "ladder.preparation: until must be closer"),
+        ('earliest = "08:30:00"', 'earliest = "07:00:00"', "quiet_hours: may only be stricter"),
+        ('latest = "20:30:00"', 'latest = "08:30:00"', "quiet_hours: latest must be later"),
+        ('latest = "20:30:00"', 'latest = "09:00:00"', "quiet_hours: leaves no time for texts in"),
+        ('language = "en"', 'language = "fr"', "wording.fr is missing"),
+        ('language = "en"', 'langauge = "en"', "langauge: Extra inputs are not permitted"),
+    ],
+)
+def test_a_wrong_profile_is_refused_with_file_key_and_reason(
+    tmp_path: Path, found: str, instead: str, line: str
+) -> None:
+    shutil.copytree(PROFILES / "stella", tmp_path / "stella")
+    file = tmp_path / "stella" / "reminders.toml"
+    assert found in file.read_text()
+    file.write_text(file.read_text().replace(found, instead, 1))
+
+    with pytest.raises(Misconfigured) as refusal:
+        read_places(tmp_path, None)
+
+    assert str(refusal.value).startswith("stella/reminders.toml: ")
+    assert line in str(refusal.value)
+    assert "\n" not in str(refusal.value)
