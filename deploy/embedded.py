@@ -23,7 +23,7 @@ from aiokafka.errors import KafkaError
 from fastapi import FastAPI
 
 from deploy.databases import provision
-from deploy.mock_kafka import MockKafka
+from deploy.mock_kafka import PARTITIONS, MockKafka
 from deploy.postgres import EmbeddedPostgres
 from deploy.server_process import CannotStart
 from deploy.stepping import Walk, clock_routes
@@ -97,7 +97,12 @@ class Embedded:
         sockets = {name: _listen(name) for name in SERVICES}
         addresses = {name: f"http://127.0.0.1:{held.getsockname()[1]}" for name, held in sockets.items()}
         api_key = secrets.token_urlsafe(32)
-        common: dict[str, Any] = {"kafka": kafka, "profiles": _profiles(), "api_keys": self._write_keys(api_key)}
+        common: dict[str, Any] = {
+            "kafka": kafka,
+            "kafka_alone": PARTITIONS if self._mock else None,  # joining a group takes seconds there
+            "profiles": _profiles(),
+            "api_keys": self._write_keys(api_key),
+        }
         twilio = _invented_twilio(common["profiles"])
         apps = self._build(common, urls, addresses, twilio)
         self.services = {name: app.state.service for name, app in apps.items()}

@@ -7,7 +7,7 @@ from uuid import UUID, uuid5
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from shared.database import rows, run, to_json, write
+from shared.database import rows, run
 from shared.decision import Attention
 from shared.envelope import NAMESPACE
 
@@ -18,32 +18,20 @@ async def add(connection: AsyncConnection, raised: Sequence[tuple[str, Attention
     Args:
         raised: aggregate and what is up with it.
     """
-    fresh: dict[UUID, tuple[str, Attention]] = {
-        uuid5(NAMESPACE, f"{aggregate}/{item.kind}/{item.subject}"): (aggregate, item) for aggregate, item in raised
-    }
-    if not fresh:
-        return
-    known = await rows(connection, "SELECT id FROM attention WHERE id = ANY(CAST(:ids AS uuid[]))", ids=list(fresh))
-    for row in known:
-        del fresh[row.id]
-    await write(
-        connection,
-        "attention",
-        ("id", "kind", "aggregate", "subject", "detail", "raised_at"),
-        to_json(
-            [
-                {
-                    "id": id,
-                    "kind": item.kind,
-                    "aggregate": aggregate,
-                    "subject": item.subject,
-                    "detail": item.detail,
-                    "raised_at": now,
-                }
-                for id, (aggregate, item) in fresh.items()
-            ]
-        ),
-    )
+    if raised:
+        await run(
+            connection,
+            """INSERT INTO attention (id, kind, aggregate, subject, detail, raised_at)
+               SELECT *, :now FROM unnest(CAST(:ids AS uuid[]), CAST(:kinds AS text[]), CAST(:aggregates AS text[]),
+                                          CAST(:subjects AS text[]), CAST(:details AS text[]))
+               ON CONFLICT (id) DO NOTHING""",
+            ids=[uuid5(NAMESPACE, f"{aggregate}/{item.kind}/{item.subject}") for aggregate, item in raised],
+            kinds=[item.kind for _, item in raised],
+            aggregates=[aggregate for aggregate, _ in raised],
+            subjects=[item.subject for _, item in raised],
+            details=[item.detail for _, item in raised],
+            now=now,
+        )
 
 
 async def open_rows(connection: AsyncConnection, limit: int = 200) -> list[dict[str, Any]]:

@@ -397,6 +397,15 @@ class CourseRequested(CourseEvent, type="clinic.course.requested.v1", topic="cli
     `minutes` is the whole visit, from arrival until the chair is free again; it goes before the protocol's.
     """
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {"required": ["sessions"], "properties": {"sessions": {"type": "array"}}},
+                {"required": ["plan"], "properties": {"plan": {"type": "object"}}},
+            ]
+        }
+    )
+
     patient_id: Id
     location: Name
     treatment: Name

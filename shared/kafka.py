@@ -16,6 +16,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaConnectionError, TopicAlreadyExistsError, for_code
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
+from faststream.kafka import TopicPartition as Assigned
 from faststream.kafka.message import KafkaAckableMessage
 
 from shared.contract import CLINIC_TOPICS, DEAD_LETTER_TOPICS, ERASABLE, SERVICE_TOPICS
@@ -86,6 +87,7 @@ class Kafka:
         topics: what it listens to.
         handle: takes a batch; what it raises brings the batch back after a pause.
         passed: is told offsets before which nothing is to be heard any more.
+        alone: take this many partitions of each topic without joining a group, since nobody shares them.
     """
 
     def __init__(
@@ -95,6 +97,7 @@ class Kafka:
         topics: Iterable[str],
         handle: Callable[[list[Record]], Awaitable[None]],
         passed: Callable[[Mapping[Place, int]], Awaitable[None]],
+        alone: int | None = None,
     ) -> None:
         self._topics = tuple(topics)
         self._handle = handle
@@ -112,7 +115,8 @@ class Kafka:
             graceful_timeout=15,
         )
         self._subscriber = self._broker.subscriber(
-            *self._topics,
+            *(() if alone else self._topics),
+            partitions=[Assigned(topic, number) for topic in self._topics for number in range(alone or 0)],
             group_id=service,
             batch=True,
             max_records=MAX_RECORDS,

@@ -68,7 +68,9 @@ class Service(Generic[State, Context]):
         self._scheduler = AsyncIOScheduler(timezone="UTC")
         self._alarms: list[Alarm] = []
         self.worker = Worker(rules, self.database, clock, self.ring)
-        self.kafka = Kafka(settings.kafka, self.name, rules.hears, self.worker.on_records, self.worker.pass_over)
+        self.kafka = Kafka(
+            settings.kafka, self.name, rules.hears, self.worker.on_records, self.worker.pass_over, settings.kafka_alone
+        )
         self.fence = Fence(self.database, self.kafka, clock)
         self._relay = Relay(self.name, self.database, self.kafka.producer, self.alarm("outbox"))
         self._timers = TimerLoop(self.database, self.fence, clock, self.alarm("timers"), self.worker.on_timers)

@@ -20,6 +20,9 @@ class ServiceSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="CHAIRTIME_", frozen=True, extra="ignore")
 
     kafka: str = Field(description="Kafka's bootstrap servers, host:port, several separated by commas")
+    kafka_alone: int | None = Field(
+        default=None, description="partitions of each topic of a Kafka that this process has to itself; no group then"
+    )
     profiles: Path = Field(default=Path("deploy/clinics"), description="folder with one folder a clinic")
     clinics: Annotated[tuple[str, ...] | None, NoDecode] = Field(
         default=None, description="clinics served, separated by commas; all in the folder when unset"

@@ -62,7 +62,7 @@ async def save(connection: AsyncConnection, timers: Sequence[tuple[str, Timer]])
         )
 
 
-async def take_due(connection: AsyncConnection, now: datetime) -> list[Message]:
+async def take_due(connection: AsyncConnection, now: datetime, limit: int = BATCH) -> list[Message]:
     """Take what is due as messages to this service, oldest first; those of a course that is held back stay."""
     taken = await rows(
         connection,
@@ -72,7 +72,7 @@ async def take_due(connection: AsyncConnection, now: datetime) -> list[Message]:
                ORDER BY due_at LIMIT :batch FOR UPDATE SKIP LOCKED)
            RETURNING aggregate, kind, subject, due_at""",
         now=now,
-        batch=BATCH,
+        batch=limit,
     )
     return [
         Message(

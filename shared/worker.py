@@ -111,11 +111,35 @@ class Worker(Generic[State, Context]):
 
     async def on_timers(self, until: datetime) -> int:
         """Deliver timers due until an instant that the fence has passed; returns how many."""
-        async with self._database.begin() as connection:
-            due = await timers.take_due(connection, until)
-            await self._decide_all(connection, _Batch(due), frozenset(message.id for message in due), None)
+        try:
+            async with self._database.begin() as connection:
+                due = await timers.take_due(connection, until)
+                await self._decide_all(connection, _Batch(due), frozenset(message.id for message in due), None)
+        except DBAPIError as error:
+            if not sqlstate(error).startswith(REFUSED):
+                raise
+            due = await self._one_timer(until)
         self._committed()
         return len(due)
+
+    async def _one_timer(self, until: datetime) -> list[Message]:
+        """Deliver the oldest timer alone; what the database refuses then is a defect of the rule."""
+        async with self._database.begin() as connection:
+            due = await timers.take_due(connection, until, 1)
+            ids = frozenset(message.id for message in due)
+            for _ in range(TRIES):
+                try:
+                    async with connection.begin_nested():
+                        await self._decide_all(connection, _Batch(due), ids, None)
+                    return due
+                except DBAPIError as error:
+                    if not sqlstate(error).startswith(REFUSED):
+                        raise
+                    refused = error
+                    if sqlstate(error) not in RACED:
+                        break
+            await self._decide_all(connection, _Batch(due), ids, refused)
+            return due
 
     async def submit(self, message: Message) -> Answer:
         """A request by HTTP; the same id gets the same answer.
@@ -155,10 +179,14 @@ class Worker(Generic[State, Context]):
             ]
             now = self._clock.now()
             await dead_letters.end(connection, [id for id, _ in chain], "retried", by, "", now)
-            batch = _Batch(messages)
-            await self._decide_all(connection, batch, frozenset(message.id for message in messages), None)
-            if batch.letters:
-                raise RuntimeError(batch.letters[0].error_type)
+            # What could not be read took no id of its own then; a repeat may have been read since.
+            unread = {
+                message.id for message, (_, letter) in zip(messages, chain, strict=True) if letter.kind == "unreadable"
+            }
+            entries = [(m.id, inbox.digest(m), m.type) for m in messages if m.id in unread]
+            claim = await inbox.claim(connection, entries, now) if entries else inbox.Claim(frozenset(), frozenset())
+            new = frozenset(message.id for message in messages) - unread | claim.new
+            await self._decide_all(connection, _Batch(messages), new, None, keep_defects=False)
         self._committed()
         return len(chain)
 
@@ -176,8 +204,10 @@ class Worker(Generic[State, Context]):
             if not chain:
                 raise LookupError(letter_id)
             await dead_letters.end(connection, [letter_id], "discarded", by, reason, self._clock.now())
-        waiting = [id for id, _ in chain if id != letter_id]
-        return await self.retry(waiting[0], by) if waiting else 0
+        waiting = [(id, letter.kind) for id, letter in chain if id != letter_id]
+        if not waiting or any(kind == "defect" for _, kind in waiting):
+            return 0
+        return await self.retry(waiting[0][0], by)
 
     def _read(self, record: Record, batch: _Batch) -> None:
         arrived_at = self._clock.at(datetime.fromtimestamp(record.timestamp_ms / 1000, UTC))
