@@ -1,0 +1,1 @@
+"""Billing: prices courses, keeps the ledger, and says when a session may be confirmed."""

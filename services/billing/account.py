@@ -1,0 +1,231 @@
+"""What billing knows of one course: its sessions' shares, its money, its refunds. Pure values that never change.
+
+How they become others stands in `draft`, why in `bookings`, `payments`, `settlement` and `rules`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+
+from services.billing.ledger import Entry
+from services.billing.profile import Due, MissedPolicy, Tariff
+from shared.contract import (
+    Basis,
+    Method,
+    PatientUpdated,
+    Payer,
+    PaymentCaptured,
+    RefundReason,
+    ReleaseReason,
+    ReversalReason,
+    SessionState,
+)
+
+S = SessionState
+
+RETRIABLE: Final = frozenset({ReleaseReason.HOLD_EXPIRED, ReleaseReason.OVERDUE})
+"""Released for want of money: when it comes late, booking is asked for the same place again."""
+
+
+class Stage(StrEnum):
+    """How far a course is known. `unknown`: something about it came, the course itself did not yet."""
+
+    UNKNOWN = "unknown"
+    REJECTED = "rejected"
+    UNPRICED = "unpriced"
+    PRICED = "priced"
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One session and the part of the course's price that it needs.
+
+    Attributes:
+        asked_at: when the session was accepted; its grace counts from here.
+        state: booking's last word; `release` is why, where that is `released`.
+        basis: what satisfies it; None while it waits, and again when its money went back.
+        prepaid_cents: money that rests here, not yet earned.
+        granted: grants given; the last may be unanswered.
+        answered: the last grant that booking has answered.
+        overdue: told once, when `due_at` had passed.
+        refunded_cents: of a session that will not take place, how much of its price was already promised back.
+    """
+
+    session_id: UUID
+    number: int
+    starts_at: datetime
+    version: int
+    price_cents: int
+    asked_at: datetime
+    due_at: datetime
+    state: SessionState = S.HELD
+    release: ReleaseReason | None = None
+    basis: Basis | None = None
+    prepaid_cents: int = 0
+    granted: int = 0
+    answered: int = 0
+    overdue: bool = False
+    refunded_cents: int = 0
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether booking still owes the answer to a grant; until then its money does not move."""
+        return self.granted > self.answered
+
+    @property
+    def awaits_deadline(self) -> bool:
+        """Held, not satisfied, and not yet told overdue."""
+        return self.basis is None and self.state is S.HELD and not self.overdue
+
+    @property
+    def owing(self) -> bool:
+        """The treatment was given and nothing has paid for it."""
+        return self.basis is None and self.state is S.COMPLETED
+
+    def wants(self, now: datetime) -> bool:
+        """Whether money would still be put to use here: a live session, or one whose place may be had again."""
+        still_possible = self.state is S.HELD or (self.state is S.RELEASED and self.release in RETRIABLE)
+        return self.basis is None and still_possible and self.starts_at > now
+
+    def is_open(self, now: datetime) -> bool:
+        """Whether the session may still take place, or an answer about it is still to come."""
+        return self.unanswered or self.wants(now) or self.owing or self.state in (S.CONFIRMED, S.CHECKED_IN)
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """Money that came in. `out_cents`: how much of it went back or was promised back."""
+
+    payment_id: str
+    course_id: UUID
+    amount_cents: int
+    method: Method
+    captured_at: datetime
+    heard_at: datetime
+    out_cents: int = 0
+
+    def tells_the_same(self, fact: PaymentCaptured) -> bool:
+        """Whether a message repeats what is known of this payment."""
+        return (self.course_id, self.amount_cents, self.method, self.captured_at) == (
+            fact.course_id,
+            fact.amount_cents,
+            fact.method,
+            fact.captured_at,
+        )
+
+    @property
+    def left_cents(self) -> int:
+        """What could still go back."""
+        return self.amount_cents - self.out_cents
+
+
+@dataclass(frozen=True, slots=True)
+class RefundedPart:
+    """The part of a refund that comes from one payment."""
+
+    payment_id: str
+    amount_cents: int
+    settled_cents: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Refund:
+    """Money that the clinic owes back."""
+
+    refund_id: str
+    number: int
+    amount_cents: int
+    reason: RefundReason
+    parts: tuple[RefundedPart, ...]
+
+    @property
+    def settled(self) -> bool:
+        """Whether all of it has left the clinic."""
+        return all(part.settled_cents == part.amount_cents for part in self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Reversal:
+    """Money that left the clinic, as it was told."""
+
+    reversal_id: str
+    payment_id: str
+    amount_cents: int
+    reason: ReversalReason
+    refund_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One course as billing knows it; shares in order of their number, payments as they were heard.
+
+    Attributes:
+        due, missed: of the tariff that was in force when the course was accepted.
+        planned_until: the last planned start: of the request, or of a course that could not be priced.
+        rejected_at: when the last rejection was heard.
+        first_grant_at: when the course's first grant was given; a hold that nothing ended runs out.
+        refund_at: when the balance goes back, if nothing else becomes of it; there is a timer.
+        unposted: entries that are decided and not yet written down.
+        touched: ids of the shares, payments, refunds and reversals that differ from what is written down.
+    """
+
+    course_id: UUID
+    stage: Stage = Stage.UNKNOWN
+    patient_id: str | None = None
+    location: str | None = None
+    treatment: str | None = None
+    package: str | None = None
+    payer: Payer | None = None
+    due: Due | None = None
+    missed: MissedPolicy | None = None
+    hold_expires_at: datetime | None = None
+    planned_until: datetime | None = None
+    rejected_at: datetime | None = None
+    first_grant_at: datetime | None = None
+    refund_at: datetime | None = None
+    balance_cents: int = 0
+    shares: tuple[Share, ...] = ()
+    payments: tuple[Payment, ...] = ()
+    refunds: tuple[Refund, ...] = ()
+    reversals: tuple[Reversal, ...] = ()
+    unposted: tuple[Entry, ...] = ()
+    touched: frozenset[UUID | str] = frozenset()
+
+    def share(self, session_id: UUID) -> Share | None:
+        """The share of this session."""
+        return next((s for s in self.shares if s.session_id == session_id), None)
+
+    def payment(self, payment_id: str) -> Payment | None:
+        """The payment of this id, where it came for this course."""
+        return next((p for p in self.payments if p.payment_id == payment_id), None)
+
+    @property
+    def funded_at(self) -> datetime | None:
+        """When the last money was heard of."""
+        return max((p.heard_at for p in self.payments), default=None)
+
+    def hold_ran_out(self, now: datetime) -> bool:
+        """Whether booking's hold had passed before anything was satisfied."""
+        end = self.hold_expires_at
+        return end is not None and now > end and (self.first_grant_at is None or self.first_grant_at > end)
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """A person as papers name them; no `papers`: forgotten."""
+
+    patient_id: str
+    papers: PatientUpdated | None
+
+
+State = Account | Patient
+"""What the rules keep: of a course, or of a person."""
+
+Payments = Mapping[str, Payment]
+"""Payments of any course by their id: those that a batch speaks of."""
+
+Tariffs = Mapping[str, Tariff]
+"""The tariff that holds at each location."""

@@ -1,0 +1,88 @@
+"""One decision about an account in the making. Pure: it lives for one message, and what it holds are values.
+
+The course's balance is never counted by itself: it moves with the ledger entries that are posted, and so cannot
+differ from them. Deadlines, too, follow what is put, and are never set by hand.
+"""
+
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from services.billing import ledger
+from services.billing.account import Account, Payment, Payments, Refund, Reversal, Share, State, Tariffs
+from services.billing.ledger import Entry, EntryKind, Line
+from shared.contract import EventData
+from shared.decision import Attention, Decision, Timer
+from shared.envelope import Message
+
+
+class Draft:
+    """One decision in the making: the account as it becomes, and what is to be told."""
+
+    def __init__(self, tariffs: Tariffs, account: Account, message: Message, now: datetime, known: Payments) -> None:
+        self.tariffs = tariffs
+        self.account = account
+        self.message = message
+        self.now = now
+        self.known = known
+        self.events: list[EventData] = []
+        self.timers: list[Timer] = []
+        self.attention: list[Attention] = []
+        self._entries = 0
+
+    def decision(self) -> Decision[State, Payments]:
+        """What the worker writes down."""
+        return Decision(self.account, tuple(self.events), tuple(self.timers), tuple(self.attention), self.known)
+
+    def raise_attention(self, kind: str, subject: object, detail: str) -> None:
+        """Leave something to a person."""
+        self.attention.append(Attention(kind, str(subject), detail))
+
+    def put(self, share: Share) -> Share:
+        """Keep a share; its deadline comes and goes with what it waits for."""
+        before = self.account.share(share.session_id)
+        if share == before:
+            return share
+        others = (s for s in self.account.shares if s.session_id != share.session_id)
+        self._keep(share.session_id, shares=tuple(sorted((*others, share), key=lambda s: s.number)))
+        had = before.due_at if before is not None and before.awaits_deadline else None
+        has = share.due_at if share.awaits_deadline else None
+        if had != has:
+            self.timers.append(Timer("due", has, str(share.session_id)))
+        return share
+
+    def put_payment(self, payment: Payment) -> None:
+        """Keep a payment, for the rest of the batch, too."""
+        known = (p if p.payment_id != payment.payment_id else payment for p in self.account.payments)
+        fresh = () if self.account.payment(payment.payment_id) else (payment,)
+        self._keep(payment.payment_id, payments=(*known, *fresh))
+        self.known = {**self.known, payment.payment_id: payment}
+
+    def put_refund(self, refund: Refund) -> None:
+        """Keep a refund."""
+        others = (r for r in self.account.refunds if r.number != refund.number)
+        self._keep(refund.refund_id, refunds=tuple(sorted((*others, refund), key=lambda r: r.number)))
+
+    def put_reversal(self, reversal: Reversal) -> None:
+        """Keep that money left."""
+        self._keep(reversal.reversal_id, reversals=(*self.account.reversals, reversal))
+
+    def post(self, kind: EntryKind, *lines: Line) -> None:
+        """Write an entry into the ledger; the balance moves with it."""
+        id = ledger.entry_id(self.message.id, self._entries)
+        entry = Entry(id, self.account.course_id, kind, self.message.id, self.now, lines)
+        self._entries += 1
+        self.account = replace(
+            self.account,
+            unposted=(*self.account.unposted, entry),
+            balance_cents=self.account.balance_cents + ledger.credit((entry,), ledger.BALANCE),
+        )
+
+    def refund_at(self, at: datetime | None) -> None:
+        """Set, move or take back the instant at which the balance goes back."""
+        if at != self.account.refund_at:
+            self.account = replace(self.account, refund_at=at)
+            self.timers.append(Timer("refund", at))
+
+    def _keep(self, id: UUID | str, **changed: object) -> None:
+        self.account = replace(self.account, touched=self.account.touched | {id}, **changed)  # type: ignore[arg-type]

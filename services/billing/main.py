@@ -1,0 +1,47 @@
+"""Billing, put together."""
+
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from fastapi import FastAPI
+
+from services.billing import api, store
+from services.billing.account import Payments, State
+from services.billing.profile import read_tariffs
+from services.billing.rules import HEARS, aggregate_of, decide
+from services.billing.settings import BillingSettings
+from shared.clock import Clock, WallClock
+from shared.http import create_api
+from shared.service import Service, serve
+from shared.settings import read_settings
+from shared.worker import Rules
+
+MIGRATIONS: Final = Path(__file__).with_name("migrations")
+
+
+def build(settings: BillingSettings, clock: Clock) -> FastAPI:
+    """The service as an application; nothing is connected before it starts.
+
+    Raises:
+        Misconfigured: a profile is wrong.
+    """
+    rules: Rules[State, Payments] = Rules(
+        service="billing",
+        hears=HEARS,
+        aggregate_of=aggregate_of,
+        decide=partial(decide, read_tariffs(settings.profiles, settings.clinics)),
+        load=store.load,
+        save=store.save,
+    )
+    return create_api(Service(rules, settings, settings.billing_database, MIGRATIONS, clock), api.router)
+
+
+def main() -> None:
+    """Run as a process of its own."""
+
+    def start() -> tuple[FastAPI, BillingSettings, int]:
+        settings = read_settings(BillingSettings)
+        return build(settings, WallClock()), settings, settings.billing_port
+
+    serve(start)

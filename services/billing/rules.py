@@ -1,0 +1,183 @@
+"""Billing's decisions: when a session may be confirmed, and what its money does. Pure: no I/O, no clock, no random ids.
+
+The map of the service stands at the end: which fact goes to which rule. After each of them `settle` puts the money
+where it belongs.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from services.billing.account import Account, Patient, Payments, Share, Stage, State, Tariffs
+from services.billing.bookings import (
+    on_accepted,
+    on_cancelled,
+    on_changed,
+    on_completed,
+    on_confirmed,
+    on_ended,
+    on_missed,
+    on_rejected,
+    on_released,
+    on_requested,
+    on_rescheduled,
+    on_withdrawal_answered,
+)
+from services.billing.draft import Draft
+from services.billing.payments import on_authorization, on_captured, on_reversed
+from services.billing.settlement import settle
+from shared.contract import (
+    AuthorizationDecided,
+    CourseAccepted,
+    CourseChanged,
+    CourseClosed,
+    CourseCompleted,
+    CourseRejected,
+    CourseRequested,
+    EventData,
+    PatientUpdated,
+    PaymentCaptured,
+    PaymentReversed,
+    PersonErased,
+    PrepaymentOverdue,
+    SessionCancelled,
+    SessionCompleted,
+    SessionConfirmed,
+    SessionEvent,
+    SessionMissed,
+    SessionReleased,
+    SessionRescheduled,
+    SessionState,
+    SessionUnconfirmed,
+    SessionWithdrawalRefused,
+    TimerDue,
+)
+from shared.decision import Decision
+from shared.envelope import Message
+
+S = SessionState
+
+PATIENT: Final = "patient:"
+"""What the aggregate of a person begins with; every other aggregate is a course id."""
+
+
+def aggregate_of(message: Message) -> str:
+    """The course or the person that a message is about."""
+    match message.data:
+        case PatientUpdated() | PersonErased() as person:
+            return PATIENT + person.key
+        case data:
+            return data.key
+
+
+# Deadlines -----------------------------------------------------------------------------------------------------------
+
+
+def on_timer(draft: Draft, timer: TimerDue) -> None:
+    """A deadline of this course has passed."""
+    match timer.kind:
+        case "due":
+            share = draft.account.share(UUID(timer.subject))
+            if share is not None and share.awaits_deadline and share.due_at == timer.due_at:
+                _declare_overdue(draft, share)
+        case "refund":
+            if draft.account.refund_at == timer.due_at:
+                draft.account = replace(draft.account, refund_at=None)  # taken by its delivery; settling gives it back
+        case "course":
+            if draft.account.stage is Stage.UNKNOWN and draft.account.balance_cents:
+                detail = f"{draft.account.balance_cents} cents wait for a course that nobody booked"
+                draft.raise_attention("payment_without_course", timer.of, detail)
+        case other:
+            raise ValueError(f"unknown timer {other}")
+
+
+def _declare_overdue(draft: Draft, share: Share) -> None:
+    draft.put(replace(share, overdue=True))
+    draft.events.append(
+        PrepaymentOverdue(
+            course_id=draft.account.course_id,
+            session_id=share.session_id,
+            amount_cents=share.price_cents,
+            due_at=share.due_at,
+        )
+    )
+
+
+# The map of the service ----------------------------------------------------------------------------------------------
+
+ON_COURSE: Final[Mapping[type[EventData], Callable[[Draft, Any], None]]] = {
+    CourseRequested: on_requested,
+    CourseAccepted: on_accepted,
+    CourseRejected: on_rejected,
+    CourseChanged: on_changed,
+    CourseCompleted: on_ended,
+    CourseClosed: on_ended,
+    PaymentCaptured: on_captured,
+    PaymentReversed: on_reversed,
+    AuthorizationDecided: on_authorization,
+    TimerDue: on_timer,
+}
+
+ON_SESSION: Final[Mapping[type[EventData], Callable[[Draft, Any, Share], None]]] = {
+    SessionConfirmed: on_confirmed,
+    SessionReleased: on_released,
+    SessionCancelled: on_cancelled,
+    SessionRescheduled: on_rescheduled,
+    SessionMissed: on_missed,
+    SessionCompleted: on_completed,
+    SessionUnconfirmed: on_withdrawal_answered,
+    SessionWithdrawalRefused: on_withdrawal_answered,
+}
+
+
+def _hears() -> dict[str, frozenset[str]]:
+    heard: dict[str, set[str]] = {"clinic.patients": {PatientUpdated.type, PersonErased.type}}
+    for event in (*ON_COURSE, *ON_SESSION):
+        if hasattr(event, "topic"):
+            heard.setdefault(event.topic, set()).add(event.type)
+    return {topic: frozenset(types) for topic, types in heard.items()}
+
+
+HEARS: Final[Mapping[str, frozenset[str]]] = _hears()
+"""What billing acts upon, by topic."""
+
+
+def decide(
+    tariffs: Tariffs, state: State | None, message: Message, now: datetime, known: Payments
+) -> Decision[State, Payments]:
+    """What follows from one message about one course or one person.
+
+    Args:
+        tariffs: by location.
+        known: the payments, of any course, whose ids the batch names.
+    """
+    match message.data:
+        case PatientUpdated() as papers:
+            return Decision(Patient(papers.patient_id, papers))
+        case PersonErased() as person:
+            return Decision(Patient(person.person_id, None))
+        case data:
+            account = state if isinstance(state, Account) else Account(UUID(data.key))
+            draft = Draft(tariffs, account, message, now, known)
+            if type(data) in ON_COURSE:
+                ON_COURSE[type(data)](draft, data)
+            else:
+                _decide_session(draft, data)
+            settle(draft)
+            return draft.decision()
+
+
+def _decide_session(draft: Draft, data: EventData) -> None:
+    assert isinstance(data, SessionEvent)
+    share = draft.account.share(data.session_id)
+    if share is not None:
+        begins_again = data.state is S.HELD and share.state in (S.MISSED, S.RELEASED) and not share.unanswered
+        if begins_again:
+            share = replace(share, basis=None, overdue=False, refunded_cents=0, asked_at=draft.message.time)
+        release = data.reason if isinstance(data, SessionReleased) and data.state is S.RELEASED else None
+        share = replace(share, state=data.state, release=release, starts_at=data.starts_at, version=data.version)
+        ON_SESSION[type(data)](draft, data, draft.put(share))
+    elif draft.account.stage is not Stage.UNPRICED or isinstance(data, SessionConfirmed | SessionCompleted):
+        draft.raise_attention("unknown_session", data.session_id, f"{data.type}: the course is {draft.account.stage}")

@@ -1,0 +1,244 @@
+"""A course's story told to billing's rules, message by message, with the books checked after each of them."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid5
+
+from services.billing import ledger
+from services.billing.account import Account, Payments, Share
+from services.billing.profile import Approval, Due, MissedPolicy, Package, Policy, Tariff, Treatment
+from services.billing.rules import decide
+from shared.contract import (
+    BookedSession,
+    By,
+    CourseAccepted,
+    EventData,
+    Method,
+    Payer,
+    PaymentCaptured,
+    PaymentReversed,
+    ReleaseReason,
+    ReversalReason,
+    SessionCancelled,
+    SessionCompleted,
+    SessionConfirmed,
+    SessionEvent,
+    SessionMissed,
+    SessionReleased,
+    SessionRescheduled,
+    SessionState,
+    SessionUnconfirmed,
+    TimerDue,
+)
+from shared.decision import Attention
+from shared.envelope import Message
+
+T0 = datetime(2026, 11, 2, 15, tzinfo=UTC)
+COURSE = UUID("00000000-0000-4000-8000-000000000001")
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+PRICE = 45000
+
+
+def tariff(missed: MissedPolicy = MissedPolicy.RETURN) -> Tariff:
+    """Infusions at 45000 cents, a package of six, a free consultation; due 48 h before, or 24 h after acceptance."""
+    return Tariff(
+        due=Due(lead_hours=48, grace_hours=24),
+        policy=Policy(missed=missed),
+        treatments={
+            "infusion": Treatment(
+                approval=Approval.OFF_LABEL,
+                session_cents=PRICE,
+                packages={"six": Package(price_cents=347500, sessions=6)},
+            ),
+            "consultation": Treatment(approval=Approval.OFF_LABEL, session_cents=0),
+        },
+    )
+
+
+def session_id(number: int) -> UUID:
+    """The id of a story's session."""
+    return uuid5(COURSE, str(number))
+
+
+def starts_at(number: int) -> datetime:
+    """A session every third day, the first ten days after the story begins."""
+    return T0 + 10 * DAY + (number - 1) * 3 * DAY
+
+
+def booked(number: int, of: int, state: SessionState, version: int = 1, at: datetime | None = None) -> dict[str, Any]:
+    """The fields of a session as booking tells them."""
+    start = at or starts_at(number)
+    return {
+        "session_id": session_id(number),
+        "number": number,
+        "of": of,
+        "state": state,
+        "starts_at": start,
+        "ends_at": start + 2 * HOUR,
+        "time_zone": "America/Chicago",
+        "chair": "1",
+        "provider": "dana",
+        "version": version,
+    }
+
+
+def accepted(of: int = 2, treatment: str = "infusion", package: str | None = None, **told: Any) -> CourseAccepted:
+    """The course, held for three days."""
+    fields: dict[str, Any] = {
+        "course_id": COURSE,
+        "patient_id": "p-1",
+        "companions": (),
+        "location": "carbondale",
+        "treatment": treatment,
+        "payer": Payer.SELF_PAY,
+        "package": package,
+        "hold_expires_at": T0 + 3 * DAY,
+        "sessions": tuple(BookedSession(**booked(number, of, SessionState.HELD)) for number in range(1, of + 1)),
+    }
+    return CourseAccepted(**(fields | told))
+
+
+def paid(amount_cents: int, payment_id: str = "pay-1", at: datetime = T0, **told: Any) -> PaymentCaptured:
+    """Money by card."""
+    fields: dict[str, Any] = {
+        "course_id": COURSE,
+        "payment_id": payment_id,
+        "amount_cents": amount_cents,
+        "currency": "USD",
+        "method": Method.CARD,
+        "captured_at": at,
+    }
+    return PaymentCaptured(**(fields | told))
+
+
+def reversed_(
+    amount_cents: int, refund_id: str | None, payment_id: str = "pay-1", id: str = "rev-1"
+) -> PaymentReversed:
+    """Money that left again."""
+    return PaymentReversed(
+        course_id=COURSE,
+        reversal_id=id,
+        payment_id="pay-1",
+        amount_cents=amount_cents,
+        reason=ReversalReason.REFUND,
+        refund_id=refund_id,
+        reversed_at=T0,
+    )
+
+
+_STATE: dict[type[SessionEvent], SessionState] = {
+    SessionConfirmed: SessionState.CONFIRMED,
+    SessionReleased: SessionState.RELEASED,
+    SessionCancelled: SessionState.CANCELLED,
+    SessionMissed: SessionState.MISSED,
+    SessionCompleted: SessionState.COMPLETED,
+    SessionRescheduled: SessionState.HELD,
+    SessionUnconfirmed: SessionState.HELD,
+}
+
+
+def told(event: type[SessionEvent], number: int, at: datetime | None = None, **more: Any) -> SessionEvent:
+    """What booking tells of a session."""
+    state = more.pop("state", _STATE[event])
+    start = at or starts_at(number)
+    default: dict[type[SessionEvent], dict[str, Any]] = {
+        SessionCancelled: {"by": By.PATIENT},
+        SessionCompleted: {"started_at": start, "ended_at": start + HOUR},
+        SessionRescheduled: {"by": By.PATIENT, "previous_starts_at": starts_at(number)},
+    }
+    course = {"course_id": COURSE, "patient_id": "p-1", "companions": (), "location": "x", "treatment": "infusion"}
+    return event(**(booked(number, 2, state, 2, start) | course | default.get(event, {}) | more))
+
+
+def confirmed(number: int, grant: int = 1, **more: Any) -> SessionEvent:
+    """Booking's yes to a grant."""
+    return told(SessionConfirmed, number, grant=grant, **more)
+
+
+def released(number: int, reason: ReleaseReason, grant: int = 0, **more: Any) -> SessionEvent:
+    """Booking gave the place up, or answers a grant with no."""
+    return told(SessionReleased, number, grant=grant, reason=reason, **more)
+
+
+class Story:
+    """Billing's side of one course. `events`, `attention` and `timers` hold all that came of it."""
+
+    def __init__(self, missed: MissedPolicy = MissedPolicy.RETURN) -> None:
+        self.tariffs = {"carbondale": tariff(missed)}
+        self.account = Account(COURSE)
+        self.known: Payments = {}
+        self.now = T0
+        self.events: list[EventData] = []
+        self.attention: list[Attention] = []
+        self.timers: dict[tuple[str, str], datetime] = {}
+        self._heard = 0
+
+    def hear(self, data: EventData, at: datetime | None = None) -> list[EventData]:
+        """Tell one message, arrived at `at`; returns the events that follow."""
+        self.now = at or self.now
+        self._heard += 1
+        message = Message(f"m-{self._heard}", data.type, "test", self.now, self.now, data)
+        decision = decide(self.tariffs, self.account, message, self.now, self.known)
+        assert isinstance(decision.state, Account)
+        self.account = decision.state
+        self.known = self.known if decision.context is None else decision.context
+        for timer in decision.timers:
+            self.timers.pop((timer.kind, timer.subject), None)
+            if timer.due_at is not None:
+                self.timers[timer.kind, timer.subject] = timer.due_at
+        self.attention += decision.attention
+        self.events += decision.events
+        self.check_books()
+        return list(decision.events)
+
+    def hear_all(self, *messages: EventData) -> list[EventData]:
+        """Tell several messages at the same moment."""
+        return [event for message in messages for event in self.hear(message)]
+
+    def until(self, to: datetime) -> list[EventData]:
+        """Let time pass, and every timer fire that is due until then, oldest first."""
+        happened: list[EventData] = []
+        while due := [(at, kind, subject) for (kind, subject), at in self.timers.items() if at <= to]:
+            at, kind, subject = min(due)
+            del self.timers[kind, subject]
+            timer = TimerDue(of=str(COURSE), kind=kind, subject=subject, due_at=at)
+            happened += self.hear(timer, max(at, self.now))
+        self.now = max(self.now, to)
+        return happened
+
+    def share(self, number: int) -> Share:
+        """A session's share."""
+        found = self.account.share(session_id(number))
+        assert found is not None
+        return found
+
+    def told(self, kind: type[EventData]) -> list[Any]:
+        """All events of one type so far."""
+        return [event for event in self.events if isinstance(event, kind)]
+
+    def ending(self) -> Any:
+        """What must be the same in whatever order the story was told: no entries, no ids of causes."""
+        return replace(self.account, unposted=(), touched=frozenset()), sorted(self.timers.items())
+
+    def check_books(self) -> None:
+        """The promises of the ledger, after every message."""
+        account, entries = self.account, self.account.unposted
+        assert account.balance_cents == ledger.credit(entries, ledger.BALANCE) >= 0
+        assert sum(s.prepaid_cents for s in account.shares) == ledger.credit(entries, ledger.PREPAID)
+        for share in account.shares:
+            lines = [li for e in entries for li in e.lines if li.session_id == share.session_id]
+            assert share.prepaid_cents == -sum(li.amount_cents for li in lines if li.account == ledger.PREPAID)
+        owed = sum(part.amount_cents - part.settled_cents for refund in account.refunds for part in refund.parts)
+        assert owed == ledger.credit(entries, ledger.REFUNDS_DUE)
+        for payment in account.payments:
+            parts = [p for refund in account.refunds for p in refund.parts if p.payment_id == payment.payment_id]
+            assert 0 <= sum(part.amount_cents for part in parts) <= payment.out_cents <= payment.amount_cents
+        assert sum(line.amount_cents for entry in entries for line in entry.lines) == 0
+        assert len({entry.id for entry in entries}) == len(entries)
+
+
+def kinds(events: Iterable[EventData]) -> Sequence[str]:
+    """The types of events, short."""
+    return [event.type.removeprefix("billing.").removesuffix(".v1") for event in events]

@@ -1,0 +1,351 @@
+"""Billing on PostgreSQL: the road through the real worker, the ledger's guards, and what the till can do by HTTP."""
+
+import asyncio
+import hashlib
+import itertools
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx2
+import pytest
+from sqlalchemy.exc import DBAPIError
+
+from services.billing import store
+from services.billing.main import build
+from services.billing.profile import read_tariffs
+from services.billing.settings import BillingSettings
+from shared.contract import (
+    EventData,
+    PatientUpdated,
+    ReleaseReason,
+    SessionCancelled,
+    SessionCompleted,
+    SessionMissed,
+    SessionRescheduled,
+)
+from shared.database import rows, run
+from shared.envelope import Record, headers_of
+from shared.service import Service
+from shared.settings import Misconfigured, read_settings
+from tests.billing_story import (
+    COURSE,
+    DAY,
+    HOUR,
+    PRICE,
+    T0,
+    Story,
+    accepted,
+    confirmed,
+    paid,
+    released,
+    reversed_,
+    session_id,
+    starts_at,
+    told,
+)
+
+PROFILES = Path(__file__).parents[2] / "deploy" / "clinics"
+KEYS = {"till": "a key of the till", "front_desk": "a key of the front desk"}
+NAME = "Canary Q. Patient"
+
+
+class HandClock:
+    """Shows what the test says; what reached Kafka later than that reached it now."""
+
+    def __init__(self) -> None:
+        self.shown = T0
+
+    def now(self) -> datetime:
+        return self.shown
+
+    def at(self, wall: datetime) -> datetime:
+        return min(wall, self.shown)
+
+
+class Billing:
+    """The service without Kafka: records go in by hand, events are read from the outbox."""
+
+    def __init__(self, service: Service[Any, Any], clock: HandClock, client: httpx2.AsyncClient) -> None:
+        self.service = service
+        self.clock = clock
+        self.client = client
+        self._offsets = itertools.count()
+
+    async def hear(self, *events: EventData, at: datetime = T0) -> None:
+        """One batch from Kafka, arrived at `at`."""
+        self.clock.shown = max(self.clock.shown, at)
+        await self.service.worker.on_records([self.record(event, at) for event in events])
+
+    def record(self, event: EventData, at: datetime = T0, id: str | None = None) -> Record:
+        """An event as it stands on Kafka."""
+        headers = tuple(headers_of(event, id or str(uuid4()), "test", at, None))
+        value = event.model_dump_json(exclude_none=True).encode()
+        millis = int(at.timestamp() * 1000)
+        return Record(event.topic, 0, next(self._offsets), millis, event.key.encode(), value, headers)
+
+    async def until(self, to: datetime) -> None:
+        """Let time pass and fire what is due, the fence being passed."""
+        self.clock.shown = to
+        while await self.service.worker.on_timers(to):
+            pass
+
+    async def query(self, sql: str, **parameters: Any) -> Sequence[Any]:
+        """Rows of a query by the service's own role."""
+        async with self.service.database.begin() as connection:
+            return await rows(connection, sql, **parameters)
+
+    async def published(self) -> list[str]:
+        """The types of all events so far, short, in their order."""
+        found = await self.query("SELECT convert_from(headers, 'UTF8') AS headers FROM outbox ORDER BY id")
+        names = [row.headers.split('["ce_type","')[1].split('"')[0] for row in found]
+        return [name.removeprefix("billing.").removesuffix(".v1") for name in names]
+
+    async def get(self, path: str, role: str = "till") -> httpx2.Response:
+        return await self.client.get(path, headers={"Authorization": f"Bearer {KEYS[role]}"})
+
+    async def post(self, body: dict[str, Any], key: str = "k-1", role: str = "till") -> httpx2.Response:
+        headers = {"Authorization": f"Bearer {KEYS[role]}", "Idempotency-Key": key}
+        return await self.client.post("/v1/payments", json=body, headers=headers)
+
+
+@pytest.fixture
+async def billing(databases: dict[str, str], tmp_path: Path) -> AsyncIterator[Billing]:
+    keys = tmp_path / "keys.toml"
+    keys.write_text(
+        "".join(
+            f'[[keys]]\nname = "{role}"\nsha256 = "{hashlib.sha256(key.encode()).hexdigest()}"\nroles = ["{role}"]\n'
+            for role, key in KEYS.items()
+        )
+    )
+    settings = read_settings(
+        BillingSettings, kafka="127.0.0.1:1", billing_database=databases["billing"], profiles=PROFILES, api_keys=keys
+    )
+    clock = HandClock()
+    app = build(settings, clock)
+    transport = httpx2.ASGITransport(app=app)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://billing") as client:
+        yield Billing(app.state.service, clock, client)
+    await app.state.service.stop()
+
+
+def course(of: int = 2, **more: Any) -> EventData:
+    """The story's course, as a treatment of the shipped profile `albany`."""
+    return accepted(of, treatment="ketamine_induction", **more)
+
+
+PAID_IN_FULL = [course(2), paid(2 * PRICE), confirmed(1), confirmed(2)]
+
+STORIES: dict[str, list[EventData]] = {
+    "paid, given, missed": [*PAID_IN_FULL, told(SessionCompleted, 1), told(SessionMissed, 2)],
+    "money first": [paid(PRICE + 7), course(2), confirmed(1)],
+    "cancelled, refunded, settled": [*PAID_IN_FULL, told(SessionCancelled, 2), told(SessionCancelled, 1)],
+    "grant and release cross": [course(2), paid(PRICE), released(1, ReleaseReason.HOLD_EXPIRED)],
+    "moved and late": [course(2), told(SessionRescheduled, 2, at=starts_at(7)), paid(10, "small")],
+    "left by itself": [course(1), paid(PRICE + 100), reversed_(60, None)],
+    "no price": [course(1, package="gold"), paid(PRICE)],
+}
+
+
+@pytest.mark.parametrize("story", STORIES.values(), ids=STORIES)
+async def test_what_is_kept_is_what_the_rules_decided(billing: Billing, story: list[EventData]) -> None:
+    pure = Story()
+    pure.tariffs = read_tariffs(PROFILES, ("albany",))
+    pure.hear_all(*story)
+    for start in range(0, len(story), 2):
+        await billing.hear(*story[start : start + 2])
+
+    async with billing.service.database.begin() as connection:
+        kept = await store.read_account(connection, COURSE)
+    expected, timers = pure.ending()
+    assert kept == expected
+    due = await billing.query("SELECT kind, subject, due_at FROM timers ORDER BY kind, subject")
+    assert [((row.kind, row.subject), row.due_at) for row in due] == timers
+    assert len(await billing.published()) == len(pure.events)
+
+
+async def test_balances_are_the_fold_of_the_ledger(billing: Billing) -> None:
+    await billing.hear(course(2), paid(2 * PRICE + 300), confirmed(1), confirmed(2), told(SessionCompleted, 1))
+    await billing.hear(told(SessionCancelled, 2))
+    books = await billing.query(
+        """SELECT account, -sum(amount_cents) AS cents FROM lines JOIN entries ON entries.id = entry_id
+           WHERE course_id = :course GROUP BY account""",
+        course=COURSE,
+    )
+    assert {row.account: row.cents for row in books} == {
+        "cash:card": -(2 * PRICE + 300),
+        "balance": 0,
+        "prepaid": 0,
+        "revenue": PRICE,
+        "refunds_due": PRICE + 300,
+    }
+    (head,) = await billing.query("SELECT balance_cents FROM accounts")
+    assert head.balance_cents == 0
+
+
+async def test_a_deadline_passes_and_late_money_comes(billing: Billing) -> None:
+    await billing.hear(course(1))
+    await billing.until(starts_at(1) - 2 * DAY)
+    assert await billing.published() == ["prepayment.required", "prepayment.overdue"]
+    late = starts_at(1) - DAY
+    await billing.hear(released(1, ReleaseReason.OVERDUE), paid(PRICE), at=late)
+    await billing.hear(released(1, ReleaseReason.SLOT_TAKEN, grant=1), at=late)
+    assert (await billing.published())[2:] == ["payment.recorded", "prepayment.satisfied", "refund.due"]
+    assert await billing.query("SELECT 1 FROM timers") == []
+
+
+async def test_repeats_have_no_effect(billing: Billing) -> None:
+    records = [billing.record(event) for event in (course(1), paid(PRICE))]
+    for _ in range(3):
+        await billing.service.worker.on_records(records)
+    await billing.hear(paid(PRICE))  # the same payment in another message
+    assert await billing.published() == ["prepayment.required", "payment.recorded", "prepayment.satisfied"]
+
+
+async def test_one_payment_id_for_two_courses_is_booked_once_whoever_comes_first(billing: Billing) -> None:
+    other = paid(PRICE).model_copy(update={"course_id": session_id(9)})
+    await asyncio.gather(billing.hear(paid(PRICE)), billing.hear(other))
+    assert sorted(await billing.published()) == ["payment.recorded", "payment.rejected"]
+    assert len(await billing.query("SELECT 1 FROM entries")) == 1
+    (shown,) = await billing.query("SELECT kind FROM attention")
+    assert shown.kind == "conflicting_payment"
+
+
+async def test_two_that_speak_of_a_new_course_at_once_lose_nothing(billing: Billing) -> None:
+    await asyncio.gather(
+        billing.hear(course(2)), *(billing.hear(paid(PRICE // 2, f"pay-{number}")) for number in range(4))
+    )
+    assert sorted(await billing.published()) == [
+        *["payment.recorded"] * 4,
+        *["prepayment.required"] * 2,
+        *["prepayment.satisfied"] * 2,
+    ]
+    assert await billing.query("SELECT 1 FROM dead_letters") == []
+
+
+async def test_the_ledger_only_grows(billing: Billing) -> None:
+    await billing.hear(paid(PRICE))
+    for table, column in (("entries", "cause = 'other'"), ("lines", "amount_cents = 1")):
+        for change in (f"UPDATE {table} SET {column}", f"DELETE FROM {table}", f"TRUNCATE {table} CASCADE"):
+            with pytest.raises(DBAPIError, match="permission denied"):
+                await billing.query(change)
+
+
+async def test_the_database_refuses_an_entry_that_does_not_sum_to_zero(billing: Billing) -> None:
+    await billing.hear(paid(PRICE))
+    (entry,) = await billing.query("SELECT id FROM entries")
+    with pytest.raises(DBAPIError, match="does not sum to zero"):
+        async with billing.service.database.begin() as connection:
+            await run(
+                connection,
+                "INSERT INTO lines (entry_id, number, account, amount_cents) VALUES (:id, 3, 'revenue', 1)",
+                id=entry.id,
+            )
+
+
+async def test_a_person_is_kept_for_papers_and_forgotten_on_demand(billing: Billing) -> None:
+    person = PatientUpdated(
+        patient_id="p-1", name=NAME, born_on=date(1980, 2, 29), diagnoses=("F33.2",), no_claims=True
+    )
+    await billing.hear(person.model_copy(update={"name": "Earlier"}), person)
+    async with billing.service.database.begin() as connection:
+        assert await store.read_patient(connection, "p-1") == person
+    erasure = Record("clinic.patients", 0, 99, int(T0.timestamp() * 1000), b"p-1", None, ())
+    await billing.service.worker.on_records([erasure])
+    async with billing.service.database.begin() as connection:
+        assert await store.read_patient(connection, "p-1") is None
+    for table in ("outbox", "attention", "dead_letters", "accounts", "timers"):
+        found = await billing.query(f"SELECT count(*) AS n FROM {table} t WHERE t::text LIKE :name", name=f"%{NAME}%")
+        assert found[0].n == 0
+
+
+# HTTP ----------------------------------------------------------------------------------------------------------------
+
+
+def body(**other: Any) -> dict[str, Any]:
+    return paid(PRICE).model_dump(mode="json") | other
+
+
+async def test_the_till_books_money_and_the_desk_sees_the_account(billing: Billing) -> None:
+    await billing.hear(course(2))
+    answer = await billing.post(body(amount_cents=PRICE + 100))
+    assert (answer.status_code, answer.json()["unallocated_cents"]) == (201, 100)
+    account = (await billing.get(f"/v1/courses/{COURSE}/account", "front_desk")).json()
+    totals = {name: cents for name, cents in account.items() if name.endswith("_cents")}
+    assert totals == {
+        "price_cents": 2 * PRICE,
+        "owed_cents": PRICE - 100,
+        "paid_cents": PRICE + 100,
+        "allocated_cents": PRICE,
+        "balance_cents": 100,
+    }
+    first, second = account["sessions"]
+    assert (first["basis"], first["due_at"], first["prepaid_cents"]) == ("paid", None, PRICE)
+    due_at = datetime.fromisoformat(second["due_at"])
+    assert (second["basis"], due_at.astimezone(UTC)) == (None, starts_at(2) - 2 * DAY)
+
+
+async def test_the_same_request_again_gets_the_same_answer(billing: Billing) -> None:
+    first, again = await billing.post(body()), await billing.post(body())
+    assert (first.status_code, first.json()) == (again.status_code, again.json())
+    other_key = await billing.post(body(), key="k-2")
+    assert (other_key.status_code, other_key.json()["payment_id"]) == (200, "pay-1")
+    assert await billing.published() == ["payment.recorded"]
+
+
+async def test_wrong_money_is_refused_and_nothing_is_booked(billing: Billing) -> None:
+    wrong: list[dict[str, Any]] = [
+        {"currency": "EUR"},
+        {"amount_cents": 10.5},
+        {"amount_cents": -1},
+        {"amount_cents": 0},
+        {"method": "barter"},
+        {"payment_id": "a\u0000b"},
+        {"captured_at": "2026-11-02T09:00:00"},
+        {"tip_cents": 5},
+    ]
+    for number, change in enumerate(wrong):
+        answer = await billing.post(body(**change), key=f"k-{number}")
+        assert answer.status_code == 422, change
+        assert "barter" not in answer.text
+    assert await billing.query("SELECT 1 FROM entries") == []
+
+
+async def test_a_payment_id_with_other_content_is_a_conflict(billing: Billing) -> None:
+    await billing.post(body())
+    answer = await billing.post(body(amount_cents=1), key="k-2")
+    assert (answer.status_code, answer.json()["title"]) == (409, "conflicting_repeat")
+
+
+async def test_only_the_till_takes_money_in(billing: Billing) -> None:
+    assert (await billing.post(body(), role="front_desk")).status_code == 403
+    assert (await billing.client.post("/v1/payments", json=body(), headers={"Idempotency-Key": "k"})).status_code == 401
+    keyless = await billing.client.post(
+        "/v1/payments", json=body(), headers={"Authorization": f"Bearer {KEYS['till']}"}
+    )
+    assert keyless.status_code == 400
+
+
+async def test_a_course_that_nobody_spoke_of_has_no_account(billing: Billing) -> None:
+    assert (await billing.get(f"/v1/courses/{UUID(int=5)}/account")).status_code == 404
+    await billing.hear(confirmed(1))
+    assert (await billing.get(f"/v1/courses/{COURSE}/account")).status_code == 404
+
+
+async def test_money_that_waits_for_its_course_can_be_seen(billing: Billing) -> None:
+    await billing.hear(paid(PRICE))
+    account = (await billing.get(f"/v1/courses/{COURSE}/account")).json()
+    assert (account["stage"], account["balance_cents"]) == ("unknown", PRICE)
+    await billing.until(T0 + DAY + HOUR)
+    (shown,) = await billing.query("SELECT kind FROM attention")
+    assert shown.kind == "payment_without_course"
+
+
+def test_a_clinic_without_a_tariff_stops_the_start(tmp_path: Path) -> None:
+    (tmp_path / "albany").mkdir()
+    (tmp_path / "albany" / "clinic.toml").write_bytes((PROFILES / "albany" / "clinic.toml").read_bytes())
+    settings = read_settings(BillingSettings, kafka="x:1", billing_database="postgresql://x@x/x", profiles=tmp_path)
+    with pytest.raises(Misconfigured, match=r"albany/billing.toml: there is no such file"):
+        build(settings, HandClock())
