@@ -6,19 +6,17 @@ the next start; the inboxes drop repeats.
 """
 
 import asyncio
-import contextlib
 import hashlib
 import json
 import os
 import secrets
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-import uvicorn
 from aiokafka.errors import KafkaError
 from fastapi import FastAPI
 
@@ -42,7 +40,7 @@ from shared.clock import Clock, SteppedClock, WallClock
 from shared.database import Database, rows, run
 from shared.http import Role
 from shared.kafka import TOPICS, create_topics
-from shared.service import Service
+from shared.service import HttpServer, Service
 from shared.settings import ServiceSettings, read_settings
 
 PROFILES: Final = Path(__file__).parent / "clinics"
@@ -79,7 +77,7 @@ class Embedded:
         self._mock = None if kafka else MockKafka()
         self._postgres = EmbeddedPostgres(home / "postgres")
         self.clock: Clock = SteppedClock(datetime.now(UTC)) if stepped else WallClock()
-        self._servers: list[tuple[uvicorn.Server, asyncio.Task[None]]] = []
+        self._servers: list[tuple[HttpServer, asyncio.Task[None]]] = []
         self.services: dict[str, Service[Any, Any]] = {}
         self.walk: Walk | None = None
 
@@ -171,7 +169,7 @@ class Embedded:
         }
 
     async def _serve(self, app: FastAPI, held: socket.socket) -> None:
-        server = _Server(uvicorn.Config(app, lifespan="off", log_config=None, access_log=False))
+        server = HttpServer(app)
         task = asyncio.create_task(server.serve(sockets=[held]))
         self._servers.append((server, task))
         await server.listens.wait()
@@ -189,22 +187,6 @@ class Embedded:
         with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             json.dump({name: getattr(address, name) for name in Address.__slots__}, file, indent=2)
         unfinished.rename(self.home / "up.json")
-
-
-class _Server(uvicorn.Server):
-    """A server among others in one process: signals are the process's business."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.listens = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.listens.set()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 def _profiles() -> Path:

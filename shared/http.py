@@ -155,6 +155,30 @@ async def read_body(request: Request, model: type[Body], **path: Any) -> Body:
         raise Problem(400 if code == "not_json" else 422, code, detail) from None
 
 
+def body_schema(model: type[BaseModel], *in_path: str) -> dict[str, Any]:
+    """A body for the OpenAPI document (`openapi_extra`), since routes read it themselves to refuse unknown fields.
+
+    Args:
+        in_path: fields that stand in the URL.
+    """
+    whole = model.model_json_schema()
+    definitions = whole.pop("$defs", {})
+
+    def inlined(part: Any) -> Any:
+        if isinstance(part, list):
+            return [inlined(item) for item in part]
+        if not isinstance(part, dict):
+            return part
+        if "$ref" in part:
+            return inlined(definitions[part["$ref"].rpartition("/")[2]])
+        return {name: inlined(value) for name, value in part.items()}
+
+    schema = inlined(whole)
+    schema["properties"] = {name: field for name, field in schema["properties"].items() if name not in in_path}
+    schema["required"] = [name for name in schema.get("required", ()) if name not in in_path]
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
 class _Object(BaseModel):
     model_config = ConfigDict(extra="allow")
 
@@ -269,7 +293,7 @@ async def resolve_attention(request: Request, id: UUID, by: Operator) -> dict[st
 
 def create_api(service: "Service[Any, Any]", *routers: APIRouter) -> FastAPI:
     """The service's application: its own routes, the common ones, and every error as problem details."""
-    app = FastAPI(title=f"Chairtime {service.name}", version="1", lifespan=service.lifespan, redoc_url=None)
+    app = FastAPI(title=f"Chairtime {service.name}", version="1", redoc_url=None)
     app.state.service = service
     for router in (*routers, common):
         app.include_router(router)

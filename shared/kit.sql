@@ -39,6 +39,7 @@ CREATE TABLE timers (
     kind      text NOT NULL,
     subject   text NOT NULL,                   -- a session id, or empty
     due_at    timestamptz NOT NULL,
+    id        uuid NOT NULL DEFAULT gen_random_uuid(),   -- of this setting: what it causes is told once
     PRIMARY KEY (aggregate, kind, subject)
 );
 CREATE INDEX timers_due ON timers (due_at);

@@ -7,9 +7,10 @@ import asyncio
 import logging
 import os
 import signal
+import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, Generic
@@ -102,15 +103,6 @@ class Service(Generic[State, Context]):
         """Wake every task that waits for something due."""
         for alarm in self._alarms:
             alarm.ring()
-
-    @asynccontextmanager
-    async def lifespan(self, app: FastAPI) -> AsyncIterator[None]:
-        """Start with the application, stop with it."""
-        await self.start()
-        try:
-            yield
-        finally:
-            await self.stop()
 
     async def start(self) -> None:
         """Connect, listen, and begin to work.
@@ -205,19 +197,59 @@ class Service(Generic[State, Context]):
             os.kill(os.getpid(), signal.SIGTERM)  # a half-dead process helps nobody: stop, and be started again
 
 
+class HttpServer(uvicorn.Server):
+    """A server that leaves signals to its process, and tells when it listens."""
+
+    def __init__(self, app: FastAPI, host: str = "127.0.0.1", port: int = 0) -> None:
+        super().__init__(uvicorn.Config(app, host=host, port=port, lifespan="off", log_config=None, access_log=False))
+        self.listens = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listens.set()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
 def serve(build: Callable[[], tuple[FastAPI, ServiceSettings, int]]) -> None:
-    """Run a service as a process of its own until SIGTERM or Ctrl-C. Exits 78 where a setting or profile is wrong.
+    """Run a service as a process of its own until SIGTERM or Ctrl-C.
+
+    Exits 78 where a setting or profile is wrong, 69 where Kafka or PostgreSQL is away at the start, 70 where a part of
+    the service has ended by itself; each time with one line, and a supervisor may start it again.
 
     Args:
         build: gives the application, the settings and the port.
     """
     try:
-        app, settings, port = build()
+        code = asyncio.run(_serve(build))
     except Misconfigured as error:
         sys.stderr.write(f"{error}\n")
-        sys.exit(EX_CONFIG)
+        code = EX_CONFIG
+    except KafkaError:
+        sys.stderr.write("CHAIRTIME_KAFKA: no Kafka answers there\n")
+        code = os.EX_UNAVAILABLE
+    except (DBAPIError, OSError) as error:
+        sys.stderr.write(f"the database or the port cannot be had: {type(error).__name__}\n")
+        code = os.EX_UNAVAILABLE
+    sys.exit(code)
+
+
+async def _serve(build: Callable[[], tuple[FastAPI, ServiceSettings, int]]) -> int:
+    app, settings, port = build()
     logs.configure(settings.log_level)
-    uvicorn.run(app, host=settings.host, port=port, log_config=None, access_log=False)
     service: Service[Any, Any] = app.state.service
-    if service.trouble() not in (None, "not connected"):
-        sys.exit(70)
+    server = HttpServer(app, settings.host, port)
+
+    def stop() -> None:
+        server.should_exit = True
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop)
+    try:
+        await service.start()
+        await server.serve()
+        return os.EX_SOFTWARE if service.trouble() else os.EX_OK
+    finally:
+        await service.stop()

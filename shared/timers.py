@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from itertools import count
 from typing import Final
-from uuid import uuid5
 
 from aiokafka.errors import KafkaError
 from sqlalchemy.exc import DBAPIError
@@ -21,7 +20,7 @@ from shared.clock import Alarm, Clock
 from shared.contract import TimerDue
 from shared.database import Database, rows, run
 from shared.decision import Timer
-from shared.envelope import NAMESPACE, Message
+from shared.envelope import Message
 from shared.kafka import Kafka
 
 log = logging.getLogger(__name__)
@@ -54,7 +53,7 @@ async def save(connection: AsyncConnection, timers: Sequence[tuple[str, Timer]])
             """INSERT INTO timers (aggregate, kind, subject, due_at)
                SELECT * FROM unnest(CAST(:a AS text[]), CAST(:k AS text[]), CAST(:s AS text[]),
                                     CAST(:d AS timestamptz[]))
-               ON CONFLICT (aggregate, kind, subject) DO UPDATE SET due_at = excluded.due_at""",
+               ON CONFLICT (aggregate, kind, subject) DO UPDATE SET due_at = excluded.due_at, id = excluded.id""",
             a=[row[0] for row in kept],
             k=[row[1] for row in kept],
             s=[row[2] for row in kept],
@@ -70,13 +69,13 @@ async def take_due(connection: AsyncConnection, now: datetime, limit: int = BATC
                SELECT aggregate, kind, subject FROM timers t WHERE due_at <= :now
                AND NOT EXISTS (SELECT FROM dead_letters d WHERE d.aggregate = t.aggregate AND d.status = 'open')
                ORDER BY due_at LIMIT :batch FOR UPDATE SKIP LOCKED)
-           RETURNING aggregate, kind, subject, due_at""",
+           RETURNING aggregate, kind, subject, due_at, id""",
         now=now,
         batch=limit,
     )
     return [
         Message(
-            id=str(uuid5(NAMESPACE, f"{row.aggregate}/{row.kind}/{row.subject}/{row.due_at.isoformat()}")),
+            id=str(row.id),
             type=TimerDue.type,
             source="timers",
             time=row.due_at,

@@ -26,7 +26,7 @@ from shared.contract import (
     SessionRescheduleRequested,
     TreatmentCompleted,
 )
-from shared.http import IdempotencyKey, Problem, Role, caller, read_body, service_of, submit
+from shared.http import IdempotencyKey, Problem, Role, body_schema, caller, read_body, service_of, submit
 
 Desk = Annotated[str, Depends(caller(Role.FRONT_DESK))]
 
@@ -40,7 +40,7 @@ def routes(places: Mapping[str, Place]) -> APIRouter:
     """The routes of booking."""
     router = APIRouter(tags=["booking"])
 
-    @router.post("/v1/courses", status_code=201, openapi_extra=_body_of(CourseRequested))
+    @router.post("/v1/courses", status_code=201, openapi_extra=body_schema(CourseRequested))
     async def request_course(request: Request, by: Desk, key: IdempotencyKey) -> JSONResponse:
         """Hold chairs for a whole course, or learn every conflict."""
         wish = await read_body(request, CourseRequested)
@@ -58,7 +58,7 @@ def routes(places: Mapping[str, Place]) -> APIRouter:
         """A course with its sessions."""
         return _shown(await _course(request, course_id), places)
 
-    @router.post("/v1/courses/{course_id}/cancel", openapi_extra=_body_of(CourseCancelRequested, "course_id"))
+    @router.post("/v1/courses/{course_id}/cancel", openapi_extra=body_schema(CourseCancelRequested, "course_id"))
     async def cancel_course(request: Request, course_id: UUID, by: Desk, key: IdempotencyKey) -> list[dict[str, Any]]:
         """Cancel what has not begun."""
         await _course(request, course_id)
@@ -87,7 +87,7 @@ def routes(places: Mapping[str, Place]) -> APIRouter:
             _session_action(wish),
             methods=["POST"],
             name=action,
-            openapi_extra=_body_of(wish, "course_id", "session_id"),
+            openapi_extra=body_schema(wish, "course_id", "session_id"),
         )
     return router
 
@@ -155,15 +155,4 @@ def _shown(course: Course, places: Mapping[str, Place]) -> dict[str, Any]:
             }
             for session in course.sessions
         ],
-    }
-
-
-def _body_of(model: type[CourseEvent], *in_path: str) -> dict[str, Any]:
-    """The request body in the OpenAPI document; the route reads it itself, to refuse unknown fields."""
-    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
-    definitions = schema.pop("$defs", {})
-    schema["properties"] = {k: v for k, v in schema["properties"].items() if k not in in_path}
-    schema["required"] = [name for name in schema.get("required", ()) if name not in in_path]
-    return {
-        "requestBody": {"required": True, "content": {"application/json": {"schema": schema | {"$defs": definitions}}}}
     }
