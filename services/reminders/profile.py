@@ -61,8 +61,8 @@ class After(ProfilePart):
 class Ladder(ProfilePart):
     """Which texts a clinic sends, and when; a kind that is left out is not sent.
 
-    `booked` counts from the first confirmation (a few minutes, so that one payment makes one list of dates),
-    `payment_due` from the demand, `after_care` from the end of the treatment, the others from the appointment.
+    `booked` counts from the first confirmation, `payment_due` from the demand, `after_care` from the end of the
+    treatment, the others from the appointment.
     """
 
     booked: After | None = None

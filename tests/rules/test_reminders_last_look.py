@@ -63,14 +63,14 @@ def test_the_provider_may_not_keep_it_into_the_night() -> None:
     verdict = look(story, TextKind.PAYMENT_DUE, evening)
 
     assert isinstance(verdict, Send)
-    assert verdict.until == MONDAY + 10 * HOUR + HOUR / 2  # the clinic's own 20:30
+    assert verdict.until == MONDAY + 11 * HOUR  # 21:00
 
 
 def test_a_day_of_text_for_an_early_appointment_goes_out_the_evening_before() -> None:
     story = planned(EARLY)
     text = story.text(TextKind.DAY_OF)
 
-    assert STELLA.location.local(text.due_at).isoformat() == "2026-03-15T20:15:00-05:00"
+    assert STELLA.location.local(text.due_at).isoformat() == "2026-03-15T20:45:00-05:00"
     assert look(story, TextKind.DAY_OF, text.due_at - HOUR) == Wait(text.due_at)
     assert isinstance(look(story, TextKind.DAY_OF, text.due_at), Send)
     assert look(story, TextKind.DAY_OF, text.due_at + HOUR) == Suppress(R.QUIET_HOURS_TOO_LATE)

@@ -56,10 +56,10 @@ async def test_a_course_gets_each_text_of_its_ladder_once_and_at_its_time(rig: R
 
     start = starts_at(1)
     assert [(text.kind, text.at) for text in rig.sender.texts] == [
-        (K.BOOKED, MONDAY + 5 * MINUTE),
+        (K.BOOKED, MONDAY),
         (K.PREPARATION, start - 72 * HOUR),
         (K.DAY_BEFORE, start - 24 * HOUR),
-        (K.DAY_OF, start - 90 * MINUTE),  # 8:00 would be the ladder's time: the clinic begins at 8:30
+        (K.DAY_OF, start - 2 * HOUR),
         (K.AFTER_CARE, start + 3 * HOUR),
     ]
     assert {text.to for text in rig.sender.texts} == {PHONE}
