@@ -110,6 +110,22 @@ def topics() -> None:
     console.print(f"{len(made)} topics made, {len(TOPICS) - len(made)} were there")
 
 
+@app.command("export-schemas")
+def export_schemas(
+    folder: Annotated[Path, typer.Argument(help="where schemas/ and events.md lie")] = Path("docs"),
+) -> None:
+    """Write the JSON Schema of every event type, and the page of all events, from the code.
+
+    Nothing is written when a change is not additive: that needs a new type.
+    """
+    from deploy.schemas import NotAdditive, export
+
+    try:
+        console.print(f"{len(export(folder))} files written to {folder}")
+    except NotAdditive as error:
+        _fail(str(error), EX_FAILED)
+
+
 @app.command()
 def setup() -> None:
     """`topics` and `migrate` in one: what must be there before the services start. Safe to call again."""
