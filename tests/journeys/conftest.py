@@ -74,6 +74,16 @@ class Journey:
         await asyncio.to_thread(self._system.publish, events)
         await self.pass_time(timedelta())
 
+    async def publish_while_time_jumps(self, to: datetime, *facts: EventData) -> None:
+        """Publish at the very moment at which the clock jumps: what falls due and the facts race each other."""
+        events = [Event(str(uuid4()), "/tests", self.now, fact) for fact in facts]
+        publishing = asyncio.create_task(asyncio.to_thread(self._system.publish, events))
+        self._walk.clock.move(to)
+        for service in self.embedded.services.values():
+            service.ring()
+        await publishing
+        await self.pass_time(timedelta())
+
     async def pass_time(self, by: timedelta) -> None:
         """Walk through every due instant."""
         await self._walk.to(self.now + by)

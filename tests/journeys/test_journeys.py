@@ -187,3 +187,21 @@ async def test_who_did_not_consent_gets_no_text(journey: Journey) -> None:
     assert journey.told(TextSent, course_id=course.id) == []
     assert "no_consent" in {s.reason for s in journey.told(TextSuppressed, course_id=course.id)}
     assert journey.texts == []
+
+
+async def test_a_grant_that_crosses_the_release_on_its_way_is_answered_once(journey: Journey) -> None:
+    for week in range(2, 8):
+        course = Course(weekday_mornings(journey.now, 2, weeks_ahead=week))
+        await journey.publish(course.requested)
+        [accepted] = journey.told(CourseAccepted, course_id=course.id)
+        await journey.publish_while_time_jumps(accepted.hold_expires_at, course.paid(journey.now, 90000))
+
+        assert await journey.states(course.id) == ["confirmed", "confirmed"]
+        for session_id in course.sessions:
+            granted = [g.grant for g in journey.told(PrepaymentSatisfied, session_id=session_id)]
+            answers = [c.grant for c in journey.told(SessionConfirmed, session_id=session_id)]
+            taken = [r.grant for r in journey.told(SessionReleased, session_id=session_id, reason="slot_taken")]
+            assert sorted(answers + taken) == granted
+        account = await journey.get("billing", f"/v1/courses/{course.id}/account")
+        assert (account["allocated_cents"], account["balance_cents"]) == (90000, 0)
+    assert journey.dead_letters == []
