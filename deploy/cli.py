@@ -26,7 +26,7 @@ app = typer.Typer(
     help="Clinic chair time in which booking, prepayment and texts cannot disagree.",
     epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 78 a setting or profile is wrong.",
 )
-console = Console(highlight=False)
+console = Console(highlight=False, soft_wrap=True)
 
 
 @app.command()
