@@ -77,7 +77,7 @@ class Timeline:
             data = orjson.loads(record.value)
             self._line(now, record.topic.partition(".")[0], type_name, data, "cyan")
             if body := self._bodies.pop(str(data.get("text_id")), None):
-                self._console.print(Panel(body, width=72, border_style="magenta"), style="magenta")
+                self._console.print(Panel(body, width=72, border_style="magenta"), style="magenta", soft_wrap=False)
 
     def _line(self, at: datetime, who: str, type_name: str, data: dict[str, Any], style: str) -> None:
         local = at.astimezone(ZONE)
