@@ -8,6 +8,7 @@ Kafka consumers ignore fields that they do not know; the HTTP APIs refuse them (
 """
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Final, Literal
@@ -950,6 +951,15 @@ CLINIC_TOPICS: Final = ("clinic.requests", "clinic.sessions", "clinic.payments",
 
 ERASABLE: Final = {"clinic.contacts": "contact", "clinic.patients": "patient"}
 """Compacted topics with personal data: a null value erases the person, and their bytes never leave the database."""
+
+ANSWERED_BY: Final[Mapping[str, ServiceName]] = {
+    "clinic.requests": "booking",
+    "clinic.sessions": "booking",
+    "clinic.payments": "billing",
+    "clinic.patients": "billing",
+    "clinic.contacts": "reminders",
+}
+"""Whose dead letter an unreadable record becomes: one service's, however many hear the topic."""
 
 SERVICE_TOPICS: Final = ("booking.events", "billing.events", "reminders.events")
 """Written by our services: an unknown type here is a newer release's, skipped and counted."""
