@@ -79,6 +79,7 @@ class Embedded:
         self.clock: Clock = SteppedClock(datetime.now(UTC)) if stepped else WallClock()
         self._servers: list[tuple[HttpServer, asyncio.Task[None]]] = []
         self.services: dict[str, Service[Any, Any]] = {}
+        self.urls: dict[str, str] = {}
         self.walk: Walk | None = None
 
     async def start(self) -> Address:
@@ -90,8 +91,8 @@ class Embedded:
         """
         self.home.mkdir(parents=True, exist_ok=True)
         admin_url = await asyncio.to_thread(self._postgres.start)
-        urls = await asyncio.to_thread(provision, admin_url)
-        kafka = await self._start_kafka(urls)
+        self.urls = await asyncio.to_thread(provision, admin_url)
+        kafka = await self._start_kafka(self.urls)
         sockets = {name: _listen(name) for name in SERVICES}
         addresses = {name: f"http://127.0.0.1:{held.getsockname()[1]}" for name, held in sockets.items()}
         api_key = secrets.token_urlsafe(32)
@@ -102,7 +103,7 @@ class Embedded:
             "api_keys": self._write_keys(api_key),
         }
         twilio = _invented_twilio(common["profiles"])
-        apps = self._build(common, urls, addresses, twilio)
+        apps = self._build(common, self.urls, addresses, twilio)
         self.services = {name: app.state.service for name, app in apps.items()}
         await asyncio.gather(*(service.start() for service in self.services.values()))
         if isinstance(self.clock, SteppedClock):

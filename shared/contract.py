@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated, Any, ClassVar, Final, Literal
 from uuid import UUID
 
@@ -352,8 +353,8 @@ class CourseEvent(EventData):
 
     course_id: UUID
 
-    @property
-    def key(self) -> str:
+    @cached_property
+    def key(self) -> str:  # asked for several times on a message's way
         return str(self.course_id)
 
 

@@ -3,7 +3,7 @@
 What lives here is plumbing; the SQL of a service stands in its `store.py`, the SQL of the road in the kit's rooms.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -71,16 +71,21 @@ async def run(connection: AsyncConnection, sql: str, **parameters: Any) -> Curso
     return await connection.execute(text(sql), parameters)
 
 
+Rows = Sequence[Mapping[str, Any]]
+"""Rows as plain values, instants, ids and dataclasses, by their columns' names."""
+
+
 async def write(
-    connection: AsyncConnection, table: str, columns: Sequence[str], json: bytes, key: Sequence[str] = ()
+    connection: AsyncConnection, table: str, columns: Sequence[str], new: Rows, key: Sequence[str] = ()
 ) -> None:
     """Insert many rows in one statement, in their order; the table itself gives the types.
 
     Args:
         columns: every column that is written.
-        json: the rows as a JSON array of objects.
         key: the columns of the primary key, where rows that are there already shall be replaced.
     """
+    if not new:
+        return
     names = ", ".join(columns)
     changes = ", ".join(f"{column} = excluded.{column}" for column in columns if column not in key)
     await run(
@@ -88,8 +93,27 @@ async def write(
         f"INSERT INTO {table} ({names}) SELECT {names}"
         f" FROM json_populate_recordset(NULL::{table}, CAST(:rows AS json))"
         + (f" ON CONFLICT ({', '.join(key)}) DO UPDATE SET {changes}" if key else ""),
-        rows=json.decode(),
+        rows=to_json(new).decode(),
     )
+
+
+async def update(
+    connection: AsyncConnection, table: str, columns: Sequence[str], changed: Rows, key: Sequence[str]
+) -> None:
+    """Replace columns of many rows that are there, in one statement; cheaper than `write`, which must look first.
+
+    Args:
+        columns: every column that is written, and the key.
+        key: the columns of the primary key.
+    """
+    if changed:
+        await run(
+            connection,
+            f"UPDATE {table} SET {', '.join(f'{c} = n.{c}' for c in columns if c not in key)}"
+            f" FROM json_populate_recordset(NULL::{table}, CAST(:rows AS json)) AS n"
+            f" WHERE {' AND '.join(f'{table}.{c} = n.{c}' for c in key)}",
+            rows=to_json(changed).decode(),
+        )
 
 
 def to_json(value: Any) -> bytes:

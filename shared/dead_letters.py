@@ -19,6 +19,7 @@ from shared.envelope import Message, Record
 from shared.outbox import Outgoing, pack, unpack
 
 Kind = Literal["unreadable", "defect", "held_back"]
+Status = Literal["open", "retried", "discarded"]
 
 TIMERS: Final = "timers"
 """Stands as the topic of a timer of our own."""
@@ -122,15 +123,29 @@ async def held_back(connection: AsyncConnection, aggregates: Iterable[str]) -> s
     return {row.aggregate for row in found}
 
 
-async def open_rows(connection: AsyncConnection, limit: int = 200) -> list[dict[str, Any]]:
-    """What waits for an operator, oldest first: places and reasons, no bytes."""
+async def listed(connection: AsyncConnection, status: Status, limit: int = 200) -> list[dict[str, Any]]:
+    """What waits for an operator, or how it was ended, oldest first: places and reasons, no bytes."""
     found = await rows(
         connection,
-        """SELECT id, message_id, kind, aggregate, error_type, error, topic, partition, kafka_offset, arrived_at
-           FROM dead_letters WHERE status = 'open' ORDER BY id LIMIT :limit""",
+        """SELECT id, message_id, kind, aggregate, error_type, error, topic, partition, kafka_offset, arrived_at,
+                  ended_at, ended_by, reason
+           FROM dead_letters WHERE status = :status ORDER BY id LIMIT :limit""",
+        status=status,
         limit=limit,
     )
     return [dict(row._mapping) for row in found]
+
+
+async def matching(connection: AsyncConnection, ids: Sequence[int], error_type: str | None) -> list[int]:
+    """The open ones among these, and those of an error type, oldest first."""
+    found = await rows(
+        connection,
+        """SELECT id FROM dead_letters
+           WHERE status = 'open' AND (id = ANY(CAST(:ids AS bigint[])) OR error_type = :error_type) ORDER BY id""",
+        ids=list(ids),
+        error_type=error_type,
+    )
+    return [row.id for row in found]
 
 
 async def chain(connection: AsyncConnection, id: int) -> list[tuple[int, DeadLetter]]:

@@ -7,11 +7,12 @@ Source: CloudEvents Kafka protocol binding 1.0.2.
 
 import binascii
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha1
 from typing import Any, Final
-from uuid import NAMESPACE_URL, UUID, uuid5
+from uuid import NAMESPACE_URL, uuid5
 
 import orjson
 from pydantic import ValidationError
@@ -34,6 +35,10 @@ class Unreadable(Exception):
 
 class NotForUs(Exception):
     """A type that only a newer release of another service knows; to be skipped and counted."""
+
+
+class NotHeard(NotForUs):
+    """A type that this service does not act upon; its data is not even looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +77,13 @@ class Message:
     record: Record | None = None
 
 
-def event_id(service: str, cause: str, number: int) -> UUID:
-    """The id of the `number`th event that a service derives from a cause: the same whenever it is done again."""
-    return uuid5(NAMESPACE, f"{service}/{cause}/{number}")
+def event_id(service: str, cause: str, number: int) -> str:
+    """The id of the `number`th event that a service derives from a cause: the same whenever it is done again.
+
+    As `str(uuid5(...))`, in a fifth of its time.
+    """
+    h = sha1(NAMESPACE.bytes + f"{service}/{cause}/{number}".encode(), usedforsecurity=False).hexdigest()
+    return f"{h[:8]}-{h[8:12]}-5{h[13:16]}-{'89ab'[int(h[16], 16) & 3]}{h[17:20]}-{h[20:32]}"
 
 
 def headers_of(
@@ -100,12 +109,15 @@ def rfc3339(instant: datetime) -> str:
     return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def read(record: Record, arrived_at: datetime) -> Message:
+def read(record: Record, arrived_at: datetime, hears: Container[str] | None = None) -> Message:
     """The message in a record.
+
+    Args:
+        hears: the types to read; all when left out.
 
     Raises:
         Unreadable: bad input, with its reason.
-        NotForUs: an unknown type on a topic that our own services write.
+        NotForUs: an unknown type on a topic that our own services write, or `NotHeard`.
     """
     if record.value is None:
         return _erasure(record, arrived_at)
@@ -119,15 +131,18 @@ def read(record: Record, arrived_at: datetime) -> Message:
             raise NotForUs(type_name)
         named = type_name if _TYPE_NAME.fullmatch(type_name) else "not a type name"
         raise Unreadable("unknown_type", f"{named} on {record.topic}")
+    if hears is not None and type_name not in hears:
+        raise NotHeard(type_name)
     try:
         parsed = model.model_validate_json(data) if isinstance(data, bytes) else model.model_validate_json(_dump(data))
     except ValidationError as error:
         raise Unreadable(*explain(error)) from None
-    if record.key is None or record.key != parsed.key.encode():
+    key = parsed.key
+    if record.key is None or record.key != key.encode():
         raise Unreadable(
             "wrong_key", "the record's key is not the id that this type has as its key (UUIDs in lower case)"
         )
-    if attributes.get("subject", parsed.key) != parsed.key:
+    if attributes.get("subject", key) != key:
         raise Unreadable("wrong_subject", "ce_subject is not the key")
     return Message(
         id=id,
@@ -172,10 +187,10 @@ def _erasure(record: Record, arrived_at: datetime) -> Message:
 
 
 def _is_structured(record: Record) -> bool:
-    return any(
-        name.lower() == "content-type" and (value or b"").lower().startswith(STRUCTURED)
-        for name, value in record.headers
-    )
+    for name, value in record.headers:
+        if value and name.lower() == "content-type" and value.lower().startswith(STRUCTURED):
+            return True
+    return False
 
 
 def _binary(record: Record) -> tuple[Mapping[str, str], bytes]:
@@ -225,7 +240,7 @@ def _check(attributes: Mapping[str, str]) -> None:
             raise Unreadable("missing_header", f"ce_{name}")
     if attributes["specversion"] != "1.0":
         raise Unreadable("unknown_specversion", "only CloudEvents 1.0 is understood")
-    if any("\x00" in value for value in attributes.values()):
+    if "\x00" in "".join(attributes.values()):
         raise Unreadable("bad_header", "a header holds NUL")
 
 

@@ -1,4 +1,4 @@
-"""HTTP as all three services speak it: API keys, problem details, request bodies, and the routes that all have.
+"""HTTP as all three services speak it: API keys, problem details and request bodies.
 
 Errors are RFC 9457 problem details. They name the field, never the value.
 """
@@ -10,19 +10,13 @@ import tomllib
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
-from uuid import UUID
 
-from fastapi import APIRouter, Depends, FastAPI, Header, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, PlainTextResponse, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from fastapi import Header, Request
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from sqlalchemy.exc import DBAPIError
-from starlette.exceptions import HTTPException
 
-from shared import attention, dead_letters
-from shared.contract import EventData, Line
-from shared.envelope import Message, Unreadable, explain
+from shared.contract import EventData
+from shared.envelope import Message, explain
 from shared.settings import Misconfigured
 from shared.worker import HTTP, Answer, HeldBack, PayloadConflict
 
@@ -207,114 +201,3 @@ async def submit(request: Request, caller: str, key: str, data: EventData) -> An
         raise Problem(409, "course_blocked", "an operator must settle a dead letter of this course first") from None
     except PayloadConflict:
         raise Problem(422, "idempotency_key_reused", "this Idempotency-Key came before with another body") from None
-
-
-# The routes that all have --------------------------------------------------------------------------------------------
-
-common = APIRouter()
-Operator = Annotated[str, Depends(caller(Role.OPERATOR))]
-
-
-class Resolution(BaseModel):
-    """What a person did about it, in a line without personal data."""
-
-    reason: Line
-
-
-@common.get("/health/live", tags=["health"])
-async def live(request: Request) -> Response:
-    """200 while this process does its work; 503 with the reason when it must be restarted."""
-    trouble = service_of(request).trouble()
-    return PlainTextResponse(trouble or "ok\n", 503 if trouble else 200)
-
-
-@common.get("/health/ready", tags=["health"])
-async def ready(request: Request) -> Response:
-    """200 while PostgreSQL and Kafka answer."""
-    trouble = await service_of(request).unready()
-    return PlainTextResponse(trouble or "ok\n", 503 if trouble else 200)
-
-
-@common.get("/metrics", tags=["health"])
-async def prometheus(request: Request) -> Response:
-    """Prometheus' text format."""
-    await service_of(request).gauge()
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
-
-
-@common.get("/ops/dead-letters", tags=["operations"])
-async def list_dead_letters(request: Request, by: Operator) -> list[dict[str, Any]]:
-    """Messages without effect that wait for an operator."""
-    async with service_of(request).database.begin() as connection:
-        return await dead_letters.open_rows(connection)
-
-
-@common.post("/ops/dead-letters/{id}/retry", tags=["operations"])
-async def retry_dead_letter(request: Request, id: int, by: Operator) -> dict[str, int]:
-    """Put a message, and all that waits behind it, through the rules again, in order."""
-    try:
-        return {"retried": await service_of(request).worker.retry(id, by)}
-    except LookupError:
-        raise Problem(404, "not_found", "there is no such open dead letter") from None
-    except DBAPIError:
-        raise
-    except (Unreadable, Exception) as error:
-        log.exception("a retry failed", extra={"service": service_of(request).name})
-        raise Problem(409, "still_failing", f"it failed again: {type(error).__name__}; nothing has changed") from None
-
-
-@common.post("/ops/dead-letters/{id}/discard", tags=["operations"])
-async def discard_dead_letter(request: Request, id: int, by: Operator) -> dict[str, int]:
-    """Drop one message for good, with a reason; what waits behind it goes on when the last defect is gone."""
-    resolution = await read_body(request, Resolution)
-    try:
-        return {"discarded": 1, "released": await service_of(request).worker.discard(id, by, resolution.reason)}
-    except LookupError:
-        raise Problem(404, "not_found", "there is no such open dead letter") from None
-
-
-@common.get("/ops/attention", tags=["operations"])
-async def list_attention(request: Request, by: Operator) -> list[dict[str, Any]]:
-    """What software must not decide."""
-    async with service_of(request).database.begin() as connection:
-        return await attention.open_rows(connection)
-
-
-@common.post("/ops/attention/{id}/resolve", tags=["operations"])
-async def resolve_attention(request: Request, id: UUID, by: Operator) -> dict[str, str]:
-    """Say what was done about it."""
-    service = service_of(request)
-    resolution = await read_body(request, Resolution)
-    async with service.database.begin() as connection:
-        if not await attention.resolve(connection, id, by, resolution.reason, service.clock.now()):
-            raise Problem(404, "not_found", "there is no such open matter")
-    return {"status": "resolved"}
-
-
-def create_api(service: "Service[Any, Any]", *routers: APIRouter) -> FastAPI:
-    """The service's application: its own routes, the common ones, and every error as problem details."""
-    app = FastAPI(title=f"Chairtime {service.name}", version="1", redoc_url=None)
-    app.state.service = service
-    for router in (*routers, common):
-        app.include_router(router)
-
-    @app.exception_handler(Problem)
-    async def on_problem(request: Request, problem: Problem) -> Response:
-        return problem.response()
-
-    @app.exception_handler(HTTPException)
-    async def on_http_exception(request: Request, error: HTTPException) -> Response:
-        return Problem(error.status_code, "http", str(error.detail)).response()
-
-    @app.exception_handler(DBAPIError)
-    async def on_database_trouble(request: Request, error: DBAPIError) -> Response:
-        log.warning("no answer: %s", type(error).__name__, extra={"service": service.name})
-        return Problem(503, "unavailable", "the database does not answer; try again").response()
-
-    @app.exception_handler(RequestValidationError)
-    async def on_invalid(request: Request, error: RequestValidationError) -> Response:
-        faults = [f"{'.'.join(str(s) for s in fault['loc'])}: {fault['type']}" for fault in error.errors()]
-        missing_key = any(f.endswith("Idempotency-Key: missing") for f in faults)
-        return Problem(400 if missing_key else 422, "invalid", "; ".join(faults[:8])).response()
-
-    return app

@@ -21,8 +21,11 @@ class Claim:
 
 
 def digest(message: Message) -> bytes:
-    """16 bytes that two deliveries of the same message share, however their JSON was written."""
-    return blake2b(message.type.encode() + message.data.model_dump_json().encode(), digest_size=16).digest()
+    """16 bytes that two deliveries of the same message share, however their JSON was written, and whatever optional
+    fields its type has got in between.
+    """
+    data = message.data.model_dump_json(exclude_defaults=True)
+    return blake2b(message.type.encode() + data.encode(), digest_size=16).digest()
 
 
 async def claim(connection: AsyncConnection, entries: Iterable[tuple[str, bytes, str]], now: datetime) -> Claim:

@@ -6,6 +6,7 @@ upset, NACK on error (the batch comes again), offsets committed only after the h
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,6 +20,7 @@ from faststream.kafka import KafkaBroker
 from faststream.kafka import TopicPartition as Assigned
 from faststream.kafka.message import KafkaAckableMessage
 
+from shared import crash
 from shared.contract import CLINIC_TOPICS, DEAD_LETTER_TOPICS, ERASABLE, SERVICE_TOPICS
 from shared.envelope import Record
 
@@ -26,6 +28,12 @@ log = logging.getLogger(__name__)
 
 MAX_RECORDS: Final = 1000
 """Records in one batch, and so in one transaction."""
+
+LARGEST: Final = 2 * 1024 * 1024
+"""Bytes of a record that our services may write; other topics take what Kafka takes by default, half of it."""
+
+LONGEST_REST: Final = 0.02
+"""Seconds between two small batches, at most."""
 
 START_SECONDS: Final = 20
 """How long a start waits for a broker."""
@@ -50,6 +58,8 @@ class Topic:
             if self.retention is None
             else {"cleanup.policy": "delete", "retention.ms": str(int(self.retention.total_seconds() * 1000))}
         )
+        if self.name in DEAD_LETTER_TOPICS:  # the largest message of another topic, and why it had no effect
+            kept |= {"max.message.bytes": str(LARGEST)}
         return kept | {"message.timestamp.type": "LogAppendTime"}
 
 
@@ -120,7 +130,7 @@ class Kafka:
             group_id=service,
             batch=True,
             max_records=MAX_RECORDS,
-            batch_timeout_ms=5,
+            batch_timeout_ms=2,
             auto_offset_reset="earliest",
             fetch_max_wait_ms=50,
             session_timeout_ms=6000,
@@ -139,8 +149,8 @@ class Kafka:
             client_id=f"chairtime-{service}-relay",
             acks="all",
             enable_idempotence=True,
-            linger_ms=1,
-            max_request_size=2 * 1024 * 1024,
+            max_batch_size=256 * 1024,  # the relay's batches are complete when they come
+            max_request_size=LARGEST,
         )
 
     async def start(self) -> None:
@@ -229,11 +239,13 @@ class Kafka:
 
     async def _on_batch(self, records: tuple[ConsumerRecord[Any, Any], ...]) -> None:
         self._batches += 1
+        began = time.monotonic()
         try:
             await self._handle(
                 [Record(r.topic, r.partition, r.offset, r.timestamp, r.key, r.value, tuple(r.headers)) for r in records]
             )
             self._pause = 0.0
+            crash.step("worker.before_offsets")
         except Exception as trouble:
             log.warning("a batch of %d waits: %s", len(records), type(trouble).__name__, exc_info=True)
             self._pause = min(max(self._pause * 2, 0.1), 5)
@@ -241,6 +253,9 @@ class Kafka:
             raise
         finally:
             self._batches += 1
+        if len(records) < MAX_RECORDS / 2:
+            # A small batch is followed by a rest as long as it took: under load, what comes meanwhile shares the next.
+            await asyncio.sleep(min(time.monotonic() - began, LONGEST_REST))
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]

@@ -7,18 +7,20 @@ whoever hears them drops repeats by their id.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from functools import lru_cache
+from typing import Any, Final
 
 import orjson
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, OutOfOrderSequenceNumber
+from aiokafka.partitioner import murmur2
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from shared import metrics
+from shared import crash, metrics
 from shared.clock import Alarm
 from shared.database import Database, rows, run
 
@@ -27,7 +29,7 @@ log = logging.getLogger(__name__)
 LOCK: Final = 0x43484149
 """The advisory lock of the one relay of a database."""
 
-BATCH: Final = 500
+BATCH: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,10 @@ async def add(connection: AsyncConnection, outgoing: Sequence[Outgoing], now: da
 
 
 class Relay:
-    """Publishes a database's outbox. `run` goes on until cancelled; trouble that passes is waited out."""
+    """Publishes a database's outbox. `run` goes on until cancelled; trouble that passes is waited out.
+
+    It ends when the producer has lost its place: only a new one, in a process that is started again, can go on.
+    """
 
     def __init__(self, service: str, database: Database, producer: AIOKafkaProducer, alarm: Alarm) -> None:
         self._service = service
@@ -94,6 +99,8 @@ class Relay:
                             pause = 0.1
                     finally:
                         await connection.invalidate()  # closes the connection, and with it gives the lock back
+            except OutOfOrderSequenceNumber:
+                raise
             except (DBAPIError, KafkaError, OSError) as trouble:
                 log.warning("relay waits: %s", type(trouble).__name__)
                 await asyncio.sleep(pause)
@@ -107,22 +114,56 @@ class Relay:
         )
         if not waiting:
             return 0
-        sending = [
-            await self._producer.send(row.topic, row.value, key=row.key, headers=unpack(row.headers)) for row in waiting
-        ]
-        places = await asyncio.gather(*sending)
+        crash.step("relay.read")
+        places = await self._send(waiting)
+        crash.step("relay.sent")
         await run(
             connection,
             """UPDATE outbox
                SET published_at = clock_timestamp(), partition = p.partition, kafka_offset = p.kafka_offset
                FROM unnest(CAST(:ids AS bigint[]), CAST(:partitions AS int[]), CAST(:offsets AS bigint[]))
                     AS p (id, partition, kafka_offset) WHERE outbox.id = p.id""",
-            ids=[row.id for row in waiting],
-            partitions=[place.partition for place in places],
-            offsets=[place.offset for place in places],
+            ids=[id for id, _, _ in places],
+            partitions=[partition for _, partition, _ in places],
+            offsets=[offset for _, _, offset in places],
         )
+        crash.step("relay.marked")
         metrics.PUBLISHED.labels(self._service).inc(len(waiting))
         return len(waiting)
+
+    async def _send(self, waiting: Sequence[Any]) -> list[tuple[int, int, int]]:
+        """Publish rows as record batches made here: `send` looks at each record alone, and costs five times as much.
+
+        Returns:
+            Id, partition and offset of each row.
+        """
+        of_place: dict[tuple[str, int], list[Any]] = {}
+        for row in waiting:
+            partitions = len(await self._producer.partitions_for(row.topic))
+            of_place.setdefault((row.topic, partition_of(row.key or b"", partitions)), []).append(row)
+        sent: list[tuple[int, list[int], Awaitable[Any]]] = []
+        for (topic, partition), rows_there in of_place.items():
+            batch, ids = self._producer.create_batch(), list[int]()
+            for row in rows_there:
+                record = {"timestamp": None, "key": row.key, "value": row.value, "headers": unpack(row.headers)}
+                if batch.append(**record) is None:  # full; a batch takes its first record whatever its size
+                    sent.append((partition, ids, await self._producer.send_batch(batch, topic, partition=partition)))
+                    batch, ids = self._producer.create_batch(), []
+                    batch.append(**record)
+                ids.append(row.id)
+            sent.append((partition, ids, await self._producer.send_batch(batch, topic, partition=partition)))
+        places = await asyncio.gather(*(there for _, _, there in sent))
+        return [
+            (id, partition, place.offset + number)
+            for (partition, ids, _), place in zip(sent, places, strict=True)
+            for number, id in enumerate(ids)
+        ]
+
+
+@lru_cache(65536)
+def partition_of(key: bytes, partitions: int) -> int:
+    """Where Java's default partitioner puts a key."""
+    return int(murmur2(key) & 0x7FFFFFFF) % partitions
 
 
 async def unpublished(connection: AsyncConnection) -> int:

@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -236,6 +237,13 @@ def serve(build: Callable[[], tuple[FastAPI, ServiceSettings, int]]) -> None:
     sys.exit(code)
 
 
+def _collect_rarely() -> None:
+    """Spare the collector of cycles what a batch makes: its values hold none, and looking through them costs a third."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+
+
 async def _serve(build: Callable[[], tuple[FastAPI, ServiceSettings, int]]) -> int:
     app, settings, port = build()
     logs.configure(settings.log_level)
@@ -249,6 +257,7 @@ async def _serve(build: Callable[[], tuple[FastAPI, ServiceSettings, int]]) -> i
         asyncio.get_running_loop().add_signal_handler(number, stop)
     try:
         await service.start()
+        _collect_rarely()
         await server.serve()
         return os.EX_SOFTWARE if service.trouble() else os.EX_OK
     finally:

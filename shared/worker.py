@@ -11,19 +11,18 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Generic
-from uuid import UUID
 
 import orjson
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from shared import attention, dead_letters, inbox, metrics, outbox, timers
+from shared import attention, crash, dead_letters, inbox, metrics, outbox, timers
 from shared.clock import Clock
-from shared.contract import EventData
+from shared.contract import ANSWERED_BY, EventData
 from shared.database import DEADLOCK, RACED, REFUSED, Database, run, sqlstate
 from shared.dead_letters import DeadLetter
 from shared.decision import Attention, Context, Decision, State, Timer
-from shared.envelope import Message, NotForUs, Record, Unreadable, event_id, headers_of, read
+from shared.envelope import Message, NotForUs, NotHeard, Record, Unreadable, event_id, headers_of, read
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +47,8 @@ class Rules(Generic[State, Context]):
         decide: (state or None, message, now, context) -> Decision. Pure: no I/O, no clock, no random ids.
             `now` is our clock when the message reached us.
         load: reads and locks what a batch is about.
-        save: writes the states that changed, by aggregate.
+        save: (connection, loaded, changed, context) writes the states that changed, by aggregate; what a changed state
+            shares with the loaded one is written down already.
     """
 
     service: str
@@ -56,7 +56,7 @@ class Rules(Generic[State, Context]):
     aggregate_of: Callable[[Message], str]
     decide: Callable[[State | None, Message, datetime, Context], Decision[State, Context]]
     load: Callable[[AsyncConnection, Sequence[Message]], Awaitable[Loaded[State, Context]]]
-    save: Callable[[AsyncConnection, Mapping[str, State], Context], Awaitable[None]]
+    save: Callable[[AsyncConnection, Mapping[str, State], Mapping[str, State], Context], Awaitable[None]]
 
 
 class HeldBack(Exception):
@@ -106,6 +106,7 @@ class Worker(Generic[State, Context]):
             place = (record.topic, record.partition)
             batch.heard[place] = max(record.offset + 1, batch.heard.get(place, 0))
             self._read(record, batch)
+        crash.step("worker.read")
         with metrics.BATCH_SECONDS.labels(self._rules.service).time():
             await self._carry(batch)
 
@@ -114,7 +115,10 @@ class Worker(Generic[State, Context]):
         try:
             async with self._database.begin() as connection:
                 due = await timers.take_due(connection, until)
+                crash.step("timers.taken")
                 await self._decide_all(connection, _Batch(due), frozenset(message.id for message in due), None)
+                crash.step("timers.decided")
+            crash.step("timers.committed")
         except DBAPIError as error:
             if not sqlstate(error).startswith(REFUSED):
                 raise
@@ -190,11 +194,11 @@ class Worker(Generic[State, Context]):
         self._committed()
         return len(chain)
 
-    async def discard(self, letter_id: int, by: str, reason: str) -> int:
-        """Drop one dead letter for good; when no defect is left, what waited behind it is decided, in order.
+    async def discard(self, letter_id: int, by: str, reason: str) -> int | None:
+        """Drop one dead letter for good.
 
         Returns:
-            How many messages had waited and had their effect now.
+            The first of those that waited behind it, when no defect is left before them: it can be retried now.
 
         Raises:
             LookupError: there is no such open letter.
@@ -205,26 +209,24 @@ class Worker(Generic[State, Context]):
                 raise LookupError(letter_id)
             await dead_letters.end(connection, [letter_id], "discarded", by, reason, self._clock.now())
         waiting = [(id, letter.kind) for id, letter in chain if id != letter_id]
-        if not waiting or any(kind == "defect" for _, kind in waiting):
-            return 0
-        return await self.retry(waiting[0][0], by)
+        return None if any(kind == "defect" for _, kind in waiting) else next((id for id, _ in waiting), None)
 
     def _read(self, record: Record, batch: _Batch) -> None:
         arrived_at = self._clock.at(datetime.fromtimestamp(record.timestamp_ms / 1000, UTC))
         service = self._rules.service
         try:
-            message = read(record, arrived_at)
+            batch.messages.append(read(record, arrived_at, self._rules.hears[record.topic]))
+        except NotHeard:
+            metrics.HEARD.labels(service, "not_ours").inc()
         except NotForUs:
             metrics.HEARD.labels(service, "unknown_type").inc()
         except Unreadable as error:
+            if ANSWERED_BY.get(record.topic, service) != service:
+                metrics.HEARD.labels(service, "unreadable_elsewhere").inc()
+                return
             batch.letters.append(
                 DeadLetter(record.place_id, "unreadable", None, error.code, str(error), record, arrived_at)
             )
-        else:
-            if message.type in self._rules.hears[record.topic]:
-                batch.messages.append(message)
-            else:
-                metrics.HEARD.labels(service, "not_ours").inc()
 
     async def _carry(self, batch: _Batch) -> None:
         """One transaction for all; where they stand in each other's way, again, and at last one by one."""
@@ -242,6 +244,7 @@ class Worker(Generic[State, Context]):
                 if state in RACED and attempt < TRIES - 1:
                     continue
                 await self._once(batch, error)  # the database refuses what the rule decided: a defect of the rule
+            crash.step("worker.committed")
             self._committed()
             return
         if len(batch.messages) <= 1:
@@ -257,6 +260,7 @@ class Worker(Generic[State, Context]):
             entries = [(m.id, inbox.digest(m), m.type) for m in batch.messages]
             entries += [(letter.message_id, b"", "unreadable") for letter in batch.letters]
             claim = await inbox.claim(connection, entries, now) if entries else inbox.Claim(frozenset(), frozenset())
+            crash.step("worker.claimed")
             batch.letters = [letter for letter in batch.letters if letter.message_id in claim.new]
             self._announce(batch, batch.letters)
             for message in batch.messages:
@@ -264,6 +268,7 @@ class Worker(Generic[State, Context]):
                     what = Attention("payload_conflict", message.id, f"{message.type} came again with another payload")
                     batch.attention.append((self._rules.aggregate_of(message), what))
             await self._decide_all(connection, batch, claim.new, defect)
+            crash.step("worker.before_commit")
 
     async def _submit_once(self, message: Message) -> Answer:
         async with self._database.begin() as connection:
@@ -280,7 +285,7 @@ class Worker(Generic[State, Context]):
                 raise HeldBack(aggregate)
             batch = _Batch([message])
             await self._decide_all(connection, batch, claim.new, None, keep_defects=False)
-            answer = batch.answers[message.id]
+            answer = batch.answers.get(message.id, [])
             await inbox.keep_answer(connection, message.id, orjson.dumps(answer))
             return answer
 
@@ -300,9 +305,12 @@ class Worker(Generic[State, Context]):
         if messages:
             aggregates = {self._rules.aggregate_of(m) for m in messages}
             held = await dead_letters.held_back(connection, aggregates)
-            changed, context = await self._fold(connection, batch, messages, held, defect, keep_defects)
+            loaded = await self._rules.load(connection, messages)
+            changed, context = self._fold(batch, messages, loaded, held, defect, keep_defects)
+            crash.step("worker.decided")
             if changed:
-                await self._rules.save(connection, changed, context)
+                await self._rules.save(connection, loaded.states, changed, context)
+            crash.step("worker.saved")
         now = self._clock.now()
         await timers.save(connection, batch.timers)
         await dead_letters.add(connection, batch.letters)
@@ -314,16 +322,15 @@ class Worker(Generic[State, Context]):
         for _, item in batch.attention:
             metrics.ATTENTION.labels(self._rules.service, item.kind).inc()
 
-    async def _fold(
+    def _fold(
         self,
-        connection: AsyncConnection,
         batch: _Batch,
         messages: Sequence[Message],
+        loaded: Loaded[State, Context],
         held: set[str],
         defect: Exception | None,
         keep_defects: bool,
     ) -> tuple[dict[str, State], Context]:
-        loaded = await self._rules.load(connection, messages)
         states: dict[str, State] = dict(loaded.states)
         context = loaded.context
         changed: dict[str, State] = {}
@@ -332,10 +339,11 @@ class Worker(Generic[State, Context]):
             if aggregate in held:
                 batch.letters.append(_letter(message, "held_back", aggregate, "held_back", "waits behind a defect"))
                 continue
+            state = states.get(aggregate)
             try:
                 if defect is not None:
                     raise defect
-                decision = self._rules.decide(states.get(aggregate), message, message.arrived_at, context)
+                decision = self._rules.decide(state, message, message.arrived_at, context)
             except Exception as error:
                 if not keep_defects:
                     raise
@@ -345,7 +353,7 @@ class Worker(Generic[State, Context]):
                 self._announce(batch, [letter])
                 held.add(aggregate)
                 continue
-            if decision.state is not states.get(aggregate):
+            if decision.state is not state:
                 states[aggregate] = changed[aggregate] = decision.state
             if decision.context is not None:
                 context = decision.context
@@ -358,14 +366,11 @@ class Worker(Generic[State, Context]):
             batch.outgoing.append(publication(service, event, cause, event_id(service, cause.id, number)))
         batch.timers += [(aggregate, timer) for timer in decision.timers]
         batch.attention += [(aggregate, item) for item in decision.attention]
-        batch.answers[cause.id] = (
-            [
+        if cause.source == HTTP:
+            batch.answers[cause.id] = [
                 {"type": event.type, "data": event.model_dump(mode="json", exclude_none=True)}
                 for event in decision.events
             ]
-            if cause.source == HTTP
-            else []
-        )
 
     def _announce(self, batch: _Batch, letters: Iterable[DeadLetter]) -> None:
         batch.outgoing += [dead_letters.outgoing(self._rules.service, letter) for letter in letters]
@@ -394,14 +399,14 @@ HTTP = "http"
 """The source of a message that came as a request."""
 
 
-def publication(service: str, event: EventData, cause: Message, id: UUID) -> outbox.Outgoing:
+def publication(service: str, event: EventData, cause: Message, id: str) -> outbox.Outgoing:
     """An event of ours as it will stand on Kafka; it happened when its cause reached us."""
     return outbox.Outgoing(
-        event_id=str(id),
+        event_id=id,
         topic=event.topic,
         key=event.key.encode(),
         value=event.model_dump_json(exclude_none=True).encode(),
-        headers=headers_of(event, str(id), service, cause.arrived_at, cause.traceparent),
+        headers=headers_of(event, id, service, cause.arrived_at, cause.traceparent),
     )
 
 

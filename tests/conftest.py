@@ -1,4 +1,4 @@
-"""The real servers that tests run against: one Kafka and one PostgreSQL for the whole run.
+"""The real servers that tests run against: one Kafka and one PostgreSQL for the whole run, fresh databases each test.
 
 A test that needs one and cannot have it fails, with one line that says what to install; it is never skipped.
 """
@@ -8,11 +8,16 @@ import os
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from uuid import uuid4
 
+import asyncpg
 import pytest
+from sqlalchemy import make_url
 
+from deploy.databases import provision
 from deploy.kafka import node
 from deploy.postgres import EmbeddedPostgres
 from deploy.server_process import CannotStart
@@ -43,7 +48,7 @@ def kafka() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """Admin URL (`postgresql://...`) of an empty PostgreSQL without fsync, for 200 connections."""
-    home = Path(tempfile.mkdtemp(prefix="chairtime-pg-"))
+    home = Path(tempfile.mkdtemp(prefix="chairtime-pg-", dir=_memory()))
     try:
         with EmbeddedPostgres(home, fsync=False) as url:
             yield url
@@ -51,6 +56,46 @@ def postgres() -> Iterator[str]:
         raise pytest.fail.Exception(f"this test needs PostgreSQL: {reason}", pytrace=False) from None
     finally:
         shutil.rmtree(home, ignore_errors=True)
+
+
+def _memory() -> str | None:
+    """A folder in memory with room for a test's databases, of which each is 300 files; None where there is none."""
+    memory = "/dev/shm"
+    roomy = os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 4 * 1024**3
+    return memory if roomy else None
+
+
+@pytest.fixture(scope="session")
+def template_databases(postgres: str) -> dict[str, str]:
+    """Each service's database with its tables and nothing in them; nobody may connect while it is copied."""
+    with ThreadPoolExecutor(1) as beside_the_event_loop:
+        return beside_the_event_loop.submit(provision, postgres, suffix="_template").result()
+
+
+@pytest.fixture
+async def databases(postgres: str, template_databases: dict[str, str]) -> AsyncIterator[dict[str, str]]:
+    """URLs of three fresh databases, by service and as its own role."""
+    async with copies(postgres, template_databases) as urls:
+        yield urls
+
+
+@contextlib.asynccontextmanager
+async def copies(postgres: str, templates: Mapping[str, str]) -> AsyncIterator[dict[str, str]]:
+    """URLs of copies of databases to which nobody is connected, by service; dropped afterwards."""
+    suffix = uuid4().hex[:12]
+    admin = await asyncpg.connect(postgres)
+    try:
+        for service, url in templates.items():
+            template = make_url(url).database
+            await admin.execute(f'CREATE DATABASE "{service}_{suffix}" TEMPLATE "{template}" STRATEGY file_copy')
+        yield {
+            service: make_url(url).set(database=f"{service}_{suffix}").render_as_string(hide_password=False)
+            for service, url in templates.items()
+        }
+        for service in templates:
+            await admin.execute(f'DROP DATABASE "{service}_{suffix}" WITH (FORCE)')
+    finally:
+        await admin.close()
 
 
 @contextlib.contextmanager

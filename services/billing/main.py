@@ -12,7 +12,7 @@ from services.billing.profile import read_tariffs
 from services.billing.rules import HEARS, aggregate_of, decide
 from services.billing.settings import BillingSettings
 from shared.clock import Clock, WallClock
-from shared.http import create_api
+from shared.operations import create_api
 from shared.service import Service, serve
 from shared.settings import read_settings
 from shared.worker import Rules

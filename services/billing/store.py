@@ -1,8 +1,10 @@
 """Billing's tables: load many, save many. The only SQL of the service besides its migrations."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
+from functools import cache
+from operator import attrgetter
 from typing import Any, Final
 from uuid import UUID
 
@@ -34,7 +36,7 @@ from shared.contract import (
     ReversalReason,
     SessionState,
 )
-from shared.database import rows, run, to_json, write
+from shared.database import rows, run, write
 from shared.envelope import Message
 from shared.worker import Loaded
 
@@ -90,7 +92,9 @@ async def read_payment(connection: AsyncConnection, payment_id: str) -> Payment 
     return _payment(found[0]) if found else None
 
 
-async def save(connection: AsyncConnection, changed: Mapping[str, State], known: Payments) -> None:
+async def save(
+    connection: AsyncConnection, loaded: Mapping[str, State], changed: Mapping[str, State], known: Payments
+) -> None:
     """Write what differs, a statement a table; ledger entries are only ever added."""
     accounts = [state for state in changed.values() if isinstance(state, Account)]
     touched = [(account, account.touched) for account in accounts]
@@ -139,12 +143,16 @@ async def _write(
     records: Iterable[Mapping[str, Any]],
     key: Sequence[str] = (),
 ) -> None:
-    if listed := list(records):
-        await write(connection, table, columns, to_json(listed), key)
+    await write(connection, table, columns, list(records), key)
 
 
-def _fields(columns: Iterable[str], item: object) -> dict[str, Any]:
-    return {column: getattr(item, column) for column in columns}
+def _fields(columns: Sequence[str], item: object) -> dict[str, Any]:
+    return dict(zip(columns, _values(*columns)(item), strict=True))
+
+
+@cache
+def _values(*columns: str) -> Callable[[object], tuple[Any, ...]]:
+    return attrgetter(*columns)  # of two columns or more it gives a tuple
 
 
 def _of_course(columns: Sequence[str], items: Iterable[tuple[Account, object]]) -> Iterable[dict[str, Any]]:

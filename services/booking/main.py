@@ -13,7 +13,7 @@ from services.booking.profile import read_places
 from services.booking.rules import HEARS, aggregate_of, decide
 from services.booking.settings import BookingSettings
 from shared.clock import Clock, WallClock
-from shared.http import create_api
+from shared.operations import create_api
 from shared.service import Service, serve
 from shared.settings import read_settings
 from shared.worker import Rules

@@ -30,18 +30,22 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """What is taken at the locations of a batch. Every change gives a new calendar."""
+    """What is taken at the locations of a batch. Every change gives a new calendar.
+
+    `named`: which of the session ids that the batch wishes for belong to a course already, whatever became of it.
+    """
 
     _by_resource: Mapping[str, tuple[Taken, ...]] = field(default_factory=dict)
+    named: frozenset[UUID] = frozenset()
 
     @classmethod
-    def of(cls, taken: Iterable[Taken]) -> "Calendar":
+    def of(cls, taken: Iterable[Taken], named: Iterable[UUID] = ()) -> "Calendar":
         """A calendar with these stretches."""
         by_resource: dict[str, list[Taken]] = {}
         for stretch in taken:
             for resource in stretch.resources:
                 by_resource.setdefault(resource, []).append(stretch)
-        return cls({resource: tuple(stretches) for resource, stretches in by_resource.items()})
+        return cls({resource: tuple(stretches) for resource, stretches in by_resource.items()}, frozenset(named))
 
     def is_free(self, resource: str, starts_at: datetime, ends_at: datetime) -> bool:
         """Whether nothing touches the inside of the stretch."""
@@ -52,7 +56,7 @@ class Calendar:
     def take(self, stretch: Taken) -> "Calendar":
         """This calendar with one stretch more."""
         changed = {r: (*self._by_resource.get(r, ()), stretch) for r in stretch.resources}
-        return Calendar({**self._by_resource, **changed})
+        return Calendar({**self._by_resource, **changed}, self.named | {stretch.session_id})
 
     def free(self, session_id: UUID) -> "Calendar":
         """This calendar without a session."""
@@ -60,7 +64,8 @@ class Calendar:
             {
                 resource: tuple(taken for taken in stretches if taken.session_id != session_id)
                 for resource, stretches in self._by_resource.items()
-            }
+            },
+            self.named,
         )
 
 
@@ -101,6 +106,9 @@ def seat_course(
     seats: list[Taken] = []
     for session in wished:
         ends_at = session.starts_at + visit_of(protocol, request)
+        if session.session_id in calendar.named:
+            conflicts.append(Conflict(session_id=session.session_id, code=Refusal.COURSE_EXISTS))
+            continue
         if session.starts_at <= now:
             conflicts.append(Conflict(session_id=session.session_id, code=Refusal.IN_PAST))
             continue

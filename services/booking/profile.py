@@ -38,6 +38,8 @@ class Protocol(ProfilePart):
     def _gaps_in_order(self) -> Self:
         if self.largest_gap_hours < self.smallest_gap_hours:
             raise ValueError("largest_gap_hours must not be smaller than smallest_gap_hours")
+        if self.visit > timedelta(days=1):
+            raise ValueError("a visit of more than a day is not one session")
         return self
 
 
@@ -92,8 +94,11 @@ def read_places(folder: Path, clinics: tuple[str, ...] | None) -> dict[str, Plac
     places: dict[str, Place] = {}
     for clinic, path in folders.items():
         own = read_profile(BookingProfile, path / "booking.toml")
-        if odd := set(own.locations) ^ set(common[clinic].locations):
-            raise Misconfigured(f"{clinic}/booking.toml: locations.{sorted(odd)[0]}: must stand in clinic.toml, too")
+        here, there = set(own.locations), set(common[clinic].locations)
+        if odd := sorted(here - there):
+            raise Misconfigured(f"{clinic}/booking.toml: locations.{odd[0]}: does not stand in clinic.toml")
+        if odd := sorted(there - here):
+            raise Misconfigured(f"{clinic}/booking.toml: locations.{odd[0]}: is missing, but stands in clinic.toml")
         hold = {payer: timedelta(hours=hours) for payer, hours in own.hold_hours.items()}
         for name, location in common[clinic].locations.items():
             places[name] = Place(clinic, name, location, own.locations[name], own.protocols, hold)

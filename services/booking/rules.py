@@ -152,8 +152,8 @@ def on_satisfied(draft: Draft, fact: PrepaymentSatisfied, session: Session) -> N
     if fact.grant <= session.grant:
         return  # answered before
     if draft.course.hold_open and _hold_ran_out(draft):
-        draft.course = replace(draft.course, waiting=(*draft.course.waiting, draft.message))
-        return  # too late for this hold, which its timer will release first
+        _wait(draft)  # too late for this hold, which its timer will release first
+        return
     session = replace(session, grant=fact.grant)
     match session.state:
         case S.HELD:
@@ -166,8 +166,19 @@ def on_satisfied(draft: Draft, fact: PrepaymentSatisfied, session: Session) -> N
             draft.change(session, SessionReleased, grant=fact.grant, reason=ReleaseReason.SLOT_TAKEN)
 
 
+def _wait(draft: Draft) -> None:
+    draft.course = replace(draft.course, waiting=(*draft.course.waiting, draft.message))
+
+
 def _hold_ran_out(draft: Draft) -> bool:
     return draft.course.hold_expires_at is not None and draft.now > draft.course.hold_expires_at
+
+
+def _end_hold(draft: Draft) -> None:
+    """Decide what came too late for the hold and so waited for its end."""
+    late = draft.course.waiting
+    draft.course = replace(draft.course, hold_open=False, waiting=())
+    _decide_what_waited(draft, late)
 
 
 def _confirm(draft: Draft, session: Session) -> None:
@@ -233,7 +244,7 @@ def on_course_cancel(draft: Draft, wish: CourseCancelRequested) -> None:
     for session in open_sessions:
         draft.move(session, S.CANCELLED, SessionCancelled, by=wish.by)
     draft.timers.append(Timer("hold", None))
-    draft.course = replace(draft.course, hold_open=False)
+    _end_hold(draft)
 
 
 def on_session_cancel(draft: Draft, wish: SessionCancelRequested, session: Session) -> None:
@@ -254,9 +265,7 @@ def on_reschedule(draft: Draft, wish: SessionRescheduleRequested, session: Sessi
     found = seat(elsewhere, draft.place, draft.request.patient_id, session.session_id, wish.starts_at, ends_at)
     if wish.starts_at <= draft.now:
         found = Refusal.IN_PAST
-    others = [(s.session_id, s.starts_at) for s in draft.course.sessions if s.state in OCCUPYING and s != session]
-    starts = sorted([*others, (session.session_id, wish.starts_at)], key=lambda start: start[1])
-    clashes = rhythm(draft.place.protocols[draft.request.treatment], starts)
+    clashes = _new_clashes(draft, session, wish.starts_at)
     if isinstance(found, Refusal) or clashes:
         code = found if isinstance(found, Refusal) else clashes[0].code
         draft.refuse(code, "the session stays where it is")
@@ -265,11 +274,28 @@ def on_reschedule(draft: Draft, wish: SessionRescheduleRequested, session: Sessi
     if session.state is S.CONFIRMED:
         draft.timers.append(Timer("unreported", ends_at + UNREPORTED_AFTER, str(session.session_id)))
     draft.change(
-        replace(session, starts_at=wish.starts_at, ends_at=ends_at, chair=found.chair, provider=found.provider),
+        replace(
+            session,
+            starts_at=wish.starts_at,
+            ends_at=ends_at,
+            chair=found.chair,
+            provider=found.provider,
+            here_at=None,  # who stood here came for the old time
+        ),
         SessionRescheduled,
         previous_starts_at=session.starts_at,
         by=By.PATIENT,
     )
+
+
+def _new_clashes(draft: Draft, session: Session, starts_at: datetime) -> list[Conflict]:
+    """What a move does to the series; what was wrong before, as around a cancelled session, is not held against it."""
+    protocol = draft.place.protocols[draft.request.treatment]
+    counting = [s for s in draft.course.sessions if s.state in OCCUPYING or s.state is S.COMPLETED]
+    now = [(s.session_id, s.starts_at) for s in counting]
+    then = [(id, starts_at if id == session.session_id else start) for id, start in now]
+    before = rhythm(protocol, sorted(now, key=lambda start: start[1]))
+    return [clash for clash in rhythm(protocol, sorted(then, key=lambda start: start[1])) if clash not in before]
 
 
 # The floor -----------------------------------------------------------------------------------------------------------
@@ -326,10 +352,8 @@ def on_timer(draft: Draft, timer: TimerDue) -> None:
     match timer.kind:
         case "hold":
             if draft.course.hold_open:
-                draft.course = replace(draft.course, hold_open=False)
                 release_all(draft, ReleaseReason.HOLD_EXPIRED)
-                late, draft.course = draft.course.waiting, replace(draft.course, waiting=())
-                _decide_what_waited(draft, late)
+                _end_hold(draft)
         case "unreported":
             draft.attention.append(Attention("unreported_session", timer.subject, "12 hours after its end"))
         case "unknown_course":
@@ -366,7 +390,9 @@ def _decide(draft: Draft) -> None:
     elif draft.course.state is CourseState.AWAITED:
         if not draft.course.waiting:
             draft.timers.append(Timer("unknown_course", draft.now + UNKNOWN_AFTER))
-        draft.course = replace(draft.course, waiting=(*draft.course.waiting, draft.message))
+        _wait(draft)
+    elif draft.course.waiting and type(data).topic == PrepaymentSatisfied.topic:
+        _wait(draft)  # behind money that waits for the hold's end: billing's order is kept
     elif draft.course.state is CourseState.REJECTED:
         draft.refuse(Refusal.UNKNOWN_COURSE, "the course was rejected")
     elif isinstance(data, CourseCancelRequested):
@@ -406,12 +432,16 @@ def _decide_session(draft: Draft, data: EventData) -> None:
 
 
 def _end(draft: Draft) -> None:
-    """A course is over when each of its sessions is."""
+    """A course is over when each of its sessions is; a treatment that is told of late completes a closed one."""
     course = draft.course
-    if course.state is not CourseState.ACCEPTED or any(s.state not in OVER for s in course.sessions):
+    if course.state not in (CourseState.ACCEPTED, CourseState.CLOSED) or any(
+        s.state not in OVER for s in course.sessions
+    ):
         return
     completed = sum(s.state is S.COMPLETED for s in course.sessions)
     end: CourseEvent
+    if course.state is CourseState.CLOSED and not completed:
+        return
     if completed:
         draft.course = replace(course, state=CourseState.COMPLETED)
         end = CourseCompleted(course_id=course.course_id, sessions_completed=completed)

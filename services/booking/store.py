@@ -1,8 +1,8 @@
 """Booking's tables: load many courses locked, save many. The only SQL of the service."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,22 +12,31 @@ from services.booking.course import OCCUPYING, Course, CourseState, Session
 from services.booking.planning import Calendar, Taken
 from services.booking.rules import needs_calendar
 from shared.contract import CourseRequested, SessionRescheduleRequested, SessionState
-from shared.database import rows, to_json, write
+from shared.database import rows, run, update, write
 from shared.envelope import Message, from_stored, to_stored
 from shared.worker import Loaded
 
-COURSE = (
-    "course_id", "state", "request", "patient_id", "location", "hold_expires_at", "hold_open", "waiting",
-)  # fmt: skip
+STANDING = ("course_id", "state", "hold_expires_at", "hold_open", "waiting")
+COURSE = (*STANDING, "request", "patient_id", "location")
 SESSION = (
     "session_id", "course_id", "number", "state", "starts_at", "ends_at", "location", "chair", "provider",
     "patient_id", "version", '"grant"', "here_at",
 )  # fmt: skip
 
+TAKEN = "session_id, location, chair, provider, patient_id, starts_at, ends_at"
+
 
 async def load(connection: AsyncConnection, messages: Sequence[Message]) -> Loaded[Course, Calendar]:
     """The courses that a batch is about, locked, and the calendar as far as it needs one, locked by location."""
-    courses = await load_courses(connection, {UUID(message.data.key) for message in messages}, lock=True)
+    ids = {UUID(message.data.key) for message in messages}
+    await run(  # a course of which nobody has heard must be locked, too: two can hear of it at once
+        connection,
+        """INSERT INTO courses (course_id, state, hold_open, waiting)
+           SELECT id, 'awaited', false, '[]' FROM unnest(CAST(:ids AS uuid[])) AS id ORDER BY id
+           ON CONFLICT (course_id) DO NOTHING""",
+        ids=sorted(ids),
+    )
+    courses = await load_courses(connection, ids, lock=True)
     seeking = [message for message in messages if needs_calendar(courses.get(message.data.key), message)]
     return Loaded(courses, await _calendar(connection, courses, seeking) if seeking else Calendar())
 
@@ -36,7 +45,7 @@ async def load_courses(connection: AsyncConnection, ids: set[UUID], lock: bool =
     """Courses with their sessions, by their id as text."""
     found = await rows(
         connection,
-        """SELECT course_id, state, request, hold_expires_at, hold_open, waiting FROM courses
+        """SELECT course_id, state, CAST(request AS text), hold_expires_at, hold_open, waiting FROM courses
            WHERE course_id = ANY(CAST(:ids AS uuid[])) ORDER BY course_id """
         + ("FOR UPDATE" if lock else ""),
         ids=sorted(ids),
@@ -48,14 +57,13 @@ async def load_courses(connection: AsyncConnection, ids: set[UUID], lock: bool =
            FROM sessions WHERE course_id = ANY(CAST(:ids AS uuid[])) ORDER BY course_id, number""",
         ids=[row.course_id for row in found],
     ):
-        fields = dict(row._mapping)
-        course_id = fields.pop("course_id")
-        sessions.setdefault(course_id, []).append(Session(**fields | {"state": SessionState(row.state)}))
+        session = Session(row.session_id, row.number, SessionState(row.state), *row[4:])
+        sessions.setdefault(row.course_id, []).append(session)
     return {
         str(row.course_id): Course(
             course_id=row.course_id,
             state=CourseState(row.state),
-            request=CourseRequested.model_validate(row.request) if row.request else None,
+            request=CourseRequested.model_validate_json(row.request) if row.request else None,
             hold_expires_at=row.hold_expires_at,
             hold_open=row.hold_open,
             sessions=tuple(sessions.get(row.course_id, ())),
@@ -70,66 +78,112 @@ async def _calendar(connection: AsyncConnection, courses: Mapping[str, Course], 
     requests = [message.data for message in seeking if isinstance(message.data, CourseRequested)]
     known = [courses[message.data.key] for message in seeking if message.data.key in courses]
     requests += [course.request for course in known if course.request is not None]
-    wished = [session.starts_at for request in requests for session in request.sessions or ()]
-    wished += [m.data.starts_at for m in seeking if isinstance(m.data, SessionRescheduleRequested)]
-    wished += [session.starts_at for course in known for session in course.sessions]
+    wished = {(r.location, session.starts_at) for r in requests for session in r.sessions or ()}
+    wishes = [*seeking, *(waiting for course in known for waiting in course.waiting)]
+    moves = [m.data.starts_at for m in wishes if isinstance(m.data, SessionRescheduleRequested)]
+    moves += [session.starts_at for course in known for session in course.sessions]
+    locations = sorted({request.location for request in requests})
+    wished |= {(location, starts_at) for location in locations for starts_at in moves}
     if not wished:
         return Calendar()
-    locations = sorted({request.location for request in requests})
     await rows(
         connection,
         "SELECT pg_advisory_xact_lock(hashtextextended(l, 0)) FROM unnest(CAST(:locations AS text[])) AS l",
         locations=locations,
     )
-    return Calendar.of(
-        Taken(row.session_id, row.location, row.chair, row.provider, row.patient_id, row.starts_at, row.ends_at)
-        for row in await rows(
+    ids = [session.session_id for request in requests for session in request.sessions or ()]
+    named = await rows(
+        connection, "SELECT session_id FROM sessions WHERE session_id = ANY(CAST(:ids AS uuid[]))", ids=ids
+    )
+    starts: dict[tuple[str, date], list[datetime]] = defaultdict(list)
+    for location, starts_at in wished:
+        starts[location, starts_at.date()].append(starts_at)
+    taken = [
+        Taken(*row)
+        for row in await rows(  # no session is longer than a day
             connection,
-            """SELECT session_id, location, chair, provider, patient_id, starts_at, ends_at FROM sessions
-               WHERE state = ANY(CAST(:occupying AS text[]))
-               AND (location = ANY(CAST(:locations AS text[])) OR patient_id = ANY(CAST(:patients AS text[])))
-               AND starts_at < :last AND ends_at > :first""",
-            occupying=sorted(OCCUPYING),
-            locations=locations,
+            f"""SELECT {TAKEN} FROM sessions
+                JOIN unnest(CAST(:locations AS text[]), CAST(:firsts AS timestamptz[]), CAST(:lasts AS timestamptz[]))
+                     AS w (place, first, last) ON location = place
+                WHERE starts_at > first - interval '1 day' AND starts_at < last + interval '1 day' AND ends_at > first
+                AND occupies
+                UNION
+                SELECT {TAKEN} FROM sessions JOIN unnest(CAST(:patients AS text[])) AS person
+                     ON patient_taken && taken(person, :first, :last)
+                WHERE occupies""",
+            locations=[location for location, _ in starts],
+            firsts=[min(instants) for instants in starts.values()],
+            lasts=[max(instants) for instants in starts.values()],
             patients=sorted({request.patient_id for request in requests}),
-            first=min(wished),
-            last=max(wished) + timedelta(days=1),
+            first=min(starts_at for _, starts_at in wished),
+            last=max(starts_at for _, starts_at in wished) + timedelta(days=1),
         )
-    )
+    ]
+    return Calendar.of(taken, (row.session_id for row in named))
 
 
-async def save(connection: AsyncConnection, changed: Mapping[str, Course], calendar: Calendar) -> None:
-    """Write changed courses and their sessions; what frees a place goes before what takes one."""
-    await write(
-        connection, "courses", COURSE, to_json([_course_row(course) for course in changed.values()]), key=["course_id"]
-    )
-    sessions = [_session_row(course, session) for course in changed.values() for session in course.sessions]
-    if sessions:
-        sessions.sort(key=lambda row: row["state"] in OCCUPYING)
-        await write(connection, "sessions", SESSION, to_json(sessions), key=["course_id", "session_id"])
+async def save(
+    connection: AsyncConnection, loaded: Mapping[str, Course], changed: Mapping[str, Course], calendar: Calendar
+) -> None:
+    """Write what differs from what was loaded; what frees a place goes before what takes one."""
+    requested, courses = [], []
+    fresh: list[dict[str, Any]] = []
+    ended: list[dict[str, Any]] = []
+    going: list[dict[str, Any]] = []
+    for id, course in changed.items():
+        before = loaded[id]
+        if course.request is not before.request:
+            requested.append(_course_row(course))
+        elif _standing(course) != _standing(before):
+            courses.append(_standing(course))
+        known = {session.session_id: session for session in before.sessions}
+        for session in course.sessions:
+            was = known.get(session.session_id)
+            if session is not was:
+                kind = fresh if was is None else going if session.state in OCCUPYING else ended
+                kind.append(_session_row(course, session))
+    await update(connection, "courses", COURSE, requested, key=["course_id"])
+    await update(connection, "courses", STANDING, courses, key=["course_id"])
+    await update(connection, "sessions", SESSION, ended, key=["course_id", "session_id"])
+    await update(connection, "sessions", SESSION, going, key=["course_id", "session_id"])
+    await write(connection, "sessions", SESSION, fresh)
 
 
-def _course_row(course: Course) -> dict[str, Any]:
-    request = course.request
+def _standing(course: Course) -> dict[str, Any]:
     return {
         "course_id": course.course_id,
         "state": course.state,
-        "request": request.model_dump(mode="json") if request else None,
-        "patient_id": request.patient_id if request else None,
-        "location": request.location if request else None,
         "hold_expires_at": course.hold_expires_at,
         "hold_open": course.hold_open,
         "waiting": [to_stored(message) for message in course.waiting],
     }
 
 
+def _course_row(course: Course) -> dict[str, Any]:
+    request = course.request
+    return _standing(course) | {
+        "request": request.model_dump(mode="json") if request else None,
+        "patient_id": request.patient_id if request else None,
+        "location": request.location if request else None,
+    }
+
+
 def _session_row(course: Course, session: Session) -> dict[str, Any]:
     assert course.request is not None
     return {
-        **asdict(session),
         "course_id": course.course_id,
+        "session_id": session.session_id,
+        "number": session.number,
+        "state": session.state,
+        "starts_at": session.starts_at,
+        "ends_at": session.ends_at,
         "location": course.request.location,
+        "chair": session.chair,
+        "provider": session.provider,
         "patient_id": course.request.patient_id,
+        "version": session.version,
+        "grant": session.grant,
+        "here_at": session.here_at,
     }
 
 

@@ -21,7 +21,7 @@ from services.reminders.contact import CARRIER, consent_events, opt_out
 from services.reminders.profile import Places
 from services.reminders.rules import COURSE, SERVICE
 from services.reminders.sms import OPTED_OUT, Outcome, Refused, Sender, Unknown
-from shared import attention, metrics, outbox
+from shared import attention, crash, metrics, outbox
 from shared.clock import Alarm, Clock
 from shared.database import Database
 from shared.decision import Attention
@@ -103,6 +103,7 @@ class Dispatch:
         try:
             async with self._database.begin() as connection:
                 handled, attempts = await self._claim(connection, until)
+            crash.step("dispatch.committed")
             if handled:
                 self._published()
             sending = asyncio.create_task(self._send(attempts))
@@ -150,6 +151,7 @@ class Dispatch:
             await queue.update_texts(connection, changes)
         await attention.add(connection, claim.attention, now)
         await outbox.add(connection, claim.outgoing, now)
+        crash.step("dispatch.claimed")
         return len(lapsed) + claim.handled, claim.attempts
 
     # Sending and recording --------------------------------------------------------------------------------------------
@@ -159,7 +161,9 @@ class Dispatch:
         waiting = {asyncio.create_task(self._send_one(attempt)) for attempt in attempts}
         while waiting:
             done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            await self._record([task.result() for task in done])
+            outcomes = [task.result() for task in done]
+            crash.step("dispatch.sent")
+            await self._record(outcomes)
 
     async def _send_one(self, attempt: Attempt) -> tuple[Attempt, Outcome]:
         try:
@@ -176,6 +180,7 @@ class Dispatch:
                 log.warning("outcomes wait: %s", type(trouble).__name__, extra={"service": SERVICE})
                 await asyncio.sleep(pause)
             else:
+                crash.step("dispatch.recorded")
                 self._published()
                 return
         log.error("outcomes are lost: the texts go to a person", extra={"service": SERVICE})

@@ -15,7 +15,7 @@ from services.reminders.rules import HEARS, SERVICE, State, aggregate_of, decide
 from services.reminders.settings import RemindersSettings
 from services.reminders.sms import ConsoleSender, OutgoingText, Sender, TwilioSender
 from shared.clock import Clock, WallClock
-from shared.http import create_api
+from shared.operations import create_api
 from shared.service import Service, serve
 from shared.settings import read_settings
 from shared.worker import Rules

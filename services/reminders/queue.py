@@ -25,7 +25,7 @@ async def next_look(connection: AsyncConnection, served: Sequence[str]) -> datet
     """The earliest instant at which a text must be looked at, or a dead process's lease runs out."""
     found = await rows(
         connection,
-        f"""SELECT least((SELECT min(t.look_at) {_SENDABLE}),
+        f"""SELECT least((SELECT t.look_at {_SENDABLE} ORDER BY t.look_at LIMIT 1),
                          (SELECT min(lease_until) FROM texts WHERE state = 'sending')) AS instant""",
         served=list(served),
     )

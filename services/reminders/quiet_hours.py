@@ -7,6 +7,7 @@ clinic's counsel to confirm; a clinic may be stricter, never laxer.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -37,11 +38,13 @@ MARGIN: Final = timedelta(minutes=15)
 """A text that goes out early is meant for this long before the hours end, so that a delay does not lose it."""
 
 
+@lru_cache(1024)
 def narrower(one: Hours, other: Hours) -> Hours:
     """What both allow; a day on which that is nothing opens when it closes, or later."""
     return tuple((max(a[0], b[0]), min(a[1], b[1])) for a, b in zip(one, other, strict=True))
 
 
+@lru_cache(1024)
 def hours_in(region: str | None, location_region: str) -> Hours:
     """The hours of a person's region, such as "US-IL"; unknown: the location's or cautious ones, the narrower."""
     if region is None:

@@ -15,7 +15,7 @@ from services.reminders.contact import Consent, Contact, Contacts
 from services.reminders.course import Course, Session, Text, TextState
 from services.reminders.rules import CONTACT, COURSE, State, aggregate_of
 from shared.contract import SessionState, SuppressedReason, TextKind
-from shared.database import rows, run, to_json, write
+from shared.database import rows, run, to_json, update, write
 from shared.envelope import Message, from_stored, to_stored
 from shared.worker import Loaded
 
@@ -23,6 +23,8 @@ _TEXT: Final = (
     "text_id", "contact_id", "kind", "session_id", "session_version", "occasion",
     "nominal_at", "due_at", "look_at", "deadline_at", "state", "reason", "sent_on",
 )  # fmt: skip
+_HEAD: Final = ("course_id", "patient_id", "location", "owed", "waiting")
+_SESSION: Final = ("session_id", "course_id", "version", "state", "starts_at", "ended_at")
 _CONTACT: Final = (
     "contact_id", "phone", "phone_version", "kind", "locale", "time_zone", "region", "consent_id", "opted_out",
 )  # fmt: skip
@@ -60,14 +62,16 @@ async def load(connection: AsyncConnection, messages: Sequence[Message]) -> Load
     return Loaded(states, {**others, **own})
 
 
-async def save(connection: AsyncConnection, changed: Mapping[str, State], contacts: Contacts) -> None:
+async def save(
+    connection: AsyncConnection, loaded: Mapping[str, State], changed: Mapping[str, State], contacts: Contacts
+) -> None:
     """Write what changed; waiting texts of a contact who is somewhere else now are looked at again."""
     courses = [state for state in changed.values() if isinstance(state, Course)]
     people = [state for state in changed.values() if isinstance(state, Contact)]
     if people:
         await save_contacts(connection, people)
     if courses:
-        await _save_courses(connection, courses)
+        await _save_courses(connection, loaded, courses)
     if moved := [contact for contact in people if contact.look_at is not None]:
         await run(
             connection,
@@ -130,48 +134,48 @@ async def load_courses(connection: AsyncConnection, ids: Iterable[UUID]) -> dict
     }
 
 
-async def _save_courses(connection: AsyncConnection, courses: Sequence[Course]) -> None:
-    await write(
-        connection,
-        "courses",
-        ("course_id", "patient_id", "location", "owed", "waiting"),
-        to_json(
-            [
-                {
-                    "course_id": course.course_id,
-                    "patient_id": course.patient_id,
-                    "location": course.location,
-                    "owed": sorted(course.owed),
-                    "waiting": [to_stored(message) for message in course.waiting],
-                }
-                for course in courses
-            ]
-        ),
-        key=("course_id",),
-    )
-    sessions = [
-        {
-            "session_id": session.session_id,
-            "course_id": course.course_id,
-            "version": session.version,
-            "state": session.state,
-            "starts_at": session.starts_at,
-            "ended_at": session.ended_at,
-        }
-        for course in courses
-        for session in course.sessions
-    ]
-    if sessions:
-        columns = ("session_id", "course_id", "version", "state", "starts_at", "ended_at")
-        await write(connection, "sessions", columns, to_json(sessions), key=("session_id",))
-    texts = [
-        {"course_id": course.course_id} | {name: getattr(text, name) for name in _TEXT}
-        for course in courses
-        for text in course.texts
-        if text.text_id in course.unsaved
-    ]
-    if texts:
-        await write(connection, "texts", ("course_id", *_TEXT), to_json(texts), key=("text_id",))
+async def _save_courses(
+    connection: AsyncConnection, loaded: Mapping[str, State], courses: Sequence[Course]
+) -> None:
+    heads: list[dict[str, Any]] = []
+    sessions: list[dict[str, Any]] = []
+    texts: list[dict[str, Any]] = []
+    for course in courses:
+        before = loaded[f"{COURSE}{course.course_id}"]
+        assert isinstance(before, Course)
+        if (head := _head(course)) != _head(before):
+            heads.append(head)
+        known = set(map(id, before.sessions))
+        sessions += (_session_row(course, session) for session in course.sessions if id(session) not in known)
+        texts += (
+            {"course_id": course.course_id} | {name: getattr(text, name) for name in _TEXT}
+            for text in course.texts
+            if text.text_id in course.unsaved
+        )
+    await update(connection, "courses", _HEAD, heads, key=("course_id",))
+    await write(connection, "sessions", _SESSION, sessions, key=("session_id",))
+    await write(connection, "texts", ("course_id", *_TEXT), texts, key=("text_id",))
+
+
+def _head(course: Course) -> dict[str, Any]:
+    return {
+        "course_id": course.course_id,
+        "patient_id": course.patient_id,
+        "location": course.location,
+        "owed": sorted(course.owed),
+        "waiting": [to_stored(message) for message in course.waiting],
+    }
+
+
+def _session_row(course: Course, session: Session) -> dict[str, Any]:
+    return {
+        "session_id": session.session_id,
+        "course_id": course.course_id,
+        "version": session.version,
+        "state": session.state,
+        "starts_at": session.starts_at,
+        "ended_at": session.ended_at,
+    }
 
 
 # Contacts and the ledger ----------------------------------------------------------------------------------------------
@@ -226,7 +230,7 @@ async def save_contacts(connection: AsyncConnection, contacts: Sequence[Contact]
         | {"consent_id": contact.consent.consent_id if contact.consent else None}
         for contact in contacts
     ]
-    await write(connection, "contacts", _CONTACT, to_json(people), key=("contact_id",))
+    await write(connection, "contacts", _CONTACT, people, key=("contact_id",))
 
 
 async def consent_ledger(connection: AsyncConnection, contact_id: str) -> list[dict[str, Any]]:

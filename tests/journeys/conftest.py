@@ -29,6 +29,9 @@ from shared.contract import (
     RequestedSession,
     TreatmentCompleted,
 )
+from shared.kafka import create_topics
+from tests.failures.checker import check
+from tests.failures.evidence import topic_ends
 
 CHICAGO = ZoneInfo("America/Chicago")
 
@@ -139,14 +142,17 @@ def home() -> Iterator[Path]:
 
 @pytest.fixture
 async def journey(kafka: str, home: Path) -> AsyncIterator[Journey]:
-    """A fresh Chairtime on the session's Kafka."""
+    """A fresh Chairtime on the session's Kafka; at the journey's end every promise has been kept."""
     texts: list[OutgoingText] = []
+    await create_topics(kafka)
+    since = await topic_ends(kafka)
     embedded = Embedded(home, kafka=kafka, stepped=True, show=texts.append)
     address = await embedded.start()
     travel = Journey(embedded, address, texts)
     try:
         await travel.start()
         yield travel
+        assert await check(embedded.urls, kafka, sent=texts, since=since, patience=5) == []
     finally:
         await travel.stop()
         await embedded.stop()

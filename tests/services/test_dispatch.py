@@ -16,7 +16,7 @@ from shared.contract import (
     SessionState,
 )
 from shared.database import rows, run
-from tests.reminders_rig import MINUTE, K, Rig, cancelled, confirmed, open_rig
+from tests.reminders_rig import K, Rig, cancelled, confirmed, open_rig
 from tests.reminders_story import (
     COURSE_ID,
     DAY,

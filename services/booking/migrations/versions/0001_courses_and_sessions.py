@@ -6,8 +6,13 @@ revision = "0001"
 down_revision = None
 
 TABLES = """
--- Text as a range type, so that equality can stand in an exclusion constraint without any extension.
-CREATE TYPE text_range AS RANGE (subtype = text, collation = "C");
+-- Who or what is taken, and when, as one box: the name's hash across, microseconds upwards. Boxes that touch overlap, so
+-- each ends a microsecond early. Without any extension, and half as dear as two ranges. Names share a hash once in 2^53.
+CREATE FUNCTION taken(name text, starts_at timestamptz, ends_at timestamptz) RETURNS box
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN box(
+        point(hashtextextended(name, 0), extract(epoch FROM starts_at - timestamptz '2000-01-01 00:00:00+00') * 1000000),
+        point(hashtextextended(name, 0), extract(epoch FROM ends_at - timestamptz '2000-01-01 00:00:00+00') * 1000000 - 1));
 
 CREATE TABLE courses (
     course_id       uuid PRIMARY KEY,
@@ -37,22 +42,20 @@ CREATE TABLE sessions (
     version    int NOT NULL CHECK (version > 0),
     "grant"    int NOT NULL CHECK ("grant" >= 0),
     here_at    timestamptz,
-    during     tstzrange GENERATED ALWAYS AS (tstzrange(starts_at, ends_at)) STORED,
+    -- No index may look at the state itself, or every confirmation would have to be indexed anew.
+    occupies   boolean NOT NULL GENERATED ALWAYS AS (state IN ('held', 'confirmed', 'checked_in')) STORED,
+    chair_taken    box NOT NULL GENERATED ALWAYS AS (taken(location || '/' || chair, starts_at, ends_at)) STORED,
+    provider_taken box NOT NULL GENERATED ALWAYS AS (taken(location || '/' || provider, starts_at, ends_at)) STORED,
+    patient_taken  box NOT NULL GENERATED ALWAYS AS (taken(patient_id, starts_at, ends_at)) STORED,
     PRIMARY KEY (course_id, session_id),
     UNIQUE (course_id, number),
     CHECK (starts_at < ends_at),
     -- Never confirmed without a grant; what is completed may have been given unpaid, and a person hears of it.
     CHECK (state NOT IN ('confirmed', 'checked_in') OR "grant" > 0),
-    CONSTRAINT one_patient_in_a_chair EXCLUDE USING gist
-        (text_range(location || '/' || chair, location || '/' || chair, '[]') WITH &&, during WITH &&)
-        WHERE (state IN ('held', 'confirmed', 'checked_in')),
-    CONSTRAINT one_patient_for_a_provider EXCLUDE USING gist
-        (text_range(location || '/' || provider, location || '/' || provider, '[]') WITH &&, during WITH &&)
-        WHERE (state IN ('held', 'confirmed', 'checked_in')),
-    CONSTRAINT one_place_for_a_patient EXCLUDE USING gist
-        (text_range(patient_id, patient_id, '[]') WITH &&, during WITH &&)
-        WHERE (state IN ('held', 'confirmed', 'checked_in'))
-);
+    CONSTRAINT one_patient_in_a_chair EXCLUDE USING gist (chair_taken WITH &&) WHERE (occupies),
+    CONSTRAINT one_patient_for_a_provider EXCLUDE USING gist (provider_taken WITH &&) WHERE (occupies),
+    CONSTRAINT one_place_for_a_patient EXCLUDE USING gist (patient_taken WITH &&) WHERE (occupies)
+) WITH (fillfactor = 50);  -- room for the versions that follow, beside the first
 CREATE UNIQUE INDEX one_course_for_a_session ON sessions (session_id);
 CREATE INDEX sessions_of_a_day ON sessions (location, starts_at);
 """

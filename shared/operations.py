@@ -1,0 +1,234 @@
+"""The routes that every service has, and its application put together: health, metrics, and what an operator settles.
+
+A dead letter is ended once, by a named key: `ended_by`, `ended_at` and the reason stay with it in the database.
+"""
+
+import logging
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any, Self
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, FastAPI, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import PlainTextResponse, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel, Field, model_validator
+from sqlalchemy.exc import DBAPIError
+from starlette.exceptions import HTTPException
+
+from shared import attention, dead_letters
+from shared.contract import Line
+from shared.http import Problem, Role, caller, read_body, service_of
+
+if TYPE_CHECKING:
+    from shared.service import Service
+
+log = logging.getLogger(__name__)
+
+common = APIRouter()
+Operator = Annotated[str, Depends(caller(Role.OPERATOR))]
+
+
+# Health --------------------------------------------------------------------------------------------------------------
+
+
+@common.get("/health/live", tags=["health"])
+async def live(request: Request) -> Response:
+    """200 while this process does its work; 503 with the reason when it must be restarted."""
+    trouble = service_of(request).trouble()
+    return PlainTextResponse(trouble or "ok\n", 503 if trouble else 200)
+
+
+@common.get("/health/ready", tags=["health"])
+async def ready(request: Request) -> Response:
+    """200 while PostgreSQL and Kafka answer."""
+    trouble = await service_of(request).unready()
+    return PlainTextResponse(trouble or "ok\n", 503 if trouble else 200)
+
+
+@common.get("/metrics", tags=["health"])
+async def prometheus(request: Request) -> Response:
+    """Prometheus' text format."""
+    await service_of(request).gauge()
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+# Dead letters --------------------------------------------------------------------------------------------------------
+
+
+class Resolution(BaseModel):
+    """What a person did about it, in a line without personal data."""
+
+    reason: Line
+
+
+class Which(BaseModel):
+    """Many open dead letters: these, or all of one error type."""
+
+    ids: Annotated[tuple[int, ...] | None, Field(min_length=1, max_length=1000)] = None
+    error_type: Line | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.ids is None) == (self.error_type is None):
+            raise ValueError("either ids or error_type")
+        return self
+
+
+class WhichAndWhy(Which, Resolution):
+    """Many open dead letters, and why they go."""
+
+
+class Failure(BaseModel):
+    """A letter whose rule failed again: it stays open, and so does all that waits behind it."""
+
+    id: int
+    error_type: str
+
+
+class Retried(BaseModel):
+    """How many messages have had their effect now, and what failed again."""
+
+    retried: int = 0
+    failed: list[Failure] = []
+
+
+class Discarded(BaseModel):
+    """How many messages are dropped, how many that had waited behind them have had their effect, and what failed."""
+
+    discarded: int = 0
+    released: int = 0
+    failed: list[Failure] = []
+
+
+@common.get("/ops/dead-letters", tags=["operations"])
+async def list_dead_letters(
+    request: Request, by: Operator, status: Annotated[dead_letters.Status, Query()] = "open"
+) -> list[dict[str, Any]]:
+    """Messages without effect that wait for an operator; or those that were ended, by whom and why."""
+    async with service_of(request).database.begin() as connection:
+        return await dead_letters.listed(connection, status)
+
+
+@common.post("/ops/dead-letters/retry", tags=["operations"])
+async def retry_dead_letters(request: Request, by: Operator) -> Retried:
+    """Retry many: each with all that waits behind it, in order; one that fails again holds up no other."""
+    which = await read_body(request, Which)
+    return await _retry(request, by, await _matching(request, which))
+
+
+@common.post("/ops/dead-letters/discard", tags=["operations"])
+async def discard_dead_letters(request: Request, by: Operator) -> Discarded:
+    """Drop many for good, with one reason."""
+    which = await read_body(request, WhichAndWhy)
+    return await _discard(request, by, await _matching(request, which), which.reason)
+
+
+@common.post("/ops/dead-letters/{id}/retry", tags=["operations"])
+async def retry_dead_letter(request: Request, id: int, by: Operator) -> Retried:
+    """Put a message, and all that waits behind it, through the rules again, in order."""
+    done = await _retry(request, by, [id])
+    if done.failed:
+        raise Problem(409, "still_failing", f"it failed again: {done.failed[0].error_type}; nothing has changed")
+    if not done.retried:
+        raise Problem(404, "not_found", "there is no such open dead letter")
+    return done
+
+
+@common.post("/ops/dead-letters/{id}/discard", tags=["operations"])
+async def discard_dead_letter(request: Request, id: int, by: Operator) -> Discarded:
+    """Drop one message for good, with a reason; what waits behind it goes on when the last defect is gone."""
+    resolution = await read_body(request, Resolution)
+    done = await _discard(request, by, [id], resolution.reason)
+    if not done.discarded:
+        raise Problem(404, "not_found", "there is no such open dead letter")
+    return done
+
+
+async def _matching(request: Request, which: Which) -> list[int]:
+    async with service_of(request).database.begin() as connection:
+        return await dead_letters.matching(connection, which.ids or (), which.error_type)
+
+
+async def _retry(request: Request, by: str, ids: Iterable[int]) -> Retried:
+    done = Retried()
+    for id in ids:
+        try:
+            done.retried += await service_of(request).worker.retry(id, by)
+        except LookupError:
+            continue  # it went with one before it
+        except DBAPIError:
+            raise
+        except Exception as error:
+            log.exception("a retry failed", extra={"service": service_of(request).name})
+            done.failed.append(Failure(id=id, error_type=type(error).__name__))
+    return done
+
+
+async def _discard(request: Request, by: str, ids: Iterable[int], reason: str) -> Discarded:
+    done, worker = Discarded(), service_of(request).worker
+    for id in ids:
+        try:
+            next = await worker.discard(id, by, reason)
+        except LookupError:
+            continue
+        done.discarded += 1
+        if next is None:
+            continue
+        again = await _retry(request, by, [next])
+        done.released += again.retried
+        done.failed += again.failed
+    return done
+
+
+# Attention -----------------------------------------------------------------------------------------------------------
+
+
+@common.get("/ops/attention", tags=["operations"])
+async def list_attention(request: Request, by: Operator) -> list[dict[str, Any]]:
+    """What software must not decide."""
+    async with service_of(request).database.begin() as connection:
+        return await attention.open_rows(connection)
+
+
+@common.post("/ops/attention/{id}/resolve", tags=["operations"])
+async def resolve_attention(request: Request, id: UUID, by: Operator) -> dict[str, str]:
+    """Say what was done about it."""
+    service = service_of(request)
+    resolution = await read_body(request, Resolution)
+    async with service.database.begin() as connection:
+        if not await attention.resolve(connection, id, by, resolution.reason, service.clock.now()):
+            raise Problem(404, "not_found", "there is no such open matter")
+    return {"status": "resolved"}
+
+
+# The application -----------------------------------------------------------------------------------------------------
+
+
+def create_api(service: "Service[Any, Any]", *routers: APIRouter) -> FastAPI:
+    """The service's application: its own routes, the common ones, and every error as problem details."""
+    app = FastAPI(title=f"Chairtime {service.name}", version="1", redoc_url=None)
+    app.state.service = service
+    for router in (*routers, common):
+        app.include_router(router)
+
+    @app.exception_handler(Problem)
+    async def on_problem(request: Request, problem: Problem) -> Response:
+        return problem.response()
+
+    @app.exception_handler(HTTPException)
+    async def on_http_exception(request: Request, error: HTTPException) -> Response:
+        return Problem(error.status_code, "http", str(error.detail)).response()
+
+    @app.exception_handler(DBAPIError)
+    async def on_database_trouble(request: Request, error: DBAPIError) -> Response:
+        log.warning("no answer: %s", type(error).__name__, extra={"service": service.name})
+        return Problem(503, "unavailable", "the database does not answer; try again").response()
+
+    @app.exception_handler(RequestValidationError)
+    async def on_invalid(request: Request, error: RequestValidationError) -> Response:
+        faults = [f"{'.'.join(str(s) for s in fault['loc'])}: {fault['type']}" for fault in error.errors()]
+        missing_key = any(f.endswith("Idempotency-Key: missing") for f in faults)
+        return Problem(400 if missing_key else 422, "invalid", "; ".join(faults[:8])).response()
+
+    return app
