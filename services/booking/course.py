@@ -100,6 +100,7 @@ class Draft:
         self.events: list[EventData] = []
         self.timers: list[Timer] = []
         self.attention: list[Attention] = []
+        self.replay: list[Message] = []  # what had waited and can be decided now, in order
 
     @property
     def request(self) -> CourseRequested:
@@ -149,6 +150,10 @@ class Draft:
         if to in OVER:
             self.timers.append(Timer("unreported", None, str(session.session_id)))
         return self.change(replace(session, state=to), event, **told)
+
+    def wait(self) -> None:
+        """Keep the message until it can be decided."""
+        self.course = replace(self.course, waiting=(*self.course.waiting, self.message))
 
     def refuse(self, code: Refusal, detail: str) -> None:
         """Answer a request or fact with the rule that it breaks."""
