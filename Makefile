@@ -37,6 +37,15 @@ kafka: .venv/.ready ## Run a real Kafka without Docker until Ctrl-C (Java 17; PO
 test: .venv/.ready ## Run the tests (ARGS="-k booking" for some of them)
 	@$(BIN)/python -m pytest $(ARGS)
 
+.PHONY: soak
+soak: .venv/.ready ## Play random clinics against all promises (SEEDS=500, SEED=17 for one again)
+	@CHAIRTIME_SEED=$(or $(SEED),$(strip $(shell od -An -N3 -tu4 /dev/urandom))) \
+		CHAIRTIME_SEEDS=$(or $(SEEDS),$(if $(SEED),1,500)) $(BIN)/python -m pytest tests/simulation --maxfail=5 --verbose
+
+.PHONY: bench
+bench: .venv/.ready ## Measure the services beside the same by hand and as usual (Java 17; ARGS="--write")
+	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
 .PHONY: lint
 lint: .venv/.ready ## Check style, format and who may import whom
 	@$(BIN)/ruff check --quiet

@@ -72,8 +72,9 @@ class Alarm:
         self._name = name
         scheduler.add_job(self._on_time, IntervalTrigger(seconds=1), id=f"{name}-poll", misfire_grace_time=None)
 
-    async def wait(self) -> None:
-        """Sleep until rung."""
+    async def wait(self, rest: float = 0) -> None:
+        """Sleep until rung; so many seconds at least, for a task that need not follow every commit at once."""
+        await asyncio.sleep(rest)
         await self._bell.wait()
         self._bell.clear()
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import chain
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
@@ -130,7 +131,6 @@ class Kafka:
             group_id=service,
             batch=True,
             max_records=MAX_RECORDS,
-            batch_timeout_ms=2,
             auto_offset_reset="earliest",
             fetch_max_wait_ms=50,
             session_timeout_ms=6000,
@@ -141,6 +141,7 @@ class Kafka:
             parser=self._parse,
             decoder=self._decode,
         )
+        self._subscriber.get_msg = self._next_batch  # type: ignore[method-assign]  # its own sleeps after an empty poll
         self._subscriber(self._on_batch)
         # Offsets are asked for on a connection of their own: on the subscriber's they would wait behind each long poll.
         self._offsets = AIOKafkaConsumer(bootstrap_servers=servers, client_id=f"chairtime-{service}-fence")
@@ -230,6 +231,9 @@ class Kafka:
         if self._subscriber.consumer is None:
             raise KafkaConnectionError("not connected")
         return self._subscriber.consumer
+
+    async def _next_batch(self, consumer: AIOKafkaConsumer) -> tuple[ConsumerRecord[Any, Any], ...]:
+        return tuple(chain(*(await consumer.getmany(timeout_ms=1000, max_records=MAX_RECORDS)).values()))
 
     async def _parse(self, records: Any) -> KafkaAckableMessage:
         return KafkaAckableMessage(body=b"", raw_message=records, consumer=self._consumer())

@@ -59,7 +59,7 @@ async def prometheus(request: Request) -> Response:
 class Resolution(BaseModel):
     """What a person did about it, in a line without personal data."""
 
-    reason: Line
+    reason: Annotated[Line, Field(min_length=1)]
 
 
 class Which(BaseModel):
@@ -157,7 +157,7 @@ async def _retry(request: Request, by: str, ids: Iterable[int]) -> Retried:
             done.retried += await service_of(request).worker.retry(id, by)
         except LookupError:
             continue  # it went with one before it
-        except DBAPIError:
+        except (DBAPIError, OSError):
             raise
         except Exception as error:
             log.exception("a retry failed", extra={"service": service_of(request).name})
@@ -220,8 +220,9 @@ def create_api(service: "Service[Any, Any]", *routers: APIRouter) -> FastAPI:
     async def on_http_exception(request: Request, error: HTTPException) -> Response:
         return Problem(error.status_code, "http", str(error.detail)).response()
 
+    @app.exception_handler(OSError)  # the driver's own, where nobody listens
     @app.exception_handler(DBAPIError)
-    async def on_database_trouble(request: Request, error: DBAPIError) -> Response:
+    async def on_database_trouble(request: Request, error: Exception) -> Response:
         log.warning("no answer: %s", type(error).__name__, extra={"service": service.name})
         return Problem(503, "unavailable", "the database does not answer; try again").response()
 

@@ -238,7 +238,7 @@ def serve(build: Callable[[], tuple[FastAPI, ServiceSettings, int]]) -> None:
 
 
 def _collect_rarely() -> None:
-    """Spare the collector of cycles what a batch makes: its values hold none, and looking through them costs a third."""
+    """Spare the collector of cycles what a batch makes: its values hold none, and looking through them is dear."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)

@@ -27,6 +27,9 @@ log = logging.getLogger(__name__)
 
 BATCH: Final = 500
 
+REST: Final = 0.02
+"""Seconds between two looks at the deadlines; commits come faster than that."""
+
 
 async def save(connection: AsyncConnection, timers: Sequence[tuple[str, Timer]]) -> None:
     """Set and take back deadlines; of two with the same name the later in the list counts.
@@ -156,7 +159,7 @@ class TimerLoop:
         while True:
             try:
                 await self._pass()
-                await self._alarm.wait()
+                await self._alarm.wait(REST)
             except (DBAPIError, KafkaError, OSError) as trouble:
                 log.warning("timers wait: %s", type(trouble).__name__)
                 await asyncio.sleep(1)

@@ -75,9 +75,13 @@ async def load(connection: AsyncConnection, messages: Sequence[Message]) -> Load
         ids=ids,
     )
     accounts = await _accounts(connection, ids, "FOR UPDATE")
-    found = await rows(connection, "SELECT * FROM payments WHERE payment_id = ANY(CAST(:ids AS text[]))", ids=[*named])
-    known = {row.payment_id: _payment(row) for row in found}
+    known = await _payments(connection, named) if named else {}
     return Loaded({str(account.course_id): account for account in accounts}, known)
+
+
+async def _payments(connection: AsyncConnection, ids: Iterable[str]) -> Payments:
+    found = await rows(connection, "SELECT * FROM payments WHERE payment_id = ANY(CAST(:ids AS text[]))", ids=[*ids])
+    return {row.payment_id: _payment(row) for row in found}
 
 
 async def read_account(connection: AsyncConnection, course_id: UUID) -> Account | None:

@@ -32,6 +32,9 @@ log = logging.getLogger(__name__)
 BATCH: Final = 50
 """Texts claimed, and then sent, at the same time."""
 
+REST: Final = 0.02
+"""Seconds between two looks at what is due; commits come faster than that."""
+
 PAUSES: Final = (0.2, 1, 5, 20, 60)
 """Seconds between tries to record an outcome while the database is away."""
 
@@ -71,7 +74,7 @@ class Dispatch:
             while True:
                 try:
                     await self._pass()
-                    await self._alarm.wait()
+                    await self._alarm.wait(REST)
                 except (DBAPIError, KafkaError, OSError) as trouble:
                     log.warning("texts wait: %s", type(trouble).__name__, extra={"service": SERVICE})
                     await asyncio.sleep(1)

@@ -134,9 +134,7 @@ async def load_courses(connection: AsyncConnection, ids: Iterable[UUID]) -> dict
     }
 
 
-async def _save_courses(
-    connection: AsyncConnection, loaded: Mapping[str, State], courses: Sequence[Course]
-) -> None:
+async def _save_courses(connection: AsyncConnection, loaded: Mapping[str, State], courses: Sequence[Course]) -> None:
     heads: list[dict[str, Any]] = []
     sessions: list[dict[str, Any]] = []
     texts: list[dict[str, Any]] = []

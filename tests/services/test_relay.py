@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import OutOfOrderSequenceNumber
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from shared import outbox
@@ -169,6 +170,26 @@ async def test_a_relay_that_has_lost_its_session_marks_nothing_and_so_publishes_
             records = await topic.read(4, key)
     assert [record.value for record in records] == [b"1", b"2", b"1", b"2"]
     assert {record.headers for record in records[:2]} == {record.headers for record in records[2:]}
+
+
+async def test_a_relay_whose_producer_has_lost_its_place_ends_and_leaves_the_rows_to_the_next(
+    kafka: str, booking: Road
+) -> None:
+    key = uuid4().bytes
+    await write(booking, *events(key, [b"1"]))
+    async with tail(kafka, TOPIC) as topic, producer(kafka) as client:
+        spy = Spy(client)
+
+        async def lose_place() -> None:
+            raise OutOfOrderSequenceNumber
+
+        spy.before = lose_place
+        alarm = Alarm(AsyncIOScheduler(timezone="UTC"), booking.clock, "relay")
+        with pytest.raises(OutOfOrderSequenceNumber):
+            await asyncio.wait_for(Relay("booking", booking.database, cast(AIOKafkaProducer, spy), alarm).run(), 10)
+        async with relay(booking, client):
+            (record,) = await topic.read(1, key)
+    assert record.value == b"1"
 
 
 async def test_the_outbox_forgets_what_is_long_published_and_nothing_else(booking: Road) -> None:

@@ -6,13 +6,14 @@ revision = "0001"
 down_revision = None
 
 TABLES = """
--- Who or what is taken, and when, as one box: the name's hash across, microseconds upwards. Boxes that touch overlap, so
--- each ends a microsecond early. Without any extension, and half as dear as two ranges. Names share a hash once in 2^53.
+-- Who or what is taken, and when, as one box: the name's hash across, microseconds upwards. Boxes that touch overlap,
+-- so each ends a microsecond early. It needs no extension and costs half of two ranges. Two names share a hash
+-- once in 2^53.
 CREATE FUNCTION taken(name text, starts_at timestamptz, ends_at timestamptz) RETURNS box
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN box(
-        point(hashtextextended(name, 0), extract(epoch FROM starts_at - timestamptz '2000-01-01 00:00:00+00') * 1000000),
-        point(hashtextextended(name, 0), extract(epoch FROM ends_at - timestamptz '2000-01-01 00:00:00+00') * 1000000 - 1));
+        point(hashtextextended(name, 0), extract(epoch FROM starts_at - timestamptz '2000-01-01Z') * 1000000),
+        point(hashtextextended(name, 0), extract(epoch FROM ends_at - timestamptz '2000-01-01Z') * 1000000 - 1));
 
 CREATE TABLE courses (
     course_id       uuid PRIMARY KEY,

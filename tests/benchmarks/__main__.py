@@ -1,0 +1,107 @@
+"""`make bench`: the whole story by the services, by hand and as usual, in one run, on one Kafka and one PostgreSQL.
+
+The contenders take turns, so that what else the machine does hits all of them; what counts are the ratios.
+"""
+
+import argparse
+import asyncio
+import shutil
+import sys
+import tempfile
+import time
+from datetime import date
+from itertools import islice
+from pathlib import Path
+
+from deploy.databases import provision
+from deploy.kafka.node import KafkaNode
+from deploy.postgres import EmbeddedPostgres
+from tests.benchmarks import floor, usual
+from tests.benchmarks.report import Trial, show, write
+from tests.benchmarks.servers import (
+    REPOSITORY,
+    SERVICES,
+    Contender,
+    cpu_seconds_below,
+    fresh_databases,
+    fresh_topics,
+    postmaster,
+    running,
+)
+from tests.benchmarks.story import TEXTS, Clinics, courses, write_profiles
+
+LOCATIONS = 100
+CHAIRTIME = Contender("chairtime", {s: f"services.{s}" for s in SERVICES}, lambda url, s: provision(url, suffix=s))
+CONTENDERS = (CHAIRTIME, floor.CONTENDER, usual.CONTENDER)
+
+
+class Bench:
+    """One run: its servers, its profiles, and the trials so far."""
+
+    def __init__(self, home: Path, kafka: str, postgres: EmbeddedPostgres) -> None:
+        self._home = home
+        self._kafka = kafka
+        self._postgres = postgres
+        self._templates = {c.name: c.prepare(postgres.url, f"_{c.name}") for c in CONTENDERS}
+        write_profiles(home / "profiles", LOCATIONS, REPOSITORY / "deploy" / "clinics")
+
+    def trial(self, contender: Contender, count: int, warm: int, a_second: float | None = None) -> Trial:
+        """One contender on fresh topics and databases, warmed up first."""
+        asyncio.run(fresh_topics(self._kafka))
+        supply = courses(LOCATIONS, date.today())  # noqa: DTZ011 - any day will do
+        with (
+            fresh_databases(self._postgres.url, self._templates[contender.name]) as databases,
+            running(contender, self._kafka, databases, self._home / "profiles", self._home) as processes,
+        ):
+            clinics = Clinics(self._kafka)
+            try:
+                clinics.play(list(islice(supply, warm)))
+                processes.wait_for_texts(warm * TEXTS)
+                cpu, database = processes.cpu_seconds(), cpu_seconds_below(postmaster(self._postgres))
+                began = time.perf_counter()
+                played = clinics.play(list(islice(supply, count)), a_second)
+                processes.wait_for_texts((warm + count) * TEXTS)
+                return Trial(
+                    contender.name,
+                    count,
+                    time.perf_counter() - began,
+                    processes.cpu_seconds() - cpu,
+                    cpu_seconds_below(postmaster(self._postgres)) - database,
+                    sorted(played.waits),
+                    a_second,
+                )
+            finally:
+                clinics.close()
+
+
+def main() -> None:
+    """Run all trials, show the table; with `--write` keep it in the documentation."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("--courses", type=int, default=2000, help="courses of one trial (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=2, help="how often all take their turn (default: %(default)s)")
+    parser.add_argument("--write", action="store_true", help="write docs/performance.md and its picture")
+    wanted = parser.parse_args()
+    home = Path(tempfile.mkdtemp(prefix="chairtime-bench-"))
+    postgres = EmbeddedPostgres(home / "postgres")
+    trials: list[Trial] = []
+    try:
+        with postgres, KafkaNode(home / "kafka") as kafka:
+            bench = Bench(home, kafka, postgres)
+            for _ in range(wanted.rounds):
+                for contender in (CHAIRTIME, floor.CONTENDER):
+                    trials.append(bench.trial(contender, wanted.courses, warm=200))
+                    sys.stderr.write(f"{trials[-1]}\n")
+                trials.append(bench.trial(usual.CONTENDER, max(20, wanted.courses // 50), warm=4))
+                sys.stderr.write(f"{trials[-1]}\n")
+            for contender in (CHAIRTIME, floor.CONTENDER):
+                trials.append(bench.trial(contender, 200, warm=200, a_second=20))
+                sys.stderr.write(f"{trials[-1]}\n")
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+    sys.stdout.write(show(trials))
+    if wanted.write:
+        write(trials, REPOSITORY / "docs")
+
+
+if __name__ == "__main__":
+    main()

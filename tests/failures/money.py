@@ -1,0 +1,160 @@
+"""What must be true of money: I2 each fact booked once, I6 the ledger adds up, I7 it waits for booking's answers."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID, uuid5
+
+from shared.contract import (
+    CURRENCY,
+    Basis,
+    PaymentCaptured,
+    PaymentReversed,
+    PrepaymentSatisfied,
+    SessionConfirmed,
+    SessionEvent,
+    SessionReleased,
+    SessionUnconfirmed,
+)
+from shared.envelope import NAMESPACE
+from tests.failures.evidence import Evidence
+
+MOST_EVENTS = 500
+"""So many events of one cause are tried when an event is traced back to it."""
+
+
+def one_effect(evidence: Evidence) -> Iterator[str]:
+    """I2, billing's part."""
+    lines = _lines(evidence)
+    booked: Counter[tuple[Any, ...]] = Counter()
+    captured: Counter[str] = Counter()
+    for entry in evidence.rows("billing", "entries"):
+        about = tuple(sorted({str(line["session_id"] or line["payment_id"]) for line in lines[entry["id"]]}))
+        booked[entry["course_id"], entry["cause"], entry["kind"], about] += 1
+        if entry["kind"] == "captured":
+            captured.update({line["payment_id"] for line in lines[entry["id"]]})
+    for (course, cause, kind, _), times in booked.items():
+        if times > 1:
+            yield f"I2 course {course}: {kind} is booked {times} times for cause {cause}"
+    payments = {row["payment_id"] for row in evidence.rows("billing", "payments")}
+    for id in payments | set(captured):
+        if captured[id] != 1 or id not in payments:
+            yield f"I2 payment {id}: {captured[id]} entries"
+    reversals = {(row["course_id"], row["reversal_id"]) for row in evidence.rows("billing", "reversals")}
+    for heard in evidence.heard("billing"):
+        match heard.message.data:
+            case PaymentCaptured(currency=currency, payment_id=id) if currency == CURRENCY and id not in payments:
+                yield f"I2 payment {id}: heard by {heard.message.id}, and never booked"
+            case PaymentReversed(course_id=course, reversal_id=id) if (course, id) not in reversals:
+                yield f"I2 reversal {id}: heard by {heard.message.id}, and not on record"
+
+
+def sums(evidence: Evidence) -> Iterator[str]:
+    """I6: entries, balances, shares, refunds and payments all tell of the same money."""
+    lines = _lines(evidence)
+    held: Counter[tuple[str, UUID]] = Counter()  # what rests in an account, of a course or of a session
+    reversals: Counter[str] = Counter()
+    for entry in evidence.rows("billing", "entries"):
+        total = sum(line["amount_cents"] for line in lines[entry["id"]])
+        if total != 0 or not lines[entry["id"]]:
+            yield f"I6 entry {entry['id']} of course {entry['course_id']}: sums to {total}"
+        for line in lines[entry["id"]]:
+            for about in {entry["course_id"], line["session_id"]}:
+                held[line["account"], about] -= line["amount_cents"]
+            if entry["kind"] == "reversed" and line["account"] == "balance":
+                reversals[line["payment_id"]] += line["amount_cents"]
+    for account in evidence.rows("billing", "accounts"):
+        folded = held["balance", account["course_id"]]
+        if account["balance_cents"] != folded:
+            yield f"I6 course {account['course_id']}: balance {account['balance_cents']}, its lines say {folded}"
+    for share in evidence.rows("billing", "shares"):
+        folded = held["prepaid", share["session_id"]]
+        if share["prepaid_cents"] != folded:
+            yield f"I6 session {share['session_id']}: prepaid {share['prepaid_cents']}, its lines say {folded}"
+    yield from _refunds(evidence, held, reversals)
+
+
+def _refunds(evidence: Evidence, held: Counter[tuple[str, UUID]], reversals: Counter[str]) -> Iterator[str]:
+    parts = defaultdict(list)
+    out = Counter(reversals)
+    for part in evidence.rows("billing", "refund_parts"):
+        parts[part["refund_id"]].append(part)
+        out[part["payment_id"]] += part["amount_cents"]
+    due: Counter[UUID] = Counter()
+    for refund in evidence.rows("billing", "refunds"):
+        of_parts = sum(part["amount_cents"] for part in parts[refund["refund_id"]])
+        if refund["amount_cents"] != of_parts:
+            yield f"I6 refund {refund['refund_id']}: {refund['amount_cents']} cents, its parts say {of_parts}"
+        due[refund["course_id"]] += of_parts - sum(part["settled_cents"] for part in parts[refund["refund_id"]])
+    for account in evidence.rows("billing", "accounts"):
+        folded = held["refunds_due", account["course_id"]]
+        if due[account["course_id"]] != folded:
+            yield f"I6 course {account['course_id']}: refunds due {due[account['course_id']]}, its lines say {folded}"
+    for payment in evidence.rows("billing", "payments"):
+        id, amount = payment["payment_id"], payment["amount_cents"]
+        if out[id] > amount:
+            yield f"I6 payment {id}: {out[id]} cents go back of {amount}"
+        if out[id] != payment["out_cents"]:
+            yield f"I6 payment {id}: out {payment['out_cents']}, its refunds say {out[id]}"
+
+
+def waits_for_answers(evidence: Evidence) -> Iterator[str]:
+    """I7, billing's part: a paid grant stands on the full price, and its money moves only after booking's answer."""
+    prices = {row["session_id"]: row["price_cents"] for row in evidence.rows("billing", "shares")}
+    allocated, moved = _by_session(evidence, "allocated"), _by_session(evidence, "returned", "recognized", "kept")
+    paid: dict[UUID, list[int]] = defaultdict(list)
+    for one in evidence.told("billing"):
+        if isinstance(one.data, PrepaymentSatisfied) and one.data.basis is Basis.PAID:
+            session, amount = one.data.session_id, one.data.amount_cents
+            paid[session].append(one.data.grant)
+            if amount != prices.get(session):
+                yield f"I7 session {session}: granted for {amount}, its price is {prices.get(session)}"
+            if not any(_follows(one.id, entry["cause"]) for entry in allocated[session]):
+                yield f"I7 session {session}: grant {one.data.grant} without money at it"
+    versions, answers = _answers(evidence)
+    for session, moves in moved.items():
+        # A treatment given unpaid needs no grant: what pays for it later is earned in the same breath.
+        at_once = {entry["cause"] for entry in allocated[session]}
+        told = [(versions.get((session, e["cause"])), e) for e in moves if e["cause"] not in at_once]
+        for version, entry in told:
+            if version is None:
+                yield f"I7 session {session}: {entry['kind']} by {entry['cause']}, which is no word of booking"
+        # Money goes in turns: allocated with a grant, answered, moved on. So the nth move belongs to the nth grant.
+        for grant, version in zip(paid[session], sorted(v for v, _ in told if v is not None), strict=False):
+            if (answered := answers.get((session, grant))) is None or version < answered:
+                yield f"I7 session {session}: the money of grant {grant} moved before booking's answer"
+
+
+def _by_session(evidence: Evidence, *kinds: str) -> dict[UUID, list[Any]]:
+    """The ledger's entries of these kinds by the session that they are about."""
+    lines = _lines(evidence)
+    found = defaultdict(list)
+    for entry in evidence.rows("billing", "entries"):
+        if entry["kind"] in kinds:
+            for session in {line["session_id"] for line in lines[entry["id"]]}:
+                found[session].append(entry)
+    return found
+
+
+def _lines(evidence: Evidence) -> dict[UUID, list[Any]]:
+    lines = defaultdict(list)
+    for line in evidence.rows("billing", "lines"):
+        lines[line["entry_id"]].append(line)
+    return lines
+
+
+def _follows(event: str, cause: str) -> bool:
+    return any(str(uuid5(NAMESPACE, f"billing/{cause}/{number}")) == event for number in range(MOST_EVENTS))
+
+
+def _answers(evidence: Evidence) -> tuple[dict[tuple[UUID, str], int], dict[tuple[UUID, int], int]]:
+    """Of booking's events: the session's version by event id, and the version that first answered a grant."""
+    versions: dict[tuple[UUID, str], int] = {}
+    answers: dict[tuple[UUID, int], int] = {}
+    for heard in evidence.heard("billing"):
+        data = heard.message.data
+        if isinstance(data, SessionEvent):
+            versions[data.session_id, heard.message.id] = data.version
+        if isinstance(data, SessionConfirmed | SessionReleased | SessionUnconfirmed):
+            answers.setdefault((data.session_id, data.grant), data.version)
+    return versions, answers
