@@ -34,8 +34,8 @@ kafka: .venv/.ready ## Run a real Kafka without Docker until Ctrl-C (Java 17; PO
 	@$(BIN)/python -m deploy.kafka --port $(PORT)
 
 .PHONY: test
-test: .venv/.ready ## Run the tests (ARGS="-k booking" for some of them)
-	@$(BIN)/python -m pytest $(ARGS)
+test: .venv/.ready ## Run the tests, two files at a time (ARGS="-k booking" for some of them)
+	@$(BIN)/python -m pytest $(if $(CHAIRTIME_TEST_KAFKA),,--numprocesses 2 --dist loadfile) $(ARGS)
 
 .PHONY: soak
 soak: .venv/.ready ## Play random clinics against all promises (SEEDS=500, SEED=17 for one again)

@@ -136,15 +136,9 @@ def setup() -> None:
 @app.command()
 def check() -> None:
     """Read every clinic's profile and say what is wrong with the first that is."""
-    from services.billing.profile import read_tariffs
-    from services.booking.profile import read_places
-    from services.reminders.profile import read_places as read_wording
+    from deploy.embedded import check_profiles
 
-    folder, clinics = _profiles()
-    read_places(folder, clinics)
-    read_tariffs(folder, clinics)
-    read_wording(folder, clinics)
-    console.print(f"all profiles in {folder} are in order")
+    console.print(f"all profiles in {check_profiles()} are in order")
 
 
 def main() -> None:
@@ -201,13 +195,6 @@ def _run(work: Callable[[], Coroutine[Any, Any, int]]) -> int:
     if code:
         sys.exit(code)
     return code
-
-
-def _profiles() -> tuple[Path, tuple[str, ...] | None]:
-    from deploy.embedded import PROFILES
-
-    settings = read_settings(ServiceSettings, kafka="")
-    return Path(os.environ.get("CHAIRTIME_PROFILES", PROFILES)), settings.clinics
 
 
 def _address_of_up() -> dict[str, Any]:

@@ -27,12 +27,15 @@ from deploy.server_process import CannotStart
 from deploy.stepping import Walk, clock_routes
 from services.billing import main as billing
 from services.billing import rules as billing_rules
+from services.billing.profile import read_tariffs
 from services.billing.settings import BillingSettings
 from services.booking import main as booking
 from services.booking import rules as booking_rules
+from services.booking.profile import read_places
 from services.booking.settings import BookingSettings
 from services.reminders import main as reminders
 from services.reminders import rules as reminders_rules
+from services.reminders.profile import read_places as read_wording
 from services.reminders.settings import RemindersSettings
 from services.reminders.sms import ConsoleSender, OutgoingText
 from shared.clinic import clinic_folders
@@ -89,6 +92,7 @@ class Embedded:
             CannotStart: one line that says what is missing or taken.
             Misconfigured: one line about a setting or profile.
         """
+        profiles = check_profiles()  # before anything is started
         self.home.mkdir(parents=True, exist_ok=True)
         admin_url = await asyncio.to_thread(self._postgres.start)
         self.urls = await asyncio.to_thread(provision, admin_url)
@@ -99,7 +103,7 @@ class Embedded:
         common: dict[str, Any] = {
             "kafka": kafka,
             "kafka_alone": PARTITIONS if self._mock else None,  # joining a group takes seconds there
-            "profiles": _profiles(),
+            "profiles": profiles,
             "api_keys": self._write_keys(api_key),
         }
         twilio = _invented_twilio(common["profiles"])
@@ -190,8 +194,18 @@ class Embedded:
         unfinished.rename(self.home / "up.json")
 
 
-def _profiles() -> Path:
-    return Path(os.environ.get("CHAIRTIME_PROFILES", PROFILES))
+def check_profiles() -> Path:
+    """Read every served clinic's profile, all of its files; returns the folder that they are in.
+
+    Raises:
+        Misconfigured: what is wrong with the first file that is.
+    """
+    folder = Path(os.environ.get("CHAIRTIME_PROFILES", PROFILES))
+    clinics = read_settings(ServiceSettings, kafka="").clinics
+    read_places(folder, clinics)
+    read_tariffs(folder, clinics)
+    read_wording(folder, clinics)
+    return folder
 
 
 def _listen(name: str) -> socket.socket:

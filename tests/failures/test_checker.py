@@ -311,7 +311,7 @@ PLANTED = [
         "I8 a canary in booking.attention.detail",
         "",
     ),
-    ("billing", retold("required", "patient-1", PHONE), "I8 a canary in billing.outbox.value", ""),
+    ("billing", retold("required", "patient-[12]", PHONE), "I8 a canary in billing.outbox.value", ""),
     ("reminders", "UPDATE texts SET body = 'your Ketamine visit' WHERE state = 'sent'", "I8 a text body", "Ketamine"),
     ("reminders", "UPDATE texts SET body = 'pay $450' WHERE state = 'sent'", "I8 a text body", "$4"),
     # I9
