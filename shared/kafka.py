@@ -84,9 +84,24 @@ async def create_topics(servers: str, replication: int = 1) -> list[str]:
             for _, code, *_ in answer.topic_errors:
                 if code not in (0, TopicAlreadyExistsError.errno):
                     raise for_code(code)
+        await _settled(admin)
         return [topic.name for topic in missing]
     finally:
         await admin.close()
+
+
+async def _settled(admin: AIOKafkaAdminClient) -> None:
+    """Wait until the broker tells of every topic: who subscribes before would not get what it cannot see."""
+    names = [topic.name for topic in TOPICS]
+    async with asyncio.timeout(START_SECONDS):
+        while True:
+            told = await admin.describe_topics(names)
+            if all(
+                not topic["error_code"] and topic["partitions"] and all(p["leader"] >= 0 for p in topic["partitions"])
+                for topic in told
+            ):
+                return
+            await asyncio.sleep(0.05)
 
 
 class Kafka:
@@ -120,6 +135,7 @@ class Kafka:
             client_id=f"chairtime-{service}",
             consumer_only=True,
             allow_auto_create_topics=False,
+            metadata_max_age_ms=10_000,  # topics and partitions that come later are seen soon
             apply_types=False,
             log_level=logging.DEBUG,
             logger=logging.getLogger("shared.faststream"),  # its own would write past our format
