@@ -34,8 +34,12 @@ kafka: .venv/.ready ## Run a real Kafka without Docker until Ctrl-C (Java 17; PO
 	@$(BIN)/python -m deploy.kafka --port $(PORT)
 
 .PHONY: test
-test: .venv/.ready ## Run the tests, two files at a time (ARGS="-k booking" for some of them)
-	@$(BIN)/python -m pytest $(if $(CHAIRTIME_TEST_KAFKA),,--numprocesses 2 --dist loadfile) $(ARGS)
+test: .venv/.ready ## Run the tests (ARGS="-k booking" for some of them)
+	@$(BIN)/python -m pytest tests/contracts tests/rules tests/services tests/journeys $(ARGS)
+
+.PHONY: failures
+failures: .venv/.ready ## Run the failure tests and 20 seeds of the simulator (about 6 minutes)
+	@$(BIN)/python -m pytest tests/failures tests/simulation $(ARGS)
 
 .PHONY: soak
 soak: .venv/.ready ## Play random clinics against all promises (SEEDS=500, SEED=17 for one again)

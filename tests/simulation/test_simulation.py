@@ -1,6 +1,6 @@
 """Random clinics against real services: whatever happens, every promise is kept.
 
-`make test` plays seeds 0 to 19; `make soak SEEDS=500` plays others, from a random one on, `make soak SEED=17` one.
+`make failures` plays seeds 0 to 19; `make soak SEEDS=500` plays others, from a random one on, `make soak SEED=17` one.
 """
 
 import gc
