@@ -35,7 +35,7 @@ kafka: .venv/.ready ## Run a real Kafka without Docker until Ctrl-C (Java 17; PO
 
 .PHONY: test
 test: .venv/.ready ## Run the tests (ARGS="-k booking" for some of them)
-	@$(BIN)/python -m pytest tests/contracts tests/rules tests/journeys tests/services $(ARGS)
+	@$(BIN)/python -m pytest tests/contracts tests/rules tests/services tests/journeys $(ARGS)
 
 .PHONY: failures
 failures: .venv/.ready ## Run the failure tests and 20 seeds of the simulator (about 6 minutes)

@@ -13,13 +13,14 @@ from datetime import timedelta
 from itertools import chain
 from typing import Any, Final
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaConnectionError, TopicAlreadyExistsError, for_code
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from faststream.kafka import TopicPartition as Assigned
 from faststream.kafka.message import KafkaAckableMessage
+from sqlalchemy.exc import DBAPIError
 
 from shared import crash
 from shared.contract import CLINIC_TOPICS, DEAD_LETTER_TOPICS, ERASABLE, SERVICE_TOPICS
@@ -32,6 +33,9 @@ MAX_RECORDS: Final = 1000
 
 LARGEST: Final = 2 * 1024 * 1024
 """Bytes of a record that our services may write; other topics take what Kafka takes by default, half of it."""
+
+POLL_MS: Final = 200
+"""Milliseconds that the consumer waits for records before it looks at its positions."""
 
 LONGEST_REST: Final = 0.02
 """Seconds between two small batches, at most."""
@@ -129,7 +133,7 @@ class Kafka:
         self._handle = handle
         self._passed = passed
         self._pause = 0.0
-        self._batches = 0  # counts up at the start and at the end of a batch: odd while one is in hand
+        self._told: dict[Place, int] = {}  # before these offsets everything has had its effect
         self._broker = KafkaBroker(
             servers,
             client_id=f"chairtime-{service}",
@@ -152,7 +156,6 @@ class Kafka:
             session_timeout_ms=6000,
             heartbeat_interval_ms=1500,
             max_poll_interval_ms=300_000,
-            listener=_Listener(self),
             ack_policy=AckPolicy.NACK_ON_ERROR,
             parser=self._parse,
             decoder=self._decode,
@@ -212,25 +215,6 @@ class Kafka:
         found = await self._offsets.beginning_offsets([TopicPartition(*place) for place in places])
         return {(p.topic, p.partition): offset for p, offset in found.items()}
 
-    async def on_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        """A group that has read before begins where it stopped: what lies before counts as heard."""
-        committed = {(p.topic, p.partition): await self._consumer().committed(p) for p in assigned}
-        await self._passed({place: offset for place, offset in committed.items() if offset is not None})
-
-    async def skim(self) -> None:
-        """Count as heard what gives no message to hear: the markers of transactions, what compaction has removed.
-
-        Takes half a second; does nothing while a batch is in hand.
-        """
-        consumer = self._consumer()
-        batches = self._batches
-        positions = {p: await consumer.position(p) for p in consumer.assignment()}
-        await asyncio.sleep(0.5)
-        if batches % 2 == 0 and batches == self._batches:
-            still = {p: offset for p, offset in positions.items() if await consumer.position(p) == offset}
-            if batches == self._batches:
-                await self._passed({(p.topic, p.partition): offset for p, offset in still.items()})
-
     def trouble(self) -> str | None:
         """Why this consumer hears nothing any more, or None; a ping would ask the broker, not the loop."""
         consumer = self._subscriber.consumer
@@ -249,7 +233,25 @@ class Kafka:
         return self._subscriber.consumer
 
     async def _next_batch(self, consumer: AIOKafkaConsumer) -> tuple[ConsumerRecord[Any, Any], ...]:
-        return tuple(chain(*(await consumer.getmany(timeout_ms=1000, max_records=MAX_RECORDS)).values()))
+        await self._pass_silence(consumer)
+        return tuple(chain(*(await consumer.getmany(timeout_ms=POLL_MS, max_records=MAX_RECORDS)).values()))
+
+    async def _pass_silence(self, consumer: AIOKafkaConsumer) -> None:
+        """Count as heard what gives no message to hear: the markers of transactions, what compaction has removed, what
+        the group has read before this database was made.
+
+        Between two batches everything before the consumer's positions has had its effect or was nothing.
+        """
+        read = [p for p in consumer.assignment() if consumer.highwater(p) is not None]
+        positions = {(p.topic, p.partition): await consumer.position(p) for p in read}
+        silent = {place: offset for place, offset in positions.items() if offset > self._told.get(place, 0)}
+        if silent:
+            try:
+                await self._passed(silent)
+            except (DBAPIError, OSError) as trouble:
+                log.warning("a gap in a topic waits to be passed: %s", type(trouble).__name__)
+            else:
+                self._told |= silent
 
     async def _parse(self, records: Any) -> KafkaAckableMessage:
         return KafkaAckableMessage(body=b"", raw_message=records, consumer=self._consumer())
@@ -258,12 +260,12 @@ class Kafka:
         return message.raw_message
 
     async def _on_batch(self, records: tuple[ConsumerRecord[Any, Any], ...]) -> None:
-        self._batches += 1
         began = time.monotonic()
         try:
             await self._handle(
                 [Record(r.topic, r.partition, r.offset, r.timestamp, r.key, r.value, tuple(r.headers)) for r in records]
             )
+            self._told |= {(r.topic, r.partition): r.offset + 1 for r in records}
             self._pause = 0.0
             crash.step("worker.before_offsets")
         except Exception as trouble:
@@ -271,22 +273,6 @@ class Kafka:
             self._pause = min(max(self._pause * 2, 0.1), 5)
             await asyncio.sleep(self._pause)
             raise
-        finally:
-            self._batches += 1
         if len(records) < MAX_RECORDS / 2:
             # A small batch is followed by a rest as long as it took: under load, what comes meanwhile shares the next.
             await asyncio.sleep(min(time.monotonic() - began, LONGEST_REST))
-
-
-class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Tells of partitions that this member of the group got."""
-
-    def __init__(self, kafka: Kafka) -> None:
-        self._kafka = kafka
-
-    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
-        """Nothing to do: effects and positions are in the database."""
-
-    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        """Begin where the group stopped."""
-        await self._kafka.on_assigned(assigned)

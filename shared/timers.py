@@ -8,7 +8,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from itertools import count
 from typing import Final
 
 from aiokafka.errors import KafkaError
@@ -119,7 +118,7 @@ class Fence:
         """
         now = self._clock.now()
         ends = await self._kafka.ends()
-        for look in count(1):
+        while True:
             async with self._database.begin() as connection:
                 heard = {
                     (row.topic, row.partition): row.next_offset
@@ -132,9 +131,6 @@ class Fence:
             if all(starts[place] >= end for place, end in behind.items()):
                 return now
             await asyncio.sleep(0.02)
-            if look % 50 == 0:
-                await self._kafka.skim()
-        raise AssertionError("unreachable")
 
 
 class TimerLoop:

@@ -9,14 +9,13 @@ from functools import cached_property
 from typing import Any, Final
 
 import asyncpg
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
 from deploy.embedded import HEARS
-from shared.contract import CLINIC_TOPICS, DEAD_LETTER_TOPICS, EVENTS, SERVICE_TOPICS, EventData
+from shared.contract import DEAD_LETTER_TOPICS, EVENTS, EventData
 from shared.envelope import Message, NotForUs, Record, Unreadable, read
 from shared.outbox import unpack
-
-TOPICS: Final = (*CLINIC_TOPICS, *SERVICE_TOPICS, *DEAD_LETTER_TOPICS)
+from tests.kafka_clients import consumer, topic_ends
 
 READ_SECONDS: Final = 60
 """How long reading all topics may take."""
@@ -165,43 +164,21 @@ async def _tables(url: str) -> dict[str, list[asyncpg.Record]]:
         await connection.close()
 
 
-def _consumer(kafka: str) -> AIOKafkaConsumer:
-    return AIOKafkaConsumer(
-        bootstrap_servers=kafka, client_id="checker", enable_auto_commit=False, fetch_max_wait_ms=10
-    )
-
-
-async def topic_ends(kafka: str) -> Ends:
-    """Where the topics end now."""
-    consumer = _consumer(kafka)
-    await consumer.start()
-    try:
-        cluster = await consumer._client.fetch_all_metadata()
-        places = [TopicPartition(t, number) for t in TOPICS for number in sorted(cluster.partitions_for_topic(t) or ())]
-        return {(p.topic, p.partition): end for p, end in (await consumer.end_offsets(places)).items()}
-    finally:
-        await consumer.stop()
-
-
 async def _records(kafka: str, since: Ends, ends: Ends) -> dict[tuple[str, int, int], Record]:
     records: dict[tuple[str, int, int], Record] = {}
-    consumer = _consumer(kafka)
-    await consumer.start()
-    try:
+    async with consumer(kafka) as client:
         wanted = {TopicPartition(*place): end for place, end in ends.items() if since.get(place, 0) < end}
         if wanted:
-            consumer.assign(list(wanted))
-            starts = await consumer.beginning_offsets(list(wanted))
+            client.assign(list(wanted))
+            starts = await client.beginning_offsets(list(wanted))
             for place, start in starts.items():
-                consumer.seek(place, max(start, since.get((place.topic, place.partition), 0)))
+                client.seek(place, max(start, since.get((place.topic, place.partition), 0)))
         async with asyncio.timeout(READ_SECONDS):
-            while behind := [place for place, end in wanted.items() if await consumer.position(place) < end]:
-                for batch in (await consumer.getmany(*behind, timeout_ms=50)).values():
+            while behind := [place for place, end in wanted.items() if await client.position(place) < end]:
+                for batch in (await client.getmany(*behind, timeout_ms=50)).values():
                     for r in batch:
                         headers = tuple(r.headers)
                         records[r.topic, r.partition, r.offset] = Record(
                             r.topic, r.partition, r.offset, r.timestamp, r.key, r.value, headers
                         )
-    finally:
-        await consumer.stop()
     return dict(sorted(records.items()))

@@ -17,7 +17,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 import aiohttp
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer
 from sqlalchemy.exc import DBAPIError
 
 from deploy.embedded import HEARS
@@ -25,9 +25,10 @@ from deploy.kafka.node import free_port
 from deploy.publish import ClinicSystem, Event
 from shared.contract import EventData
 from shared.database import Database, rows, run
-from shared.kafka import TOPICS, create_topics
+from shared.kafka import TOPICS
 from tests.failures.checker import check
 from tests.fake_twilio import ACCOUNT_SID, AUTH_TOKEN, FakeTwilio
+from tests.kafka_clients import begin_at_the_end, consumer, places_of
 
 REPOSITORY: Final = Path(__file__).parents[2]
 SERVICES: Final = ("booking", "billing", "reminders")
@@ -222,7 +223,7 @@ class Processes:
             }
             for service in services or SERVICES
         }
-        places = _places({topic for service in heard for topic in HEARS[service]})
+        places = places_of(*{topic for service in heard for topic in HEARS[service]})
         ends = await self._ends.end_offsets(places)
         return sum(
             max(0, end - places.get((place.topic, place.partition), 0))
@@ -258,10 +259,9 @@ async def processes(
     urls: Mapping[str, str], kafka: str, home: Path, *, alone: bool = False, start: Iterable[str] = SERVICES
 ) -> AsyncIterator[Processes]:
     """Chairtime at work, on topics as they are: what stands there already is not ours to hear."""
-    await create_topics(kafka)
+    await begin_at_the_end(kafka)
     async with FakeTwilio() as twilio, consumer(kafka) as ends:
         running = Processes(urls, kafka, home, twilio, ends, alone)
-        await _begin_at_the_end(running)
         try:
             for service in start:
                 running.start(service)
@@ -271,41 +271,6 @@ async def processes(
             await running.stop()
 
 
-async def _begin_at_the_end(running: Processes) -> None:
-    """Earlier tests have left their events on the topics: the groups go on behind them."""
-    for service in SERVICES:
-        places = _places(HEARS[service])
-        async with consumer(running.kafka, group_id=service) as client:
-            client.assign(places)
-            ends = await client.end_offsets(places)
-            await client.commit(ends)
-        async with running._databases[service].begin() as connection:
-            await run(
-                connection,
-                """INSERT INTO heard SELECT * FROM
-                   unnest(CAST(:topics AS text[]), CAST(:partitions AS int[]), CAST(:ends AS bigint[]))""",
-                topics=[place.topic for place in ends],
-                partitions=[place.partition for place in ends],
-                ends=list(ends.values()),
-            )
-
-
 def event(fact: EventData, id: str = "") -> Event:
     """A fact as a clinic publishes it."""
     return Event(id or str(uuid4()), "/tests", datetime.now(UTC), fact)
-
-
-@asynccontextmanager
-async def consumer(kafka: str, **settings: Any) -> AsyncIterator[AIOKafkaConsumer]:
-    """A plain client."""
-    client = AIOKafkaConsumer(bootstrap_servers=kafka, enable_auto_commit=False, fetch_max_wait_ms=20, **settings)
-    await client.start()
-    try:
-        yield client
-    finally:
-        await client.stop()
-
-
-def _places(topics: Iterable[str]) -> list[TopicPartition]:
-    partitions = {topic.name: topic.partitions for topic in TOPICS}
-    return [TopicPartition(topic, number) for topic in topics for number in range(partitions[topic])]

@@ -15,7 +15,7 @@ from shared.contract import PaymentCaptured
 from shared.envelope import headers_of
 from tests.failures.processes import Processes, event, processes
 from tests.failures.story import course, paid
-from tests.kafka_tail import producer
+from tests.kafka_clients import producer
 
 EVENTS: Final = 20_000
 COURSES: Final = 2_000

@@ -17,8 +17,9 @@ from shared.contract import ANSWERED_BY, ERASABLE, CourseCancelRequested, Course
 from shared.envelope import Record, headers_of
 from shared.kafka import TOPICS
 from shared.outbox import unpack
-from tests.failures.processes import Processes, consumer, event, processes
+from tests.failures.processes import Processes, event, processes
 from tests.failures.story import contact, course, paid
+from tests.kafka_clients import consumer
 from tests.rules.test_envelope import UNREADABLE, raw
 
 TIMES: Final = 5

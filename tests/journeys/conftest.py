@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import aiohttp
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer
 
 from deploy.embedded import Address, Embedded
 from deploy.publish import ClinicSystem, Event
@@ -29,9 +29,8 @@ from shared.contract import (
     RequestedSession,
     TreatmentCompleted,
 )
-from shared.kafka import create_topics
 from tests.failures.checker import check
-from tests.failures.evidence import topic_ends
+from tests.kafka_clients import begin_at_the_end, places_of
 
 CHICAGO = ZoneInfo("America/Chicago")
 
@@ -60,9 +59,7 @@ class Journey:
     async def start(self) -> None:
         """Listen to what the services write from now on."""
         await self._consumer.start()
-        topics = (*SERVICE_TOPICS, *DEAD_LETTER_TOPICS)
-        partitions = {t: (await self._consumer._client.fetch_all_metadata()).partitions_for_topic(t) for t in topics}
-        places = [TopicPartition(topic, number) for topic in topics for number in sorted(partitions[topic])]
+        places = places_of(*SERVICE_TOPICS, *DEAD_LETTER_TOPICS)
         self._consumer.assign(places)
         await self._consumer.seek_to_end(*places)
         self._walk.on_settled = self._catch_up
@@ -144,8 +141,7 @@ def home() -> Iterator[Path]:
 async def journey(kafka: str, home: Path) -> AsyncIterator[Journey]:
     """A fresh Chairtime on the session's Kafka; at the journey's end every promise has been kept."""
     texts: list[OutgoingText] = []
-    await create_topics(kafka)
-    since = await topic_ends(kafka)
+    since = await begin_at_the_end(kafka)
     embedded = Embedded(home, kafka=kafka, stepped=True, show=texts.append)
     address = await embedded.start()
     travel = Journey(embedded, address, texts)

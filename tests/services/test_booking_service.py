@@ -15,10 +15,9 @@ from services.booking.settings import BookingSettings
 from shared.clock import WallClock
 from shared.contract import EventData
 from shared.envelope import Record, headers_of
-from shared.kafka import create_topics
 from shared.service import Service
 from tests.booking_story import CLINICS, requested, satisfied
-from tests.kafka_tail import Tail, producer, tail
+from tests.kafka_clients import Tail, begin_at_the_end, producer, tail
 from tests.road import Road, road
 
 
@@ -65,7 +64,7 @@ class Running:
 
 @pytest.fixture
 async def booking(kafka: str, databases: dict[str, str]) -> AsyncIterator[Running]:
-    await create_topics(kafka)
+    await begin_at_the_end(kafka)
     settings = BookingSettings(kafka=kafka, booking_database=databases["booking"], profiles=CLINICS)
     service: Service[Any, Any] = build(settings, WallClock()).state.service
     async with (

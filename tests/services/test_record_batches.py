@@ -5,7 +5,7 @@ import random
 from aiokafka.partitioner import DefaultPartitioner
 
 from shared.outbox import Outgoing, partition_of
-from tests.kafka_tail import producer, tail
+from tests.kafka_clients import producer, tail
 from tests.road import Road
 from tests.services.test_relay import TOPIC, booking, events, relay, write  # noqa: F401 - booking is a fixture
 

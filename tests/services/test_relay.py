@@ -15,7 +15,7 @@ from shared import outbox
 from shared.clock import Alarm
 from shared.outbox import Outgoing, Relay
 from tests.booking_story import NOW
-from tests.kafka_tail import producer, tail
+from tests.kafka_clients import producer, tail
 from tests.road import Road, road
 
 TOPIC = "booking.events"

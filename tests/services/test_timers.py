@@ -101,7 +101,6 @@ class Topics:
         self.end = dict(ends)
         self.start = dict(starts or {})
         self.away = 0
-        self.skims = 0
         self._looks = asyncio.Semaphore(0)
 
     async def ends(self) -> dict[Place, int]:
@@ -113,10 +112,6 @@ class Topics:
     async def starts(self, places: Iterable[Place]) -> dict[Place, int]:
         self._looks.release()
         return {place: self.start.get(place, 0) for place in places}
-
-    async def skim(self) -> None:
-        self.skims += 1
-        self.start = dict(self.end)
 
     async def looked_at(self, times: int) -> None:
         """Wait until the fence has looked so many times and was not satisfied."""
@@ -158,12 +153,6 @@ async def test_what_retention_has_deleted_does_not_block_the_fence(booking: Road
     assert not passed.done(), "the other partition still has something to hear"
     await booking.hear(heard)
     assert await asyncio.wait_for(passed, 5) == NOW
-
-
-async def test_a_gap_in_which_there_is_nothing_to_hear_is_skimmed(booking: Road) -> None:
-    topics = Topics({("clinic.sessions", 0): 7})
-    assert await asyncio.wait_for(fence(booking, topics).passed(), 10) == NOW
-    assert topics.skims == 1
 
 
 # The loop ------------------------------------------------------------------------------------------------------------

@@ -22,11 +22,11 @@ from services.reminders.settings import RemindersSettings
 from services.reminders.sms import ConsoleSender, OutgoingText
 from shared.clock import SteppedClock
 from shared.envelope import Message, headers_of
-from shared.kafka import create_topics
 from shared.service import Service
 from shared.worker import HTTP
 from tests.failures.checker import check
-from tests.failures.evidence import Ends, topic_ends
+from tests.failures.evidence import Ends
+from tests.kafka_clients import begin_at_the_end
 from tests.simulation.story import Act, Cut, Garbage, Restart, Step, Story
 
 
@@ -49,8 +49,7 @@ class House:
 
     async def start(self) -> None:
         """Begin with empty databases; what stands on the topics already is nobody's."""
-        await create_topics(self.kafka)
-        self.since = await topic_ends(self.kafka)
+        self.since = await begin_at_the_end(self.kafka)
         await self._producer.start()
         self._services[:] = [self._build(name) for name in SERVICES]
         await asyncio.gather(*(service.start() for service in self._services))

@@ -1,0 +1,91 @@
+"""Kafka's topics from here on: what a test reads, or the services that it starts, must have been written by it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+
+from deploy.embedded import HEARS
+from shared.kafka import TOPICS, Place, create_topics
+
+
+class Tail:
+    """A topic from where it ended when the tail was made."""
+
+    def __init__(self, consumer: AIOKafkaConsumer) -> None:
+        self._consumer = consumer
+
+    async def read(self, count: int, *keys: bytes, seconds: float = 20) -> list[ConsumerRecord]:
+        """The next so many records with one of the keys."""
+        found: list[ConsumerRecord] = []
+        async with asyncio.timeout(seconds):
+            while len(found) < count:
+                record = await self._consumer.getone()
+                if record.key in keys:
+                    found.append(record)
+        return found
+
+
+@asynccontextmanager
+async def tail(kafka: str, topic: str) -> AsyncIterator[Tail]:
+    """Listen to a topic from here on."""
+    await create_topics(kafka)
+    async with consumer(kafka) as client:
+        places = places_of(topic)
+        client.assign(places)
+        for place, end in (await client.end_offsets(places)).items():
+            client.seek(place, end)
+        yield Tail(client)
+
+
+async def begin_at_the_end(kafka: str) -> dict[Place, int]:
+    """Earlier tests have left their events on the topics: the services' groups go on behind them.
+
+    Returns:
+        Where all topics ended.
+    """
+    await create_topics(kafka)
+    ends = await topic_ends(kafka)
+    for service, topics in HEARS.items():
+        heard = {TopicPartition(*place): end for place, end in ends.items() if place[0] in topics}
+        async with consumer(kafka, group_id=service) as client:
+            client.assign(list(heard))
+            await client.commit(heard)
+    return ends
+
+
+async def topic_ends(kafka: str) -> dict[Place, int]:
+    """Where the topics end now."""
+    async with consumer(kafka) as client:
+        places = places_of(*(topic.name for topic in TOPICS))
+        client.assign(places)  # it learns of topics that it was assigned much faster than of others
+        return {(place.topic, place.partition): end for place, end in (await client.end_offsets(places)).items()}
+
+
+def places_of(*topics: str) -> list[TopicPartition]:
+    """All partitions of topics."""
+    partitions = {topic.name: topic.partitions for topic in TOPICS}
+    return [TopicPartition(topic, number) for topic in topics for number in range(partitions[topic])]
+
+
+@asynccontextmanager
+async def consumer(kafka: str, **settings: object) -> AsyncIterator[AIOKafkaConsumer]:
+    """A plain client that reads."""
+    client = AIOKafkaConsumer(bootstrap_servers=kafka, enable_auto_commit=False, fetch_max_wait_ms=20, **settings)
+    await client.start()
+    try:
+        yield client
+    finally:
+        await client.stop()
+
+
+@asynccontextmanager
+async def producer(kafka: str, **settings: object) -> AsyncIterator[AIOKafkaProducer]:
+    """A plain client that writes."""
+    client = AIOKafkaProducer(bootstrap_servers=kafka, acks="all", enable_idempotence=True, **settings)
+    await client.start()
+    try:
+        yield client
+    finally:
+        await client.stop()
