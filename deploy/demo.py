@@ -3,7 +3,7 @@
 import asyncio
 import tempfile
 from collections import Counter
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +22,7 @@ from shared.contract import SERVICE_TOPICS, CourseCompleted, CourseRequested, Te
 
 SCRIPT: Final = PROFILES / "stella" / "demo.jsonl"
 ZONE: Final = ZoneInfo("America/Chicago")
+OPENS: Final = time(9)
 AFTERWARDS: Final = timedelta(days=3)
 """How long after the last event the last text may still go out."""
 
@@ -104,6 +105,12 @@ class Timeline:
         return " · ".join(told)
 
 
+def next_opening(now: datetime) -> datetime:
+    """The next time that it is nine in the morning: the demo looks the same at whatever hour it is played."""
+    today = datetime.combine(now.astimezone(ZONE), OPENS, ZONE)
+    return today if today >= now else datetime.combine(today.date() + timedelta(days=1), OPENS, ZONE)
+
+
 def dollars(cents: int) -> str:
     """Cents as dollars."""
     return f"${cents / 100:,.2f}"
@@ -136,9 +143,10 @@ async def _play(embedded: Embedded, address: Address, timeline: Timeline) -> str
     assert walk is not None
     walk.on_settled = lambda: timeline.catch_up(walk.clock.now())
     clinic = await asyncio.to_thread(ClinicSystem, address.kafka)
+    await walk.to(next_opening(walk.clock.now()))
     events = read_events(SCRIPT, walk.clock.now())
-    for time, together in groupby(events, key=lambda event: event.time):
-        await walk.to(time)
+    for instant, together in groupby(events, key=lambda event: event.time):
+        await walk.to(instant)
         batch = list(together)
         for event in batch:
             timeline.clinic(event)
