@@ -7,20 +7,19 @@ from uuid import UUID, uuid5
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from shared.database import rows, run
+from shared.database import Writes, rows, run
 from shared.decision import Attention
 from shared.envelope import NAMESPACE
 
 
-async def add(connection: AsyncConnection, raised: Sequence[tuple[str, Attention]], now: datetime) -> None:
+def add(writes: Writes, raised: Sequence[tuple[str, Attention]], now: datetime) -> None:
     """Raise each once, however often it comes.
 
     Args:
         raised: aggregate and what is up with it.
     """
     if raised:
-        await run(
-            connection,
+        writes.add(
             """INSERT INTO attention (id, kind, aggregate, subject, detail, raised_at)
                SELECT *, :now FROM unnest(CAST(:ids AS uuid[]), CAST(:kinds AS text[]), CAST(:aggregates AS text[]),
                                           CAST(:subjects AS text[]), CAST(:details AS text[]))

@@ -12,8 +12,7 @@ STEPS: Final = (
     "worker.read",  # a batch is parsed, no transaction yet
     "worker.claimed",  # its ids stand in the inbox
     "worker.decided",
-    "worker.saved",  # states, but no outbox yet
-    "worker.before_commit",
+    "worker.before_commit",  # states, deadlines, events: all is written down
     "worker.committed",
     "worker.before_offsets",  # the handler is done, Kafka does not know
     "relay.read",

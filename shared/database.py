@@ -1,10 +1,12 @@
-"""PostgreSQL: one engine a service, one transaction a batch.
+"""PostgreSQL: one engine a service, one transaction a batch, and few round trips in it: a small batch is made of them.
 
 What lives here is plumbing; the SQL of a service stands in its `store.py`, the SQL of the road in the kit's rooms.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+import re
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import cache, lru_cache
 from typing import Any, Final
 
 import orjson
@@ -40,8 +42,8 @@ class Database:
             make_url(url).set(drivername="postgresql+asyncpg"),
             pool_size=pool_size,
             max_overflow=5,
-            pool_pre_ping=True,
             hide_parameters=True,  # or an error would quote values into the log
+            connect_args={"server_settings": {"jit": "off"}},  # compiling costs more than any of our statements
         )
 
     @asynccontextmanager
@@ -61,61 +63,122 @@ class Database:
         await self._engine.dispose()
 
 
+_text = lru_cache(maxsize=None)(text)  # statements are made of our own words only: there are few
+
+
 async def rows(connection: AsyncConnection, sql: str, **parameters: Any) -> Sequence[Any]:
     """All rows of a query; lists are bound as arrays."""
-    return (await connection.execute(text(sql), parameters)).all()
+    return (await connection.execute(_text(sql), parameters)).all()
 
 
 async def run(connection: AsyncConnection, sql: str, **parameters: Any) -> CursorResult[Any]:
     """Execute one statement."""
-    return await connection.execute(text(sql), parameters)
+    return await connection.execute(_text(sql), parameters)
+
+
+async def take(connection: AsyncConnection, table: str, key: str, ids: Iterable[Any], kind: str, **fresh: str) -> None:
+    """Lock rows by their key, those first made that are not there: so two transactions about something new meet, too.
+
+    Args:
+        kind: PostgreSQL's name for the key's type.
+        fresh: what a new row has in its other columns, as SQL.
+    """
+    wanted = sorted(ids)
+    columns, values = ", ".join((key, *fresh)), ", ".join(("id", *fresh.values()))
+    taken = 0
+    while taken < len(wanted):  # who was made by another meanwhile is not seen by the first look
+        taken = len(
+            await rows(
+                connection,
+                f"""WITH made AS (
+                        INSERT INTO {table} ({columns}) SELECT {values} FROM unnest(CAST(:ids AS {kind}[])) AS id
+                        WHERE NOT EXISTS (SELECT FROM {table} WHERE {key} = id) ORDER BY id
+                        ON CONFLICT DO NOTHING RETURNING {key}),
+                    there AS (
+                        SELECT {key} FROM {table} WHERE {key} = ANY(CAST(:ids AS {kind}[])) ORDER BY {key} FOR UPDATE)
+                    SELECT {key} FROM made UNION ALL SELECT {key} FROM there""",
+                ids=wanted,
+            )
+        )
+
+
+def nested(table: str, columns: Iterable[str], where: str, order: str) -> str:
+    """SQL for a column that holds another table's rows, each a tuple of these columns."""
+    return f"ARRAY(SELECT r FROM (SELECT {', '.join(columns)} FROM {table} WHERE {where} ORDER BY {order}) r)"
 
 
 Rows = Sequence[Mapping[str, Any]]
 """Rows as plain values, instants, ids and dataclasses, by their columns' names."""
 
 
-async def write(
-    connection: AsyncConnection, table: str, columns: Sequence[str], new: Rows, key: Sequence[str] = ()
-) -> None:
-    """Insert many rows in one statement, in their order; the table itself gives the types.
+class Writes:
+    """What a transaction writes down, gathered first and then sent in one round trip.
 
-    Args:
-        columns: every column that is written.
-        key: the columns of the primary key, where rows that are there already shall be replaced.
+    The parts become one statement. They see the database as it was before it, come in no order, and no two of them may
+    write the same row; where that matters, `then` begins another statement.
     """
-    if not new:
-        return
-    names = ", ".join(columns)
-    changes = ", ".join(f"{column} = excluded.{column}" for column in columns if column not in key)
-    await run(
-        connection,
-        f"INSERT INTO {table} ({names}) SELECT {names}"
-        f" FROM json_populate_recordset(NULL::{table}, CAST(:rows AS json))"
-        + (f" ON CONFLICT ({', '.join(key)}) DO UPDATE SET {changes}" if key else ""),
-        rows=to_json(new).decode(),
-    )
 
+    def __init__(self) -> None:
+        self._statements: list[list[tuple[str, Mapping[str, Any]]]] = [[]]
 
-async def update(
-    connection: AsyncConnection, table: str, columns: Sequence[str], changed: Rows, key: Sequence[str]
-) -> None:
-    """Replace columns of many rows that are there, in one statement; cheaper than `write`, which must look first.
+    def add(self, sql: str, **parameters: Any) -> None:
+        """An INSERT, UPDATE or DELETE; lists are bound as arrays."""
+        self._statements[-1].append((sql, parameters))
 
-    Args:
-        columns: every column that is written, and the key.
-        key: the columns of the primary key.
-    """
-    if changed:
-        await run(
-            connection,
-            f"UPDATE {table} SET {', '.join(f'{c} = n.{c}' for c in columns if c not in key)}"
-            f" FROM json_populate_recordset(NULL::{table}, CAST(:rows AS json)) AS n"
-            f" WHERE {' AND '.join(f'{table}.{c} = n.{c}' for c in key)}",
-            rows=to_json(changed).decode(),
+    def insert(self, table: str, columns: Sequence[str], new: Rows, key: Sequence[str] = ()) -> None:
+        """Insert many rows, in their order; the table itself gives the types.
+
+        Args:
+            columns: every column that is written.
+            key: the columns of the primary key, where rows that are there already shall be replaced.
+        """
+        if not new:
+            return
+        names = ", ".join(columns)
+        changes = ", ".join(f"{column} = excluded.{column}" for column in columns if column not in key)
+        self.add(
+            f"INSERT INTO {table} ({names}) SELECT {names}"
+            f" FROM json_populate_recordset(NULL::{table}, CAST(:rows AS json))"
+            + (f" ON CONFLICT ({', '.join(key)}) DO UPDATE SET {changes}" if key else ""),
+            rows=to_json(new).decode(),
         )
+
+    def update(self, table: str, columns: Sequence[str], changed: Rows, key: Sequence[str]) -> None:
+        """Replace columns of many rows that are there; cheaper than `insert`, which must look first.
+
+        Args:
+            columns: every column that is written, and the key.
+            key: the columns of the primary key.
+        """
+        if changed:
+            self.add(
+                f"UPDATE {table} SET {', '.join(f'{c} = n.{c}' for c in columns if c not in key)}"
+                f" FROM json_populate_recordset(NULL::{table}, CAST(:rows AS json)) AS n"
+                f" WHERE {' AND '.join(f'{table}.{c} = n.{c}' for c in key)}",
+                rows=to_json(changed).decode(),
+            )
+
+    def then(self) -> None:
+        """What is added from here on is written after what was added before."""
+        if self._statements[-1]:
+            self._statements.append([])
+
+    async def run(self, connection: AsyncConnection) -> None:
+        """Send it."""
+        for parts in self._statements:
+            if parts:
+                parameters = {
+                    f"{name}_{number}": value for number, (_, of) in enumerate(parts) for name, value in of.items()
+                }
+                await run(connection, _together(tuple(sql for sql, _ in parts)), **parameters)
+
+
+@cache
+def _together(parts: tuple[str, ...]) -> str:
+    numbered = (re.sub(r"(?<!:):(\w+)", rf":\1_{number}", sql) for number, sql in enumerate(parts))
+    return f"WITH {', '.join(f'part_{number} AS ({sql})' for number, sql in enumerate(numbered))} SELECT"
 
 
 def to_json(value: Any) -> bytes:
-    """JSON for `write`, of plain values, dataclasses, instants and ids."""
+    """JSON for `Writes`, of plain values, dataclasses, instants and ids."""
     return orjson.dumps(value, default=str)  # the driver's UUIDs are a class of their own

@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.contract import ERASABLE, TimerDue
-from shared.database import rows, run
+from shared.database import Writes, rows, run
 from shared.envelope import Message, Record
 from shared.outbox import Outgoing, pack, unpack
 
@@ -80,12 +80,11 @@ def outgoing(service: str, letter: DeadLetter) -> Outgoing:
     )
 
 
-async def add(connection: AsyncConnection, letters: Sequence[DeadLetter]) -> None:
+def add(writes: Writes, letters: Sequence[DeadLetter]) -> None:
     """Keep letters in their order."""
     if not letters:
         return
-    await run(
-        connection,
+    writes.add(
         """INSERT INTO dead_letters (message_id, kind, aggregate, error_type, error, topic, partition, kafka_offset,
                                      timestamp_ms, key, value, headers, arrived_at)
            SELECT message_id, kind, aggregate, error_type, error, topic, partition, kafka_offset,

@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared import crash, metrics
 from shared.clock import Alarm
-from shared.database import Database, rows, run
+from shared.database import Database, Writes, rows, run
 
 log = logging.getLogger(__name__)
 
@@ -53,11 +53,10 @@ def unpack(packed: bytes) -> list[tuple[str, bytes | None]]:
     return [(name, None if value is None else value.encode("latin-1")) for name, value in orjson.loads(packed)]
 
 
-async def add(connection: AsyncConnection, outgoing: Sequence[Outgoing], now: datetime) -> None:
+def add(writes: Writes, outgoing: Sequence[Outgoing], now: datetime) -> None:
     """Write events down in their order; the rows that they are about must be locked by this transaction."""
     if outgoing:
-        await run(
-            connection,
+        writes.add(
             """INSERT INTO outbox (event_id, topic, key, value, headers, created_at)
                SELECT event_id, topic, key, value, headers, :now
                FROM unnest(CAST(:ids AS text[]), CAST(:topics AS text[]), CAST(:keys AS bytea[]),

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from shared import metrics
 from shared.clock import Alarm, Clock
 from shared.contract import TimerDue
-from shared.database import Database, rows, run
+from shared.database import Database, Writes, rows
 from shared.decision import Timer
 from shared.envelope import Message
 from shared.kafka import Kafka
@@ -30,7 +30,7 @@ REST: Final = 0.02
 """Seconds between two looks at the deadlines; commits come faster than that."""
 
 
-async def save(connection: AsyncConnection, timers: Sequence[tuple[str, Timer]]) -> None:
+def save(writes: Writes, timers: Sequence[tuple[str, Timer]]) -> None:
     """Set and take back deadlines; of two with the same name the later in the list counts.
 
     Args:
@@ -40,8 +40,7 @@ async def save(connection: AsyncConnection, timers: Sequence[tuple[str, Timer]])
     gone = sorted(name for name, due_at in last.items() if due_at is None)
     kept = sorted((*name, due_at) for name, due_at in last.items() if due_at is not None)
     if gone:
-        await run(
-            connection,
+        writes.add(
             """DELETE FROM timers USING unnest(CAST(:a AS text[]), CAST(:k AS text[]), CAST(:s AS text[]))
                AS g (aggregate, kind, subject)
                WHERE (timers.aggregate, timers.kind, timers.subject) = (g.aggregate, g.kind, g.subject)""",
@@ -50,8 +49,7 @@ async def save(connection: AsyncConnection, timers: Sequence[tuple[str, Timer]])
             s=[name[2] for name in gone],
         )
     if kept:
-        await run(
-            connection,
+        writes.add(
             """INSERT INTO timers (aggregate, kind, subject, due_at)
                SELECT * FROM unnest(CAST(:a AS text[]), CAST(:k AS text[]), CAST(:s AS text[]),
                                     CAST(:d AS timestamptz[]))

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from shared import attention, crash, dead_letters, inbox, metrics, outbox, timers
 from shared.clock import Clock
 from shared.contract import ANSWERED_BY, EventData
-from shared.database import DEADLOCK, RACED, REFUSED, Database, run, sqlstate
+from shared.database import DEADLOCK, RACED, REFUSED, Database, Writes, sqlstate
 from shared.dead_letters import DeadLetter
 from shared.decision import Attention, Context, Decision, State, Timer
 from shared.envelope import Message, NotForUs, NotHeard, Record, Unreadable, event_id, headers_of, read
@@ -47,8 +47,8 @@ class Rules(Generic[State, Context]):
         decide: (state or None, message, now, context) -> Decision. Pure: no I/O, no clock, no random ids.
             `now` is our clock when the message reached us.
         load: reads and locks what a batch is about.
-        save: (connection, loaded, changed, context) writes the states that changed, by aggregate; what a changed state
-            shares with the loaded one is written down already.
+        save: (writes, loaded, changed, context) adds what is to be written of the states that changed, by aggregate;
+            what a changed state shares with the loaded one is written down already.
     """
 
     service: str
@@ -56,7 +56,7 @@ class Rules(Generic[State, Context]):
     aggregate_of: Callable[[Message], str]
     decide: Callable[[State | None, Message, datetime, Context], Decision[State, Context]]
     load: Callable[[AsyncConnection, Sequence[Message]], Awaitable[Loaded[State, Context]]]
-    save: Callable[[AsyncConnection, Mapping[str, State], Mapping[str, State], Context], Awaitable[None]]
+    save: Callable[[Writes, Mapping[str, State], Mapping[str, State], Context], None]
 
 
 class HeldBack(Exception):
@@ -299,6 +299,7 @@ class Worker(Generic[State, Context]):
     ) -> None:
         """Fold the batch's new messages, in order, and write down all that follows."""
         seen: set[str] = set()
+        writes = Writes()
         messages = [m for m in batch.messages if m.id in new and not (m.id in seen or seen.add(m.id))]  # type: ignore[func-returns-value]
         metrics.HEARD.labels(self._rules.service, "handled").inc(len(messages))
         metrics.HEARD.labels(self._rules.service, "repeat").inc(len(batch.messages) - len(messages))
@@ -309,14 +310,14 @@ class Worker(Generic[State, Context]):
             changed, context = self._fold(batch, messages, loaded, held, defect, keep_defects)
             crash.step("worker.decided")
             if changed:
-                await self._rules.save(connection, loaded.states, changed, context)
-            crash.step("worker.saved")
+                self._rules.save(writes, loaded.states, changed, context)
         now = self._clock.now()
-        await timers.save(connection, batch.timers)
-        await dead_letters.add(connection, batch.letters)
-        await attention.add(connection, batch.attention, now)
-        await outbox.add(connection, batch.outgoing, now)
-        await self._remember(connection, batch.heard)
+        timers.save(writes, batch.timers)
+        dead_letters.add(writes, batch.letters)
+        attention.add(writes, batch.attention, now)
+        outbox.add(writes, batch.outgoing, now)
+        _remember(writes, batch.heard)
+        await writes.run(connection)
         for letter in batch.letters:
             metrics.DEAD_LETTERS.labels(self._rules.service, letter.kind).inc()
         for _, item in batch.attention:
@@ -377,22 +378,24 @@ class Worker(Generic[State, Context]):
 
     async def pass_over(self, heard: Mapping[tuple[str, int], int]) -> None:
         """Count everything before these offsets as heard."""
+        writes = Writes()
+        _remember(writes, heard)
         async with self._database.begin() as connection:
-            await self._remember(connection, heard)
+            await writes.run(connection)
 
-    async def _remember(self, connection: AsyncConnection, heard: Mapping[tuple[str, int], int]) -> None:
-        if heard:
-            places = sorted(heard)
-            await run(
-                connection,
-                """INSERT INTO heard (topic, partition, next_offset)
-                   SELECT * FROM unnest(CAST(:topics AS text[]), CAST(:partitions AS int[]), CAST(:offsets AS bigint[]))
-                   ON CONFLICT (topic, partition) DO UPDATE
-                   SET next_offset = greatest(heard.next_offset, excluded.next_offset)""",
-                topics=[topic for topic, _ in places],
-                partitions=[partition for _, partition in places],
-                offsets=[heard[place] for place in places],
-            )
+
+def _remember(writes: Writes, heard: Mapping[tuple[str, int], int]) -> None:
+    if heard:
+        places = sorted(heard)
+        writes.add(
+            """INSERT INTO heard (topic, partition, next_offset)
+               SELECT * FROM unnest(CAST(:topics AS text[]), CAST(:partitions AS int[]), CAST(:offsets AS bigint[]))
+               ON CONFLICT (topic, partition) DO UPDATE
+               SET next_offset = greatest(heard.next_offset, excluded.next_offset)""",
+            topics=[topic for topic, _ in places],
+            partitions=[partition for _, partition in places],
+            offsets=[heard[place] for place in places],
+        )
 
 
 HTTP = "http"

@@ -1,6 +1,5 @@
 """Billing's tables: load many, save many. The only SQL of the service besides its migrations."""
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from functools import cache
@@ -36,7 +35,7 @@ from shared.contract import (
     ReversalReason,
     SessionState,
 )
-from shared.database import rows, run, write
+from shared.database import Writes, nested, rows, take
 from shared.envelope import Message
 from shared.worker import Loaded
 
@@ -68,20 +67,19 @@ async def load(connection: AsyncConnection, messages: Sequence[Message]) -> Load
     named = {m.data.payment_id for m in messages if isinstance(m.data, PaymentCaptured)}
     if not ids:
         return Loaded({}, {})
-    await run(
-        connection,
-        """INSERT INTO accounts (course_id) SELECT id FROM unnest(CAST(:ids AS uuid[])) AS wanted (id)
-           WHERE NOT EXISTS (SELECT FROM accounts WHERE course_id = id) ORDER BY id ON CONFLICT DO NOTHING""",
-        ids=ids,
-    )
-    accounts = await _accounts(connection, ids, "FOR UPDATE")
+    await take(connection, "accounts", "course_id", ids, "uuid")
+    accounts = await _accounts(connection, ids)
     known = await _payments(connection, named) if named else {}
     return Loaded({str(account.course_id): account for account in accounts}, known)
 
 
 async def _payments(connection: AsyncConnection, ids: Iterable[str]) -> Payments:
-    found = await rows(connection, "SELECT * FROM payments WHERE payment_id = ANY(CAST(:ids AS text[]))", ids=[*ids])
-    return {row.payment_id: _payment(row) for row in found}
+    found = await rows(
+        connection,
+        f"SELECT {', '.join(PAYMENT)} FROM payments WHERE payment_id = ANY(CAST(:ids AS text[]))",
+        ids=list(ids),
+    )
+    return {row.payment_id: _value(Payment, PAYMENT, row) for row in found}
 
 
 async def read_account(connection: AsyncConnection, course_id: UUID) -> Account | None:
@@ -92,46 +90,43 @@ async def read_account(connection: AsyncConnection, course_id: UUID) -> Account 
 
 async def read_payment(connection: AsyncConnection, payment_id: str) -> Payment | None:
     """One payment, of whichever course."""
-    found = await rows(connection, "SELECT * FROM payments WHERE payment_id = :id", id=payment_id)
-    return _payment(found[0]) if found else None
+    return (await _payments(connection, [payment_id])).get(payment_id)
 
 
-async def save(
-    connection: AsyncConnection, loaded: Mapping[str, State], changed: Mapping[str, State], known: Payments
-) -> None:
+def save(writes: Writes, loaded: Mapping[str, State], changed: Mapping[str, State], known: Payments) -> None:
     """Write what differs, a statement a table; ledger entries are only ever added."""
     accounts = [state for state in changed.values() if isinstance(state, Account)]
     touched = [(account, account.touched) for account in accounts]
     shares = [(a, s) for a, ids in touched for s in a.shares if s.session_id in ids]
     refunds = [(a, r) for a, ids in touched for r in a.refunds if r.refund_id in ids]
     entries = [entry for account in accounts for entry in account.unposted]
-    await _write(connection, "accounts", ACCOUNT, (_account_row(a) for a in accounts), ("course_id",))
-    await _write(connection, "shares", SHARE, _of_course(SHARE, shares), ("course_id", "session_id"))
+    _insert(writes, "accounts", ACCOUNT, (_account_row(a) for a in accounts), ("course_id",))
+    _insert(writes, "shares", SHARE, _of_course(SHARE, shares), ("course_id", "session_id"))
     captured = {line.payment_id for e in entries if e.kind is EntryKind.CAPTURED for line in e.lines}
     fresh = ((a, p) for a in accounts for p in a.payments if p.payment_id in captured)
     older = ((a, p) for a, ids in touched for p in a.payments if p.payment_id in ids - captured)
-    await _write(connection, "payments", PAYMENT, _of_course(PAYMENT, fresh))  # an id taken meanwhile is refused
-    await _write(connection, "payments", PAYMENT, _of_course(PAYMENT, older), ("payment_id",))
-    await _write(connection, "refunds", REFUND, _of_course(REFUND, refunds), ("course_id", "number"))
+    _insert(writes, "payments", PAYMENT, _of_course(PAYMENT, fresh))  # an id taken meanwhile is refused
+    _insert(writes, "payments", PAYMENT, _of_course(PAYMENT, older), ("payment_id",))
+    _insert(writes, "refunds", REFUND, _of_course(REFUND, refunds), ("course_id", "number"))
     parts = ({"refund_id": r.refund_id, **_fields(PART[1:], part)} for _, r in refunds for part in r.parts)
-    await _write(connection, "refund_parts", PART, parts, ("refund_id", "payment_id"))
+    _insert(writes, "refund_parts", PART, parts, ("refund_id", "payment_id"))
     reversals = ((a, r) for a, ids in touched for r in a.reversals if r.reversal_id in ids)
-    await _write(connection, "reversals", REVERSAL, _of_course(REVERSAL, reversals), ("course_id", "reversal_id"))
-    await _write(connection, "entries", ENTRY, (_fields(ENTRY, entry) for entry in entries))
+    _insert(writes, "reversals", REVERSAL, _of_course(REVERSAL, reversals), ("course_id", "reversal_id"))
+    _insert(writes, "entries", ENTRY, (_fields(ENTRY, entry) for entry in entries))
     lines = (
         {"entry_id": entry.id, "number": number, **_fields(LINE[2:], line)}
         for entry in entries
         for number, line in enumerate(entry.lines, start=1)
     )
-    await _write(connection, "lines", LINE, lines)
-    await _save_patients(connection, [state for state in changed.values() if isinstance(state, Patient)])
+    _insert(writes, "lines", LINE, lines)
+    _save_patients(writes, [state for state in changed.values() if isinstance(state, Patient)])
 
 
-async def _save_patients(connection: AsyncConnection, patients: Sequence[Patient]) -> None:
+def _save_patients(writes: Writes, patients: Sequence[Patient]) -> None:
     kept = (_fields(PERSON, patient.papers) for patient in patients if patient.papers is not None)
-    await _write(connection, "patients", PERSON, kept, ("patient_id",))
+    _insert(writes, "patients", PERSON, kept, ("patient_id",))
     if erased := [patient.patient_id for patient in patients if patient.papers is None]:
-        await run(connection, "DELETE FROM patients WHERE patient_id = ANY(CAST(:ids AS text[]))", ids=erased)
+        writes.add("DELETE FROM patients WHERE patient_id = ANY(CAST(:ids AS text[]))", ids=erased)
 
 
 async def read_patient(connection: AsyncConnection, patient_id: str) -> PatientUpdated | None:
@@ -140,14 +135,10 @@ async def read_patient(connection: AsyncConnection, patient_id: str) -> PatientU
     return PatientUpdated.model_validate(dict(found[0]._mapping)) if found else None
 
 
-async def _write(
-    connection: AsyncConnection,
-    table: str,
-    columns: Sequence[str],
-    records: Iterable[Mapping[str, Any]],
-    key: Sequence[str] = (),
+def _insert(
+    writes: Writes, table: str, columns: Sequence[str], records: Iterable[Mapping[str, Any]], key: Sequence[str] = ()
 ) -> None:
-    await write(connection, table, columns, list(records), key)
+    writes.insert(table, columns, list(records), key)
 
 
 def _fields(columns: Sequence[str], item: object) -> dict[str, Any]:
@@ -169,60 +160,56 @@ def _account_row(account: Account) -> dict[str, Any]:
     return _fields(_columns(Account), account) | hours
 
 
-async def _accounts(connection: AsyncConnection, ids: Sequence[str], lock: str = "") -> list[Account]:
-    of_courses = "WHERE course_id = ANY(CAST(:ids AS uuid[]))"
-    heads = await rows(connection, f"SELECT * FROM accounts {of_courses} ORDER BY course_id {lock}", ids=ids)
-    shares: dict[UUID, list[Share]] = defaultdict(list)
-    payments: dict[UUID, list[Payment]] = defaultdict(list)
-    refunds: dict[UUID, list[Refund]] = defaultdict(list)
-    reversals: dict[UUID, list[Reversal]] = defaultdict(list)
-    for row in await rows(connection, f"SELECT * FROM shares {of_courses} ORDER BY number", ids=ids):
-        shares[row.course_id].append(_share(row))
-    for row in await rows(connection, f"SELECT * FROM payments {of_courses} ORDER BY heard_at, payment_id", ids=ids):
-        payments[row.course_id].append(_payment(row))
-    for row in await rows(
+async def _accounts(connection: AsyncConnection, ids: Sequence[str]) -> list[Account]:
+    here = "course_id = accounts.course_id"
+    found = await rows(
         connection,
-        f"""SELECT r.*, p.parts FROM refunds r CROSS JOIN LATERAL (
-                SELECT json_agg(json_build_array(payment_id, amount_cents, settled_cents) ORDER BY payment_id) AS parts
-                FROM refund_parts WHERE refund_id = r.refund_id) p {of_courses} ORDER BY number""",
+        f"""SELECT {", ".join(_columns(Account))}, lead_hours, grace_hours,
+                   {nested("shares", SHARE[1:], here, "number")} AS shares,
+                   {nested("payments", PAYMENT, here, "heard_at, payment_id")} AS payments,
+                   {nested("refunds", REFUND[1:], here, "number")} AS refunds,
+                   {nested("refund_parts", PART, f"refund_id IN (SELECT refund_id FROM refunds WHERE {here})", PART[1])}
+                       AS parts,
+                   {nested("reversals", REVERSAL[1:], here, "reversal_id")} AS reversals
+            FROM accounts WHERE course_id = ANY(CAST(:ids AS uuid[]))""",
         ids=ids,
-    ):
-        parts = tuple(RefundedPart(*part) for part in row.parts)
-        refund = Refund(row.refund_id, row.number, row.amount_cents, RefundReason(row.reason), parts)
-        refunds[row.course_id].append(refund)
-    for row in await rows(connection, f"SELECT * FROM reversals {of_courses} ORDER BY reversal_id", ids=ids):
-        reversal = _fields(REVERSAL[1:], row) | {"reason": ReversalReason(row.reason)}
-        reversals[row.course_id].append(Reversal(**reversal))
-    return [
-        _account(
-            row,
-            shares=tuple(shares[row.course_id]),
-            payments=tuple(payments[row.course_id]),
-            refunds=tuple(refunds[row.course_id]),
-            reversals=tuple(reversals[row.course_id]),
-        )
-        for row in heads
-    ]
+    )
+    return [_account(row) for row in found]
 
 
-def _account(row: Any, **parts: Any) -> Account:
-    due = None if row.lead_hours is None else Due(lead_hours=row.lead_hours, grace_hours=row.grace_hours)
-    typed = {
-        "stage": Stage(row.stage),
-        "payer": row.payer and Payer(row.payer),
-        "missed": row.missed and MissedPolicy(row.missed),
-    }
-    return Account(**(_fields(_columns(Account), row) | typed), due=due, **parts)
+def _account(row: Any) -> Account:
+    *own, lead_hours, grace_hours, shares, payments, refunds, parts, reversals = row
+    account: Account = _value(
+        Account,
+        _columns(Account),
+        own,
+        due=None if lead_hours is None else Due(lead_hours=lead_hours, grace_hours=grace_hours),
+        shares=tuple(_value(Share, SHARE[1:], share) for share in shares),
+        payments=tuple(_value(Payment, PAYMENT, payment) for payment in payments),
+        refunds=tuple(
+            _value(
+                Refund, REFUND[1:], refund, parts=tuple(RefundedPart(*part) for of, *part in parts if of == refund[0])
+            )
+            for refund in refunds
+        ),
+        reversals=tuple(_value(Reversal, REVERSAL[1:], reversal) for reversal in reversals),
+    )
+    return account
 
 
-def _share(row: Any) -> Share:
-    typed = {
-        "state": SessionState(row.state),
-        "release": row.release and ReleaseReason(row.release),
-        "basis": row.basis and Basis(row.basis),
-    }
-    return Share(**(_fields(SHARE[1:], row) | typed))
+CLOSED_SETS: Final[Mapping[Any, Mapping[str, Any]]] = {
+    Account: {"stage": Stage, "payer": Payer, "missed": MissedPolicy},
+    Share: {"state": SessionState, "release": ReleaseReason, "basis": Basis},
+    Payment: {"method": Method},
+    Refund: {"reason": RefundReason},
+    Reversal: {"reason": ReversalReason},
+}
+"""Which columns hold a name of a closed set."""
 
 
-def _payment(row: Any) -> Payment:
-    return Payment(**(_fields(PAYMENT, row) | {"method": Method(row.method)}))
+def _value(kind: Any, columns: Sequence[str], values: Iterable[Any], **parts: Any) -> Any:
+    fields = dict(zip(columns, values, strict=True))
+    for name, closed_set in CLOSED_SETS[kind].items():
+        if (text := fields[name]) is not None:
+            fields[name] = closed_set(text)
+    return kind(**fields, **parts)

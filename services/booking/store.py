@@ -12,16 +12,16 @@ from services.booking.course import OCCUPYING, Course, CourseState, Session
 from services.booking.planning import Calendar, Taken
 from services.booking.rules import needs_calendar
 from shared.contract import CourseRequested, SessionRescheduleRequested, SessionState
-from shared.database import rows, run, update, write
+from shared.database import Writes, nested, rows, take
 from shared.envelope import Message, from_stored, to_stored
 from shared.worker import Loaded
 
 STANDING = ("course_id", "state", "hold_expires_at", "hold_open", "waiting")
 COURSE = (*STANDING, "request", "patient_id", "location")
-SESSION = (
-    "session_id", "course_id", "number", "state", "starts_at", "ends_at", "location", "chair", "provider",
-    "patient_id", "version", '"grant"', "here_at",
-)  # fmt: skip
+OWN = ("session_id", "number", "state", "starts_at", "ends_at", "chair", "provider", "version", '"grant"', "here_at")
+"""The columns of a session that are fields of `Session`, in their order."""
+
+SESSION = ("course_id", "location", "patient_id", *OWN)
 
 TAKEN = "session_id, location, chair, provider, patient_id, starts_at, ends_at"
 
@@ -29,36 +29,14 @@ TAKEN = "session_id, location, chair, provider, patient_id, starts_at, ends_at"
 async def load(connection: AsyncConnection, messages: Sequence[Message]) -> Loaded[Course, Calendar]:
     """The courses that a batch is about, locked, and the calendar as far as it needs one, locked by location."""
     ids = {UUID(message.data.key) for message in messages}
-    await run(  # a course of which nobody has heard must be locked, too: two can hear of it at once
-        connection,
-        """INSERT INTO courses (course_id, state, hold_open, waiting)
-           SELECT id, 'awaited', false, '[]' FROM unnest(CAST(:ids AS uuid[])) AS id ORDER BY id
-           ON CONFLICT (course_id) DO NOTHING""",
-        ids=sorted(ids),
-    )
-    courses = await load_courses(connection, ids, lock=True)
+    await take(connection, "courses", "course_id", ids, "uuid", state="'awaited'", hold_open="false", waiting="'[]'")
+    courses = await load_courses(connection, ids)
     seeking = [message for message in messages if needs_calendar(courses.get(message.data.key), message)]
     return Loaded(courses, await _calendar(connection, courses, seeking) if seeking else Calendar())
 
 
-async def load_courses(connection: AsyncConnection, ids: set[UUID], lock: bool = False) -> dict[str, Course]:
+async def load_courses(connection: AsyncConnection, ids: set[UUID]) -> dict[str, Course]:
     """Courses with their sessions, by their id as text."""
-    found = await rows(
-        connection,
-        """SELECT course_id, state, CAST(request AS text), hold_expires_at, hold_open, waiting FROM courses
-           WHERE course_id = ANY(CAST(:ids AS uuid[])) ORDER BY course_id """
-        + ("FOR UPDATE" if lock else ""),
-        ids=sorted(ids),
-    )
-    sessions: dict[UUID, list[Session]] = {}
-    for row in await rows(
-        connection,
-        """SELECT course_id, session_id, number, state, starts_at, ends_at, chair, provider, version, "grant", here_at
-           FROM sessions WHERE course_id = ANY(CAST(:ids AS uuid[])) ORDER BY course_id, number""",
-        ids=[row.course_id for row in found],
-    ):
-        session = Session(row.session_id, row.number, SessionState(row.state), *row[4:])
-        sessions.setdefault(row.course_id, []).append(session)
     return {
         str(row.course_id): Course(
             course_id=row.course_id,
@@ -66,10 +44,16 @@ async def load_courses(connection: AsyncConnection, ids: set[UUID], lock: bool =
             request=CourseRequested.model_validate_json(row.request) if row.request else None,
             hold_expires_at=row.hold_expires_at,
             hold_open=row.hold_open,
-            sessions=tuple(sessions.get(row.course_id, ())),
+            sessions=tuple(Session(id, n, SessionState(state), *more) for id, n, state, *more in row.sessions),
             waiting=tuple(from_stored(stored) for stored in row.waiting),
         )
-        for row in found
+        for row in await rows(
+            connection,
+            f"""SELECT course_id, state, CAST(request AS text), hold_expires_at, hold_open, waiting,
+                       {nested("sessions s", OWN, "s.course_id = courses.course_id", "number")} AS sessions
+                FROM courses WHERE course_id = ANY(CAST(:ids AS uuid[]))""",
+            ids=sorted(ids),
+        )
     }
 
 
@@ -122,9 +106,7 @@ async def _calendar(connection: AsyncConnection, courses: Mapping[str, Course], 
     return Calendar.of(taken, (row.session_id for row in named))
 
 
-async def save(
-    connection: AsyncConnection, loaded: Mapping[str, Course], changed: Mapping[str, Course], calendar: Calendar
-) -> None:
+def save(writes: Writes, loaded: Mapping[str, Course], changed: Mapping[str, Course], calendar: Calendar) -> None:
     """Write what differs from what was loaded; what frees a place goes before what takes one."""
     requested, courses = [], []
     fresh: list[dict[str, Any]] = []
@@ -142,11 +124,14 @@ async def save(
             if session is not was:
                 kind = fresh if was is None else going if session.state in OCCUPYING else ended
                 kind.append(_session_row(course, session))
-    await update(connection, "courses", COURSE, requested, key=["course_id"])
-    await update(connection, "courses", STANDING, courses, key=["course_id"])
-    await update(connection, "sessions", SESSION, ended, key=["course_id", "session_id"])
-    await update(connection, "sessions", SESSION, going, key=["course_id", "session_id"])
-    await write(connection, "sessions", SESSION, fresh)
+    writes.update("courses", COURSE, requested, key=["course_id"])
+    writes.update("courses", STANDING, courses, key=["course_id"])
+    for one_kind in (ended, going):
+        if one_kind:
+            writes.update("sessions", SESSION, one_kind, key=["course_id", "session_id"])
+            if fresh or (going and one_kind is ended):
+                writes.then()
+    writes.insert("sessions", SESSION, fresh)
 
 
 def _standing(course: Course) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from services.reminders.rules import COURSE, SERVICE
 from services.reminders.sms import OPTED_OUT, Outcome, Refused, Sender, Unknown
 from shared import attention, crash, metrics, outbox
 from shared.clock import Alarm, Clock
-from shared.database import Database
+from shared.database import Database, Writes
 from shared.decision import Attention
 from shared.timers import Fence
 
@@ -135,9 +135,11 @@ class Dispatch:
         """Judge what is due; write down what waits, what will never go out, and what is about to be sent."""
         now = self._clock.now()
         lapsed = await queue.take_lapsed(connection, now)
-        await self._tell_unknown(connection, [(gone.course_id, gone.text_id) for gone in lapsed], now)
+        writes = Writes()
+        _tell_unknown(writes, [(gone.course_id, gone.text_id) for gone in lapsed], now)
         claimed = await queue.claim_due(connection, until, self._served, BATCH)
         if not claimed:
+            await writes.run(connection)
             return len(lapsed), []
         courses = await store.load_courses(connection, {course_id for course_id, _, _ in claimed})
         ids = sorted({course.patient_id for course in courses.values() if course.patient_id})
@@ -151,9 +153,10 @@ class Dispatch:
             place, contact = self._places[course.location or ""], contacts.get(text.contact_id)
             courses[course_id] = claim.settle(course, text, place, contact, attempts + 1)
         for changes in (claim.waits, claim.suppressions, claim.sendings):
-            await queue.update_texts(connection, changes)
-        await attention.add(connection, claim.attention, now)
-        await outbox.add(connection, claim.outgoing, now)
+            queue.update_texts(writes, changes)
+        attention.add(writes, claim.attention, now)
+        outbox.add(writes, claim.outgoing, now)
+        await writes.run(connection)
         crash.step("dispatch.claimed")
         return len(lapsed) + claim.handled, claim.attempts
 
@@ -194,7 +197,8 @@ class Dispatch:
             await store.lock_courses(connection, {attempt.course_id for attempt, _ in outcomes})
             waiting = await queue.unsettled(connection, [attempt.outgoing.attempt_id for attempt, _ in outcomes])
             settled = [(a, outcome) for a, outcome in outcomes if a.outgoing.attempt_id in waiting]
-            await queue.update_texts(connection, [record_of(attempt, outcome, now) for attempt, outcome in settled])
+            writes = Writes()
+            queue.update_texts(writes, [record_of(attempt, outcome, now) for attempt, outcome in settled])
             outgoing = [
                 publication_of(attempt.course_id, attempt.text, event, now, str(attempt.outgoing.attempt_id))
                 for attempt, outcome in settled
@@ -203,19 +207,19 @@ class Dispatch:
             for attempt, outcome in settled:
                 if outcome == Refused(OPTED_OUT):
                     outgoing += await _opt_out(connection, attempt, now)
-            await outbox.add(connection, outgoing, now)
+            outbox.add(writes, outgoing, now)
             unknown = [(a.course_id, a.text.text_id) for a, outcome in settled if isinstance(outcome, Unknown)]
-            await self._tell_unknown(connection, unknown, now)
+            _tell_unknown(writes, unknown, now)
+            await writes.run(connection)
         for _, outcome in settled:
             metrics.TEXTS.labels(type(outcome).__name__.lower()).inc()
 
-    async def _tell_unknown(
-        self, connection: AsyncConnection, texts: Sequence[tuple[UUID, UUID]], now: datetime
-    ) -> None:
-        detail = "the provider may or may not have sent it: it is not sent again"
-        raised = [(f"{COURSE}{course}", Attention("text_outcome_unknown", str(text), detail)) for course, text in texts]
-        await attention.add(connection, raised, now)
-        metrics.ATTENTION.labels(SERVICE, "text_outcome_unknown").inc(len(raised))
+
+def _tell_unknown(writes: Writes, texts: Sequence[tuple[UUID, UUID]], now: datetime) -> None:
+    detail = "the provider may or may not have sent it: it is not sent again"
+    raised = [(f"{COURSE}{course}", Attention("text_outcome_unknown", str(text), detail)) for course, text in texts]
+    attention.add(writes, raised, now)
+    metrics.ATTENTION.labels(SERVICE, "text_outcome_unknown").inc(len(raised))
 
 
 async def _opt_out(connection: AsyncConnection, attempt: Attempt, now: datetime) -> list[outbox.Outgoing]:
@@ -225,7 +229,9 @@ async def _opt_out(connection: AsyncConnection, attempt: Attempt, now: datetime)
     if before is None or before.phone != attempt.outgoing.to:
         return []
     after = opt_out(before, OPTED_OUT, CARRIER, now)
-    await store.save_contacts(connection, [after])
+    writes = Writes()  # at once: the next outcome may be about the same person
+    store.save_contacts(writes, [after])
+    await writes.run(connection)
     once = str(attempt.outgoing.attempt_id)
     return [
         publication_of(attempt.course_id, attempt.text, event, now, once)

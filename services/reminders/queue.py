@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.reminders.contact import Contact
 from services.reminders.store import load_contacts
-from shared.database import rows, run, to_json
+from shared.database import Writes, rows
 
 _SENDABLE: Final = """FROM texts t JOIN courses c USING (course_id)
     WHERE t.state = 'scheduled' AND c.location = ANY(CAST(:served AS text[]))
@@ -60,21 +60,14 @@ async def contacts_at_rest(connection: AsyncConnection, ids: Sequence[str]) -> t
     return still, {row.contact_id for row in there} - set(still)
 
 
-async def update_texts(connection: AsyncConnection, changes: Sequence[Mapping[str, Any]]) -> None:
+def update_texts(writes: Writes, changes: Sequence[Mapping[str, Any]]) -> None:
     """Set the same columns of many texts, which are locked or ours by their attempt.
 
     Args:
         changes: each with `text_id` and the columns to set, all with the same ones.
     """
     if changes:
-        columns = [name for name in changes[0] if name != "text_id"]
-        await run(
-            connection,
-            f"""UPDATE texts SET {", ".join(f"{name} = n.{name}" for name in columns)}
-                FROM json_populate_recordset(NULL::texts, CAST(:rows AS json)) AS n
-                WHERE texts.text_id = n.text_id""",
-            rows=to_json(changes).decode(),
-        )
+        writes.update("texts", list(changes[0]), changes, key=["text_id"])
 
 
 @dataclass(frozen=True, slots=True)

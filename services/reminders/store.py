@@ -5,7 +5,7 @@ Locks are taken in one order, courses before contacts, each by id. A course's ro
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -15,7 +15,7 @@ from services.reminders.contact import Consent, Contact, Contacts
 from services.reminders.course import Course, Session, Text, TextState
 from services.reminders.rules import CONTACT, COURSE, State, aggregate_of
 from shared.contract import SessionState, SuppressedReason, TextKind
-from shared.database import rows, run, to_json, update, write
+from shared.database import Writes, nested, rows, run, take, to_json
 from shared.envelope import Message, from_stored, to_stored
 from shared.worker import Loaded
 
@@ -24,7 +24,8 @@ _TEXT: Final = (
     "nominal_at", "due_at", "look_at", "deadline_at", "state", "reason", "sent_on",
 )  # fmt: skip
 _HEAD: Final = ("course_id", "patient_id", "location", "owed", "waiting")
-_SESSION: Final = ("session_id", "course_id", "version", "state", "starts_at", "ended_at")
+_OWN_SESSION: Final = ("session_id", "version", "state", "starts_at", "ended_at")
+_SESSION: Final = ("course_id", *_OWN_SESSION)
 _CONTACT: Final = (
     "contact_id", "phone", "phone_version", "kind", "locale", "time_zone", "region", "consent_id", "opted_out",
 )  # fmt: skip
@@ -39,21 +40,12 @@ async def load(connection: AsyncConnection, messages: Sequence[Message]) -> Load
     contact_ids = sorted(a.removeprefix(CONTACT) for a in about if a.startswith(CONTACT))
     courses: dict[UUID, Course] = {}
     if course_ids:
-        await run(
-            connection,
-            """INSERT INTO courses (course_id) SELECT unnest(CAST(:ids AS uuid[])) ON CONFLICT DO NOTHING""",
-            ids=course_ids,
-        )
-        await lock_courses(connection, course_ids)
+        await take(connection, "courses", "course_id", course_ids, "uuid")
         courses = await load_courses(connection, course_ids)
     own: dict[str, Contact] = {}
     if contact_ids:
-        await run(
-            connection,
-            """INSERT INTO contacts (contact_id) SELECT unnest(CAST(:ids AS text[])) ON CONFLICT DO NOTHING""",
-            ids=contact_ids,
-        )
-        own = await load_contacts(connection, contact_ids, "FOR UPDATE OF contacts")
+        await take(connection, "contacts", "contact_id", contact_ids, "text")
+        own = await load_contacts(connection, contact_ids)
     patients = {course.patient_id for course in courses.values() if course.patient_id}
     patients |= {patient for m in messages if (patient := getattr(m.data, "patient_id", None))}
     others = await load_contacts(connection, sorted(patients - set(own))) if patients - set(own) else {}
@@ -62,19 +54,14 @@ async def load(connection: AsyncConnection, messages: Sequence[Message]) -> Load
     return Loaded(states, {**others, **own})
 
 
-async def save(
-    connection: AsyncConnection, loaded: Mapping[str, State], changed: Mapping[str, State], contacts: Contacts
-) -> None:
+def save(writes: Writes, loaded: Mapping[str, State], changed: Mapping[str, State], contacts: Contacts) -> None:
     """Write what changed; waiting texts of a contact who is somewhere else now are looked at again."""
-    courses = [state for state in changed.values() if isinstance(state, Course)]
     people = [state for state in changed.values() if isinstance(state, Contact)]
-    if people:
-        await save_contacts(connection, people)
-    if courses:
-        await _save_courses(connection, loaded, courses)
+    save_contacts(writes, people)
+    _save_courses(writes, loaded, [state for state in changed.values() if isinstance(state, Course)])
     if moved := [contact for contact in people if contact.look_at is not None]:
-        await run(
-            connection,
+        writes.then()  # texts may have been written just now
+        writes.add(
             """UPDATE texts SET look_at = least(texts.look_at, m.look_at)
                FROM unnest(CAST(:ids AS text[]), CAST(:instants AS timestamptz[])) AS m (contact_id, look_at)
                WHERE texts.contact_id = m.contact_id AND texts.state = 'scheduled'""",
@@ -94,47 +81,40 @@ async def lock_courses(connection: AsyncConnection, ids: Iterable[UUID]) -> None
 
 async def load_courses(connection: AsyncConnection, ids: Iterable[UUID]) -> dict[UUID, Course]:
     """Courses with their sessions and texts."""
-    wanted = list(ids)
-    sessions: dict[UUID, list[Session]] = {id: [] for id in wanted}
-    texts: dict[UUID, list[Text]] = {id: [] for id in wanted}
-    for row in await rows(
-        connection,
-        """SELECT course_id, session_id, version, state, starts_at, ended_at FROM sessions
-           WHERE course_id = ANY(CAST(:ids AS uuid[])) ORDER BY starts_at, session_id""",
-        ids=wanted,
-    ):
-        session = Session(row.session_id, row.version, SessionState(row.state), row.starts_at, row.ended_at)
-        sessions[row.course_id].append(session)
-    for row in await rows(
-        connection,
-        f"""SELECT course_id, {", ".join(_TEXT)} FROM texts
-            WHERE course_id = ANY(CAST(:ids AS uuid[])) ORDER BY nominal_at, text_id""",
-        ids=wanted,
-    ):
-        fields = {name: getattr(row, name) for name in _TEXT}
-        fields |= {"kind": TextKind(row.kind), "state": TextState(row.state)}
-        fields["reason"] = SuppressedReason(row.reason) if row.reason else None
-        texts[row.course_id].append(Text(**fields))
+    of_course = "o.course_id = courses.course_id"
     return {
         row.course_id: Course(
             course_id=row.course_id,
             patient_id=row.patient_id,
             location=row.location,
-            sessions=tuple(sessions[row.course_id]),
+            sessions=tuple(Session(id, n, SessionState(state), *more) for id, n, state, *more in row.sessions),
             owed=frozenset(row.owed),
-            texts=tuple(texts[row.course_id]),
+            texts=tuple(_text(*columns) for columns in row.texts),
             waiting=tuple(from_stored(stored) for stored in row.waiting),
         )
         for row in await rows(
             connection,
-            """SELECT course_id, patient_id, location, owed, waiting FROM courses
-               WHERE course_id = ANY(CAST(:ids AS uuid[]))""",
-            ids=wanted,
+            f"""SELECT course_id, patient_id, location, owed, waiting,
+                       {nested("sessions o", _OWN_SESSION, of_course, "starts_at, session_id")} AS sessions,
+                       {nested("texts o", _TEXT, of_course, "nominal_at, text_id")} AS texts
+                FROM courses WHERE course_id = ANY(CAST(:ids AS uuid[]))""",
+            ids=list(ids),
         )
     }
 
 
-async def _save_courses(connection: AsyncConnection, loaded: Mapping[str, State], courses: Sequence[Course]) -> None:
+def _text(
+    text_id: UUID, contact_id: str, kind: str, session_id: UUID | None, session_version: int | None,
+    occasion: date | None, nominal_at: datetime, due_at: datetime, look_at: datetime, deadline_at: datetime,
+    state: str, reason: str | None, sent_on: date | None,
+) -> Text:  # fmt: skip
+    return Text(
+        text_id, contact_id, TextKind(kind), session_id, session_version, occasion, nominal_at, due_at, look_at,
+        deadline_at, TextState(state), SuppressedReason(reason) if reason else None, sent_on,
+    )  # fmt: skip
+
+
+def _save_courses(writes: Writes, loaded: Mapping[str, State], courses: Sequence[Course]) -> None:
     heads: list[dict[str, Any]] = []
     sessions: list[dict[str, Any]] = []
     texts: list[dict[str, Any]] = []
@@ -150,9 +130,9 @@ async def _save_courses(connection: AsyncConnection, loaded: Mapping[str, State]
             for text in course.texts
             if text.text_id in course.unsaved
         )
-    await update(connection, "courses", _HEAD, heads, key=("course_id",))
-    await write(connection, "sessions", _SESSION, sessions, key=("session_id",))
-    await write(connection, "texts", ("course_id", *_TEXT), texts, key=("text_id",))
+    writes.update("courses", _HEAD, heads, key=("course_id",))
+    writes.insert("sessions", _SESSION, sessions, key=("session_id",))
+    writes.insert("texts", ("course_id", *_TEXT), texts, key=("text_id",))
 
 
 def _head(course: Course) -> dict[str, Any]:
@@ -213,12 +193,11 @@ async def load_contacts(connection: AsyncConnection, ids: Sequence[str], lock: s
     }
 
 
-async def save_contacts(connection: AsyncConnection, contacts: Sequence[Contact]) -> None:
-    """Add to the ledger what it does not have, then write the contacts."""
+def save_contacts(writes: Writes, contacts: Sequence[Contact]) -> None:
+    """Add to the ledger what it does not have, and write the contacts."""
     entries = [asdict(e) | {"consent_id": e.consent_id} for contact in contacts for e in contact.unsaved]
     if entries:
-        await run(
-            connection,
+        writes.add(
             """INSERT INTO consents SELECT * FROM json_populate_recordset(NULL::consents, CAST(:entries AS json))
                ON CONFLICT DO NOTHING""",
             entries=to_json(entries).decode(),
@@ -228,7 +207,7 @@ async def save_contacts(connection: AsyncConnection, contacts: Sequence[Contact]
         | {"consent_id": contact.consent.consent_id if contact.consent else None}
         for contact in contacts
     ]
-    await write(connection, "contacts", _CONTACT, people, key=("contact_id",))
+    writes.insert("contacts", _CONTACT, people, key=("contact_id",))
 
 
 async def consent_ledger(connection: AsyncConnection, contact_id: str) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from shared import outbox
 from shared.clock import Alarm
+from shared.database import Writes
 from shared.outbox import Outgoing, Relay
 from tests.booking_story import NOW
 from tests.kafka_clients import producer, tail
@@ -55,7 +56,9 @@ def events(key: bytes, values: Sequence[bytes]) -> list[Outgoing]:
 
 async def write(booking: Road, *outgoing: Outgoing) -> None:
     async with booking.database.begin() as connection:
-        await outbox.add(connection, outgoing, NOW)
+        writes = Writes()
+        outbox.add(writes, outgoing, NOW)
+        await writes.run(connection)
 
 
 async def cut_relays(booking: Road) -> int:
@@ -82,6 +85,13 @@ async def relay(booking: Road, client: object) -> AsyncIterator[Alarm]:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         scheduler.shutdown(wait=False)
+
+
+async def marked(booking: Road) -> None:
+    """Wait until the outbox knows that all of it was published."""
+    async with asyncio.timeout(10), booking.database.session() as connection:
+        while await outbox.unpublished(connection):  # noqa: ASYNC110 - a commit of another connection rings no bell
+            await asyncio.sleep(0.01)
 
 
 async def test_events_of_a_key_keep_their_order_and_every_byte(kafka: str, booking: Road) -> None:

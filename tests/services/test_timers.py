@@ -13,6 +13,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from shared import timers
 from shared.clock import Alarm
 from shared.contract import TimerDue
+from shared.database import Writes
 from shared.decision import Timer
 from shared.kafka import Kafka, Place
 from shared.timers import Fence, TimerLoop, next_due, take_due
@@ -30,7 +31,9 @@ async def booking(databases: dict[str, str]) -> AsyncIterator[Road]:
 
 async def save(booking: Road, *given: tuple[str, Timer]) -> None:
     async with booking.database.begin() as connection:
-        await timers.save(connection, given)
+        writes = Writes()
+        timers.save(writes, given)
+        await writes.run(connection)
 
 
 async def due(booking: Road, now: datetime) -> list[tuple[str, str, str, datetime]]:

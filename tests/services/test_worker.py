@@ -6,7 +6,6 @@ from datetime import datetime
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.booking.course import Course, CourseState
 from services.booking.planning import Calendar
@@ -19,6 +18,7 @@ from shared.contract import (
     SessionState,
     TimerDue,
 )
+from shared.database import Writes
 from shared.decision import Decision, Timer
 from shared.envelope import Message
 from shared.outbox import unpack
@@ -522,7 +522,7 @@ async def test_a_batch_that_is_larger_than_one_statement_keeps_its_order(databas
 async def test_a_failed_save_leaves_no_trace_of_the_batch(databases: dict[str, str]) -> None:
     tried = 0
 
-    async def lost(connection: AsyncConnection, *told: object) -> None:
+    def lost(writes: Writes, *told: object) -> None:
         nonlocal tried
         tried += 1
         raise ConnectionResetError
