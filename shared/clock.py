@@ -70,6 +70,7 @@ class Alarm:
         self._scheduler = scheduler
         self._clock = clock
         self._name = name
+        self._due_at: datetime | None = None
         scheduler.add_job(self._on_time, IntervalTrigger(seconds=1), id=f"{name}-poll", misfire_grace_time=None)
 
     async def wait(self, rest: float = 0) -> None:
@@ -77,13 +78,20 @@ class Alarm:
         await asyncio.sleep(rest)
         await self._bell.wait()
         self._bell.clear()
+        self._due_at = None
 
     def ring(self) -> None:
         """Wake the waiting task."""
         self._bell.set()
 
+    def ring_before(self, due_at: datetime) -> None:
+        """Wake the waiting task now if it would sleep beyond an instant."""
+        if self._due_at is None or due_at < self._due_at:
+            self.ring()
+
     def ring_at(self, due_at: datetime | None) -> None:
         """Wake the waiting task at an instant of our clock, and forget the instant named before."""
+        self._due_at = due_at
         if due_at is not None and isinstance(self._clock, WallClock):
             self._scheduler.add_job(
                 self._on_time,

@@ -54,7 +54,7 @@ class Database:
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[AsyncConnection]:
-        """One connection in autocommit, for whoever holds a lock longer than a transaction."""
+        """One connection in autocommit, for a single look, or for a lock that is held longer than a transaction."""
         async with self._engine.connect() as connection:
             yield await connection.execution_options(isolation_level="AUTOCOMMIT")
 

@@ -112,14 +112,14 @@ def add(writes: Writes, letters: Sequence[DeadLetter]) -> None:
     )
 
 
-async def held_back(connection: AsyncConnection, aggregates: Iterable[str]) -> set[str]:
+HELD_BACK: Final = """SELECT DISTINCT aggregate FROM dead_letters
+    WHERE status = 'open' AND aggregate = ANY(CAST(:aggregates AS text[]))"""
+"""Which of these aggregates wait for an operator, as SQL."""
+
+
+async def held_back(connection: AsyncConnection, aggregates: Iterable[str]) -> frozenset[str]:
     """Which of these aggregates wait for an operator."""
-    found = await rows(
-        connection,
-        "SELECT DISTINCT aggregate FROM dead_letters WHERE status = 'open' AND aggregate = ANY(CAST(:ids AS text[]))",
-        ids=list(aggregates),
-    )
-    return {row.aggregate for row in found}
+    return frozenset(row.aggregate for row in await rows(connection, HELD_BACK, aggregates=list(aggregates)))
 
 
 async def listed(connection: AsyncConnection, status: Status, limit: int = 200) -> list[dict[str, Any]]:

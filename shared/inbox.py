@@ -9,15 +9,19 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.database import rows, run
+from shared.dead_letters import HELD_BACK, held_back
 from shared.envelope import Message
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Of the ids of a batch: those never seen, and those seen with another payload."""
+    """Of the ids of a batch: those never seen, and those seen with another payload; which of its aggregates wait for an
+    operator.
+    """
 
-    new: frozenset[str]
-    conflicting: frozenset[str]
+    new: frozenset[str] = frozenset()
+    conflicting: frozenset[str] = frozenset()
+    held: frozenset[str] = frozenset()
 
 
 def digest(message: Message) -> bytes:
@@ -28,33 +32,45 @@ def digest(message: Message) -> bytes:
     return blake2b(message.type.encode() + data.encode(), digest_size=16).digest()
 
 
-async def claim(connection: AsyncConnection, entries: Iterable[tuple[str, bytes, str]], now: datetime) -> Claim:
+async def claim(
+    connection: AsyncConnection, entries: Iterable[tuple[str, bytes, str]], aggregates: Iterable[str], now: datetime
+) -> Claim:
     """Take the ids that nobody had taken.
 
     Args:
         entries: id, digest and type of each message; an id may come twice.
+        aggregates: what the messages are about.
     """
     first: dict[str, tuple[bytes, str]] = {}
     conflicting: set[str] = set()
     for id, payload, type_name in entries:
         if first.setdefault(id, (payload, type_name))[0] != payload:
             conflicting.add(id)
-    taken = await rows(
+    if not first:
+        return Claim()
+    found = await rows(
         connection,
-        """INSERT INTO inbox (id, digest, type, received_at)
-           SELECT id, digest, type, :now
-           FROM unnest(CAST(:ids AS text[]), CAST(:digests AS bytea[]), CAST(:types AS text[])) AS m (id, digest, type)
-           ORDER BY id ON CONFLICT (id) DO NOTHING RETURNING id""",
+        f"""WITH taken AS (
+                INSERT INTO inbox (id, digest, type, received_at)
+                SELECT id, digest, type, :now
+                FROM unnest(CAST(:ids AS text[]), CAST(:digests AS bytea[]), CAST(:types AS text[]))
+                     AS m (id, digest, type)
+                ORDER BY id ON CONFLICT (id) DO NOTHING RETURNING id)
+            SELECT id, NULL AS held FROM taken UNION ALL SELECT NULL, aggregate FROM ({HELD_BACK}) AS waiting""",
         ids=list(first),
         digests=[payload for payload, _ in first.values()],
         types=[type_name for _, type_name in first.values()],
         now=now,
+        aggregates=list(aggregates),
     )
-    new = frozenset(row.id for row in taken)
+    new = frozenset(row.id for row in found if row.id is not None)
+    held = frozenset(row.held for row in found if row.id is None)
     if repeats := [id for id in first if id not in new]:
         known = await rows(connection, "SELECT id, digest FROM inbox WHERE id = ANY(CAST(:ids AS text[]))", ids=repeats)
         conflicting.update(row.id for row in known if row.digest != first[row.id][0])
-    return Claim(new, frozenset(conflicting))
+        # We may have waited for another replica that had them in hand, and could not see what it held back.
+        held |= await held_back(connection, aggregates)
+    return Claim(new, frozenset(conflicting), held)
 
 
 async def answer(connection: AsyncConnection, id: str) -> list[dict[str, Any]] | None:

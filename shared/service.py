@@ -12,7 +12,7 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Generic
 
@@ -69,13 +69,15 @@ class Service(Generic[State, Context]):
         self._migrations = migrations
         self._scheduler = AsyncIOScheduler(timezone="UTC")
         self._alarms: list[Alarm] = []
-        self.worker = Worker(rules, self.database, clock, self.ring)
+        self._commits: list[Alarm] = []
+        self.worker = Worker(rules, self.database, clock, self._on_committed)
         self.kafka = Kafka(
             settings.kafka, self.name, rules.hears, self.worker.on_records, self.worker.pass_over, settings.kafka_alone
         )
         self.fence = Fence(self.database, self.kafka, clock)
-        self._relay = Relay(self.name, self.database, self.kafka.producer, self.alarm("outbox"))
-        self._timers = TimerLoop(self.database, self.fence, clock, self.alarm("timers"), self.worker.on_timers)
+        self._outbox_alarm, self._timers_alarm = self.alarm("outbox"), self.alarm("timers")
+        self._relay = Relay(self.name, self.database, self.kafka.producer, self._outbox_alarm)
+        self._timers = TimerLoop(self.database, self.fence, clock, self._timers_alarm, self.worker.on_timers)
         self._loops: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
             "relay": self._relay.run,
             "timers": self._timers.run,
@@ -86,18 +88,20 @@ class Service(Generic[State, Context]):
         self._scheduler.add_job(self._purge, IntervalTrigger(hours=1), id="purge", misfire_grace_time=None)
 
     def alarm(self, name: str) -> Alarm:
-        """A bell for a task that is rung by every commit of the worker, and once a second."""
+        """A bell for a task; it rings once a second, in case another process did something, and with `ring`."""
         alarm = Alarm(self._scheduler, self.clock, f"{self.name}-{name}")
         self._alarms.append(alarm)
         return alarm
 
-    def add_loop(self, name: str, run: Callable[[], Coroutine[Any, Any, None]], due: Due) -> None:
+    def add_loop(self, name: str, alarm: Alarm, run: Callable[[], Coroutine[Any, Any, None]], due: Due) -> None:
         """A task of the service's own, from start to stop.
 
         Args:
+            alarm: what the task waits for; every commit rings it.
             due: (connection) -> the earliest instant that the task waits for, or None; past while it has work left.
         """
         self._loops[name] = run
+        self._commits.append(alarm)
         self._dues.append(due)
 
     def ring(self) -> None:
@@ -183,6 +187,14 @@ class Service(Generic[State, Context]):
         """How many events wait for the relay."""
         async with self.database.begin() as connection:
             return await outbox.unpublished(connection)
+
+    def _on_committed(self, told: bool, due_at: datetime | None) -> None:
+        if told:
+            self._outbox_alarm.ring()
+        if due_at is not None:
+            self._timers_alarm.ring_before(due_at)
+        for alarm in self._commits:
+            alarm.ring()
 
     async def _purge(self) -> None:
         before = self.clock.now() - KEPT

@@ -117,7 +117,7 @@ class Fence:
         now = self._clock.now()
         ends = await self._kafka.ends()
         while True:
-            async with self._database.begin() as connection:
+            async with self._database.session() as connection:
                 heard = {
                     (row.topic, row.partition): row.next_offset
                     for row in await rows(connection, "SELECT topic, partition, next_offset FROM heard")
@@ -159,13 +159,13 @@ class TimerLoop:
                 await asyncio.sleep(1)
 
     async def _pass(self) -> None:
-        async with self._database.begin() as connection:
+        async with self._database.session() as connection:
             due_at = await next_due(connection)
         if due_at is not None and due_at <= self._clock.now():
             until = await self._fence.passed()
             metrics.TIMER_LATENESS.observe((until - due_at).total_seconds())
             while await self._deliver(until):
                 pass
-            async with self._database.begin() as connection:
+            async with self._database.session() as connection:
                 due_at = await next_due(connection)
         self._alarm.ring_at(due_at)

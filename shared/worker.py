@@ -71,6 +71,9 @@ Answer = list[dict[str, Any]]
 """The decision's events as an HTTP caller gets to see them: each {"type", "data"}."""
 
 
+Committed = Callable[[bool, datetime | None], None]
+
+
 @dataclass(slots=True)
 class _Batch:
     """One batch on its way: what came in, and what the fold has brought so far."""
@@ -88,12 +91,10 @@ class Worker(Generic[State, Context]):
     """Takes messages through a service's rules.
 
     Args:
-        committed: called after every commit: there may be something to publish, or a new deadline.
+        committed: told after every commit whether there is something to publish, and the earliest new deadline.
     """
 
-    def __init__(
-        self, rules: Rules[State, Context], database: Database, clock: Clock, committed: Callable[[], None]
-    ) -> None:
+    def __init__(self, rules: Rules[State, Context], database: Database, clock: Clock, committed: Committed) -> None:
         self._rules = rules
         self._database = database
         self._clock = clock
@@ -114,36 +115,38 @@ class Worker(Generic[State, Context]):
         """Deliver timers due until an instant that the fence has passed; returns how many."""
         try:
             async with self._database.begin() as connection:
-                due = await timers.take_due(connection, until)
+                batch = _Batch(await timers.take_due(connection, until))
                 crash.step("timers.taken")
-                await self._decide_all(connection, _Batch(due), frozenset(message.id for message in due), None)
+                await self._decide_all(connection, batch, frozenset(message.id for message in batch.messages), None)
                 crash.step("timers.decided")
             crash.step("timers.committed")
         except DBAPIError as error:
             if not sqlstate(error).startswith(REFUSED):
                 raise
-            due = await self._one_timer(until)
-        self._committed()
-        return len(due)
+            batch = await self._one_timer(until)
+        self._tell(batch)
+        return len(batch.messages)
 
-    async def _one_timer(self, until: datetime) -> list[Message]:
+    async def _one_timer(self, until: datetime) -> _Batch:
         """Deliver the oldest timer alone; what the database refuses then is a defect of the rule."""
         async with self._database.begin() as connection:
             due = await timers.take_due(connection, until, 1)
             ids = frozenset(message.id for message in due)
             for _ in range(TRIES):
+                batch = _Batch(due)
                 try:
                     async with connection.begin_nested():
-                        await self._decide_all(connection, _Batch(due), ids, None)
-                    return due
+                        await self._decide_all(connection, batch, ids, None)
+                    return batch
                 except DBAPIError as error:
                     if not sqlstate(error).startswith(REFUSED):
                         raise
                     refused = error
                     if sqlstate(error) not in RACED:
                         break
-            await self._decide_all(connection, _Batch(due), ids, refused)
-            return due
+            batch = _Batch(due)
+            await self._decide_all(connection, batch, ids, refused)
+            return batch
 
     async def submit(self, message: Message) -> Answer:
         """A request by HTTP; the same id gets the same answer.
@@ -154,12 +157,12 @@ class Worker(Generic[State, Context]):
         """
         for attempt in range(TRIES):
             try:
-                answer = await self._submit_once(message)
+                batch, answer = await self._submit_once(message)
             except DBAPIError as error:
                 if sqlstate(error) not in DEADLOCK | RACED or attempt == TRIES - 1:
                     raise
             else:
-                self._committed()
+                self._tell(batch)
                 return answer
         raise AssertionError("unreachable")
 
@@ -188,10 +191,11 @@ class Worker(Generic[State, Context]):
                 message.id for message, (_, letter) in zip(messages, chain, strict=True) if letter.kind == "unreadable"
             }
             entries = [(m.id, inbox.digest(m), m.type) for m in messages if m.id in unread]
-            claim = await inbox.claim(connection, entries, now) if entries else inbox.Claim(frozenset(), frozenset())
+            claim = await inbox.claim(connection, entries, (), now)
             new = frozenset(message.id for message in messages) - unread | claim.new
-            await self._decide_all(connection, _Batch(messages), new, None, keep_defects=False)
-        self._committed()
+            batch = _Batch(messages)
+            await self._decide_all(connection, batch, new, None, keep_defects=False)
+        self._tell(batch)
         return len(chain)
 
     async def discard(self, letter_id: int, by: str, reason: str) -> int | None:
@@ -232,7 +236,7 @@ class Worker(Generic[State, Context]):
         """One transaction for all; where they stand in each other's way, again, and at last one by one."""
         for attempt in range(TRIES):
             try:
-                await self._once(batch, None)
+                done = await self._once(batch, None)
             except DBAPIError as error:
                 state = sqlstate(error)
                 if state in DEADLOCK:
@@ -243,9 +247,9 @@ class Worker(Generic[State, Context]):
                     break
                 if state in RACED and attempt < TRIES - 1:
                     continue
-                await self._once(batch, error)  # the database refuses what the rule decided: a defect of the rule
+                done = await self._once(batch, error)  # the database refuses what the rule decided: the rule's defect
             crash.step("worker.committed")
-            self._committed()
+            self._tell(done)
             return
         if len(batch.messages) <= 1:
             raise RuntimeError("deadlocks without end")
@@ -253,13 +257,14 @@ class Worker(Generic[State, Context]):
             await self._carry(_Batch([message]))
         await self._carry(_Batch([], letters=batch.letters, heard=batch.heard))
 
-    async def _once(self, template: _Batch, defect: Exception | None) -> None:
+    async def _once(self, template: _Batch, defect: Exception | None) -> _Batch:
         batch = _Batch(list(template.messages), list(template.letters), template.heard)
         async with self._database.begin() as connection:
             now = self._clock.now()
             entries = [(m.id, inbox.digest(m), m.type) for m in batch.messages]
             entries += [(letter.message_id, b"", "unreadable") for letter in batch.letters]
-            claim = await inbox.claim(connection, entries, now) if entries else inbox.Claim(frozenset(), frozenset())
+            aggregates = {self._rules.aggregate_of(message) for message in batch.messages}
+            claim = await inbox.claim(connection, entries, aggregates, now)
             crash.step("worker.claimed")
             batch.letters = [letter for letter in batch.letters if letter.message_id in claim.new]
             self._announce(batch, batch.letters)
@@ -267,27 +272,27 @@ class Worker(Generic[State, Context]):
                 if message.id in claim.conflicting:
                     what = Attention("payload_conflict", message.id, f"{message.type} came again with another payload")
                     batch.attention.append((self._rules.aggregate_of(message), what))
-            await self._decide_all(connection, batch, claim.new, defect)
+            await self._decide_all(connection, batch, claim.new, defect, claim.held)
             crash.step("worker.before_commit")
+        return batch
 
-    async def _submit_once(self, message: Message) -> Answer:
+    async def _submit_once(self, message: Message) -> tuple[_Batch, Answer]:
+        batch = _Batch([message])
         async with self._database.begin() as connection:
-            claim = await inbox.claim(
-                connection, [(message.id, inbox.digest(message), message.type)], self._clock.now()
-            )
+            aggregate = self._rules.aggregate_of(message)
+            entry = (message.id, inbox.digest(message), message.type)
+            claim = await inbox.claim(connection, [entry], [aggregate], self._clock.now())
             if claim.conflicting:
                 raise PayloadConflict(message.id)
             if not claim.new:
                 told = await inbox.answer(connection, message.id)
-                return list(told or [])
-            aggregate = self._rules.aggregate_of(message)
-            if await dead_letters.held_back(connection, [aggregate]):
+                return batch, list(told or [])
+            if claim.held:
                 raise HeldBack(aggregate)
-            batch = _Batch([message])
-            await self._decide_all(connection, batch, claim.new, None, keep_defects=False)
+            await self._decide_all(connection, batch, claim.new, None, claim.held, keep_defects=False)
             answer = batch.answers.get(message.id, [])
             await inbox.keep_answer(connection, message.id, orjson.dumps(answer))
-            return answer
+            return batch, answer
 
     async def _decide_all(
         self,
@@ -295,19 +300,26 @@ class Worker(Generic[State, Context]):
         batch: _Batch,
         new: frozenset[str],
         defect: Exception | None,
+        held: frozenset[str] | None = None,
         keep_defects: bool = True,
     ) -> None:
-        """Fold the batch's new messages, in order, and write down all that follows."""
+        """Fold the batch's new messages, in order, and write down all that follows.
+
+        Args:
+            defect: what the rule shall be taken to have raised.
+            held: aggregates that wait for an operator; looked up where they are not known yet.
+            keep_defects: make dead letters of what rules raise, or raise it.
+        """
         seen: set[str] = set()
         writes = Writes()
         messages = [m for m in batch.messages if m.id in new and not (m.id in seen or seen.add(m.id))]  # type: ignore[func-returns-value]
         metrics.HEARD.labels(self._rules.service, "handled").inc(len(messages))
         metrics.HEARD.labels(self._rules.service, "repeat").inc(len(batch.messages) - len(messages))
         if messages:
-            aggregates = {self._rules.aggregate_of(m) for m in messages}
-            held = await dead_letters.held_back(connection, aggregates)
+            if held is None:
+                held = await dead_letters.held_back(connection, {self._rules.aggregate_of(m) for m in messages})
             loaded = await self._rules.load(connection, messages)
-            changed, context = self._fold(batch, messages, loaded, held, defect, keep_defects)
+            changed, context = self._fold(batch, messages, loaded, set(held), defect, keep_defects)
             crash.step("worker.decided")
             if changed:
                 self._rules.save(writes, loaded.states, changed, context)
@@ -372,6 +384,10 @@ class Worker(Generic[State, Context]):
                 {"type": event.type, "data": event.model_dump(mode="json", exclude_none=True)}
                 for event in decision.events
             ]
+
+    def _tell(self, batch: _Batch) -> None:
+        dues = [timer.due_at for _, timer in batch.timers if timer.due_at is not None]
+        self._committed(bool(batch.outgoing), min(dues, default=None))
 
     def _announce(self, batch: _Batch, letters: Iterable[DeadLetter]) -> None:
         batch.outgoing += [dead_letters.outgoing(self._rules.service, letter) for letter in letters]

@@ -121,7 +121,7 @@ class Dispatch:
 
     async def _pass(self) -> None:
         while True:
-            async with self._database.begin() as connection:
+            async with self._database.session() as connection:
                 due_at = await queue.next_look(connection, self._served)
             if due_at is None or due_at > self._clock.now():
                 self._alarm.ring_at(due_at)

@@ -47,16 +47,17 @@ def build(settings: RemindersSettings, clock: Clock, sender: Sender | None = Non
     places = read_places(settings.profiles, settings.clinics)
     sender = sender or _sender(settings, places)
     service = Service(rules_of(places), settings, settings.reminders_database, MIGRATIONS, clock)
+    alarm = service.alarm("texts")
     dispatch = Dispatch(
         service.database,
         service.fence,
         clock,
-        service.alarm("texts"),
+        alarm,
         service.ring,
         sender,
         places,
     )
-    service.add_loop("texts", dispatch.run, dispatch.next_due)
+    service.add_loop("texts", alarm, dispatch.run, dispatch.next_due)
     return create_api(service, api.routes(places))
 
 
