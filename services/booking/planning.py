@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
+from typing import Final
 from uuid import UUID
 
 from services.booking.profile import Place, Protocol
@@ -28,45 +29,71 @@ class Taken:
         return f"{self.location}/chair/{self.chair}", f"{self.location}/provider/{self.provider}", self.patient_id
 
 
+Stretches = Mapping[object, tuple[Taken, ...]]
+"""What is taken, by resource and UTC day; and by session id, so that each can be found."""
+
+
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """What is taken at the locations of a batch. Every change gives a new calendar.
+    """What is taken at the locations of a batch. Every change gives a new calendar that shares `_base` with the old."""
 
-    `named`: which of the session ids that the batch wishes for belong to a course already, whatever became of it.
-    """
-
-    _by_resource: Mapping[str, tuple[Taken, ...]] = field(default_factory=dict)
-    named: frozenset[UUID] = frozenset()
+    _base: Stretches = field(default_factory=dict)
+    _changed: Stretches = field(default_factory=dict)
 
     @classmethod
     def of(cls, taken: Iterable[Taken], named: Iterable[UUID] = ()) -> "Calendar":
-        """A calendar with these stretches."""
-        by_resource: dict[str, list[Taken]] = {}
+        """A calendar with these stretches.
+
+        Args:
+            named: session ids that belong to a course already, whatever became of it.
+        """
+        base: dict[object, tuple[Taken, ...]] = {session_id: () for session_id in named}
         for stretch in taken:
-            for resource in stretch.resources:
-                by_resource.setdefault(resource, []).append(stretch)
-        return cls({resource: tuple(stretches) for resource, stretches in by_resource.items()}, frozenset(named))
+            for key in _keys(stretch):
+                base[key] = (*base.get(key, ()), stretch)
+        return cls(base)
 
     def is_free(self, resource: str, starts_at: datetime, ends_at: datetime) -> bool:
         """Whether nothing touches the inside of the stretch."""
         return not any(
-            taken.starts_at < ends_at and starts_at < taken.ends_at for taken in self._by_resource.get(resource, ())
+            taken.starts_at < ends_at and starts_at < taken.ends_at
+            for day in _days(starts_at, ends_at)
+            for taken in self._at((resource, day))
         )
+
+    def knows(self, session_id: UUID) -> bool:
+        """Whether a session of this id belongs to a course already."""
+        return session_id in self._changed or session_id in self._base
 
     def take(self, stretch: Taken) -> "Calendar":
         """This calendar with one stretch more."""
-        changed = {r: (*self._by_resource.get(r, ()), stretch) for r in stretch.resources}
-        return Calendar({**self._by_resource, **changed}, self.named | {stretch.session_id})
+        return self._with({key: (*self._at(key), stretch) for key in _keys(stretch)})
 
     def free(self, session_id: UUID) -> "Calendar":
         """This calendar without a session."""
-        return Calendar(
-            {
-                resource: tuple(taken for taken in stretches if taken.session_id != session_id)
-                for resource, stretches in self._by_resource.items()
-            },
-            self.named,
-        )
+        gone = {key for stretch in self._at(session_id) for key in _keys(stretch)}
+        return self._with({key: tuple(t for t in self._at(key) if t.session_id != session_id) for key in gone})
+
+    def _at(self, key: object) -> tuple[Taken, ...]:
+        found = self._changed.get(key)
+        return self._base.get(key, ()) if found is None else found
+
+    def _with(self, changes: Stretches) -> "Calendar":
+        changed = {**self._changed, **changes}
+        return Calendar(self._base, changed) if len(changed) < FEW else Calendar({**self._base, **changed})
+
+
+FEW: Final = 50
+"""Changes that are kept beside the base: copying them with every change is cheaper than copying the base."""
+
+
+def _keys(stretch: Taken) -> Iterable[object]:
+    days = _days(stretch.starts_at, stretch.ends_at)
+    return (stretch.session_id, *((resource, day) for resource in stretch.resources for day in days))
+
+
+def _days(starts_at: datetime, ends_at: datetime) -> range:
+    return range(starts_at.toordinal(), ends_at.toordinal() + 1)  # instants are UTC everywhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +133,7 @@ def seat_course(
     seats: list[Taken] = []
     for session in wished:
         ends_at = session.starts_at + visit_of(protocol, request)
-        if session.session_id in calendar.named:
+        if calendar.knows(session.session_id):
             conflicts.append(Conflict(session_id=session.session_id, code=Refusal.COURSE_EXISTS))
             continue
         if session.starts_at <= now:
