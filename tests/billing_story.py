@@ -1,7 +1,6 @@
 """A course's story told to billing's rules, message by message, with the books checked after each of them."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid5
@@ -220,7 +219,7 @@ class Story:
 
     def ending(self) -> Any:
         """What must be the same in whatever order the story was told: no entries, no ids of causes."""
-        return replace(self.account, unposted=(), touched=frozenset()), sorted(self.timers.items())
+        return self.account._replace(unposted=(), touched=frozenset()), sorted(self.timers.items())
 
     def check_books(self) -> None:
         """The promises of the ledger, after every message."""

@@ -1,7 +1,6 @@
 """A course told to reminders, event by event: what the tests of its rules and of its service share."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -198,7 +197,7 @@ class Story:
     def attempted(self, kind: TextKind) -> None:
         """As if dispatch had sent the text of a kind."""
         assert self.course is not None
-        self.course = self.course.with_text(replace(self.text(kind), state=TextState.SENT))
+        self.course = self.course.with_text(self.text(kind)._replace(state=TextState.SENT))
 
 
 def plan_of(texts: Iterable[Text]) -> set[tuple[Any, ...]]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from services.billing.ledger import Entry
@@ -39,8 +39,7 @@ class Stage(StrEnum):
     PRICED = "priced"
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(NamedTuple):
     """One session and the part of the course's price that it needs.
 
     Attributes:
@@ -95,8 +94,7 @@ class Share:
         return self.unanswered or self.wants(now) or self.owing or self.state in (S.CONFIRMED, S.CHECKED_IN)
 
 
-@dataclass(frozen=True, slots=True)
-class Payment:
+class Payment(NamedTuple):
     """Money that came in. `out_cents`: how much of it went back or was promised back."""
 
     payment_id: str
@@ -122,8 +120,7 @@ class Payment:
         return self.amount_cents - self.out_cents
 
 
-@dataclass(frozen=True, slots=True)
-class RefundedPart:
+class RefundedPart(NamedTuple):
     """The part of a refund that comes from one payment."""
 
     payment_id: str
@@ -131,8 +128,7 @@ class RefundedPart:
     settled_cents: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Refund:
+class Refund(NamedTuple):
     """Money that the clinic owes back."""
 
     refund_id: str
@@ -147,8 +143,7 @@ class Refund:
         return all(part.settled_cents == part.amount_cents for part in self.parts)
 
 
-@dataclass(frozen=True, slots=True)
-class Reversal:
+class Reversal(NamedTuple):
     """Money that left the clinic, as it was told."""
 
     reversal_id: str
@@ -158,8 +153,7 @@ class Reversal:
     refund_id: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(NamedTuple):
     """One course as billing knows it; shares in order of their number, payments as they were heard.
 
     Attributes:

@@ -4,7 +4,6 @@ Booking says what a session is, billing says what it is worth. Each grant is ans
 `confirmed` or by `released` with that grant; until then its money does not move (contract rule 4).
 """
 
-from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -51,7 +50,7 @@ def on_requested(draft: Draft, fact: CourseRequested) -> None:
     """Remember the last planned start: money of a rejected course goes back then."""
     if fact.sessions is not None and draft.account.stage in (Stage.UNKNOWN, Stage.REJECTED):
         planned_until = max(session.starts_at for session in fact.sessions)
-        draft.account = replace(draft.account, planned_until=planned_until)
+        draft.account = draft.account._replace(planned_until=planned_until)
 
 
 def on_accepted(draft: Draft, fact: CourseAccepted) -> None:
@@ -60,8 +59,7 @@ def on_accepted(draft: Draft, fact: CourseAccepted) -> None:
         draft.raise_attention("accepted_again", fact.course_id, "a course that is known was accepted once more")
         return
     draft.timers.append(Timer("course", None))
-    draft.account = replace(
-        draft.account,
+    draft.account = draft.account._replace(
         patient_id=fact.patient_id,
         location=fact.location,
         treatment=fact.treatment,
@@ -78,7 +76,7 @@ def on_accepted(draft: Draft, fact: CourseAccepted) -> None:
     if isinstance(prices, Unpriced):
         _refuse_price(draft, fact, prices)
         return
-    draft.account = replace(draft.account, stage=Stage.PRICED, due=tariff.due, missed=tariff.policy.missed)
+    draft.account = draft.account._replace(stage=Stage.PRICED, due=tariff.due, missed=tariff.policy.missed)
     for session, cents in zip(sorted(fact.sessions, key=lambda s: s.number), prices, strict=True):
         _expect(draft, session, cents)
     _allocate_what_waited(draft)
@@ -86,7 +84,7 @@ def on_accepted(draft: Draft, fact: CourseAccepted) -> None:
 
 def _refuse_price(draft: Draft, fact: CourseAccepted, refusal: Unpriced) -> None:
     planned_until = max(session.starts_at for session in fact.sessions)
-    draft.account = replace(draft.account, stage=Stage.UNPRICED, planned_until=planned_until)
+    draft.account = draft.account._replace(stage=Stage.UNPRICED, planned_until=planned_until)
     draft.events.append(PricingRejected(course_id=fact.course_id, code=refusal.code, detail=refusal.detail))
 
 
@@ -131,7 +129,7 @@ def _require(draft: Draft, share: Share) -> None:
 def on_rejected(draft: Draft, fact: CourseRejected) -> None:
     """Keep its money until the last planned start; until then it may be asked for again."""
     if draft.account.stage in (Stage.UNKNOWN, Stage.REJECTED):
-        draft.account = replace(draft.account, stage=Stage.REJECTED, rejected_at=draft.now)
+        draft.account = draft.account._replace(stage=Stage.REJECTED, rejected_at=draft.now)
         draft.timers.append(Timer("course", None))
     else:
         draft.raise_attention("rejected_after_acceptance", fact.course_id, f"the course is {draft.account.stage}")
@@ -143,7 +141,7 @@ def on_changed(draft: Draft, fact: CourseChanged) -> None:
         if draft.account.stage is not Stage.UNPRICED:
             draft.raise_attention("changed_without_course", fact.course_id, f"the course is {draft.account.stage}")
         return
-    draft.account = replace(draft.account, payer=fact.payer)
+    draft.account = draft.account._replace(payer=fact.payer)
     added = [s for s in sorted(fact.sessions, key=lambda s: s.number) if draft.account.share(s.session_id) is None]
     if not added:
         return
@@ -168,7 +166,7 @@ def on_confirmed(draft: Draft, fact: SessionConfirmed, share: Share) -> None:
     if fact.grant != share.granted or share.basis is None:
         draft.raise_attention("unknown_grant", share.session_id, f"confirmed for grant {fact.grant}")
         return
-    share = draft.put(replace(share, answered=fact.grant))
+    share = draft.put(share._replace(answered=fact.grant))
     _follow_state(draft, share)
 
 
@@ -178,7 +176,7 @@ def on_released(draft: Draft, fact: SessionReleased, share: Share) -> None:
         draft.raise_attention("unknown_grant", share.session_id, f"released for grant {fact.grant}")
         return
     if fact.grant == share.granted:
-        take_back(draft, replace(share, answered=fact.grant))
+        take_back(draft, share._replace(answered=fact.grant))
 
 
 def on_cancelled(draft: Draft, fact: SessionCancelled, share: Share) -> None:
@@ -191,7 +189,7 @@ def on_rescheduled(draft: Draft, fact: SessionRescheduled, share: Share) -> None
     """What is paid stays paid; what is not is due anew. A missed or released one begins again."""
     if share.state is not S.HELD or share.basis is not None or share.overdue:
         return  # paid; or its overdue is on its way to booking, which will release it
-    _require(draft, replace(share, due_at=_deadline(draft, share.starts_at, share.asked_at)))
+    _require(draft, share._replace(due_at=_deadline(draft, share.starts_at, share.asked_at)))
 
 
 def on_missed(draft: Draft, fact: SessionMissed, share: Share) -> None:

@@ -4,7 +4,6 @@ The course's balance is never counted by itself: it moves with the ledger entrie
 differ from them. Deadlines, too, follow what is put, and are never set by hand.
 """
 
-from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -72,8 +71,7 @@ class Draft:
         id = ledger.entry_id(self.message.id, self._entries)
         entry = Entry(id, self.account.course_id, kind, self.message.id, self.now, lines)
         self._entries += 1
-        self.account = replace(
-            self.account,
+        self.account = self.account._replace(
             unposted=(*self.account.unposted, entry),
             balance_cents=self.account.balance_cents + ledger.credit((entry,), ledger.BALANCE),
         )
@@ -81,8 +79,8 @@ class Draft:
     def refund_at(self, at: datetime | None) -> None:
         """Set, move or take back the instant at which the balance goes back."""
         if at != self.account.refund_at:
-            self.account = replace(self.account, refund_at=at)
+            self.account = self.account._replace(refund_at=at)
             self.timers.append(Timer("refund", at))
 
     def _keep(self, id: UUID | str, **changed: object) -> None:
-        self.account = replace(self.account, touched=self.account.touched | {id}, **changed)  # type: ignore[arg-type]
+        self.account = self.account._replace(touched=self.account.touched | {id}, **changed)  # type: ignore[arg-type]

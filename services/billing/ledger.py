@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID, uuid5
 
 from shared.contract import Method
@@ -41,8 +41,7 @@ class EntryKind(StrEnum):
     REVERSED = "reversed"
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """One account's part in an entry, and the session or payment that it is about."""
 
     account: str

@@ -1,6 +1,5 @@
 """What follows from money that came, and from money that left. Pure."""
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
@@ -79,7 +78,7 @@ def on_reversed(draft: Draft, fact: PaymentReversed) -> None:
     payment = draft.account.payment(fact.payment_id) or payment
     booked = beyond <= min(payment.left_cents, draft.account.balance_cents)
     if booked:
-        draft.put_payment(replace(payment, out_cents=payment.out_cents + beyond))
+        draft.put_payment(payment._replace(out_cents=payment.out_cents + beyond))
         draft.post(
             EntryKind.REVERSED,
             Line(ledger.BALANCE, beyond, payment_id=payment.payment_id),
@@ -95,8 +94,8 @@ def _settle_refund(draft: Draft, refund: Refund, payment: Payment, amount_cents:
     settled = min(amount_cents, part.amount_cents - part.settled_cents) if part else 0
     if part is None or settled == 0:
         return 0
-    paid_out = replace(part, settled_cents=part.settled_cents + settled)
-    refund = replace(refund, parts=tuple(paid_out if p is part else p for p in refund.parts))
+    paid_out = part._replace(settled_cents=part.settled_cents + settled)
+    refund = refund._replace(parts=tuple(paid_out if p is part else p for p in refund.parts))
     draft.put_refund(refund)
     draft.post(
         EntryKind.REFUND_SETTLED,

@@ -5,7 +5,6 @@ where it belongs.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -84,7 +83,7 @@ def on_timer(draft: Draft, timer: TimerDue) -> None:
                 _declare_overdue(draft, share)
         case "refund":
             if draft.account.refund_at == timer.due_at:
-                draft.account = replace(draft.account, refund_at=None)  # taken by its delivery; settling gives it back
+                draft.account = draft.account._replace(refund_at=None)  # taken by its delivery; settling gives it back
         case "course":
             if draft.account.stage is Stage.UNKNOWN and draft.account.balance_cents:
                 detail = f"{draft.account.balance_cents} cents wait for a course that nobody booked"
@@ -94,7 +93,7 @@ def on_timer(draft: Draft, timer: TimerDue) -> None:
 
 
 def _declare_overdue(draft: Draft, share: Share) -> None:
-    draft.put(replace(share, overdue=True))
+    draft.put(share._replace(overdue=True))
     draft.events.append(
         PrepaymentOverdue(
             course_id=draft.account.course_id,
@@ -175,9 +174,9 @@ def _decide_session(draft: Draft, data: EventData) -> None:
     if share is not None:
         begins_again = data.state is S.HELD and share.state in (S.MISSED, S.RELEASED) and not share.unanswered
         if begins_again:
-            share = replace(share, basis=None, overdue=False, refunded_cents=0, asked_at=draft.message.time)
+            share = share._replace(basis=None, overdue=False, refunded_cents=0, asked_at=draft.message.time)
         release = data.reason if isinstance(data, SessionReleased) and data.state is S.RELEASED else None
-        share = replace(share, state=data.state, release=release, starts_at=data.starts_at, version=data.version)
+        share = share._replace(state=data.state, release=release, starts_at=data.starts_at, version=data.version)
         ON_SESSION[type(data)](draft, data, draft.put(share))
     elif draft.account.stage is not Stage.UNPRICED or isinstance(data, SessionConfirmed | SessionCompleted):
         draft.raise_attention("unknown_session", data.session_id, f"{data.type}: the course is {draft.account.stage}")

@@ -4,7 +4,6 @@
 heard: that is why payments, releases and cancellations may cross.
 """
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import uuid5
@@ -70,7 +69,7 @@ def allocate(draft: Draft, available_cents: int, now: datetime) -> int:
 
 def pay(draft: Draft, share: Share, now: datetime) -> None:
     """Move a share's price from the balance to the session; what has not been given yet is granted to booking."""
-    paid = replace(share, basis=Basis.PAID, prepaid_cents=share.price_cents)
+    paid = share._replace(basis=Basis.PAID, prepaid_cents=share.price_cents)
     if share.price_cents:
         lines = ledger.move(ledger.BALANCE, ledger.PREPAID, share.price_cents, share.session_id)
         draft.post(EntryKind.ALLOCATED, *lines)
@@ -84,9 +83,9 @@ def pay(draft: Draft, share: Share, now: datetime) -> None:
 def grant(draft: Draft, share: Share, now: datetime) -> None:
     """Tell booking that a session is satisfied, by the basis that it has now."""
     basis = Basis.FREE if share.price_cents == 0 else share.basis or Basis.PAID
-    granted = draft.put(replace(share, basis=basis, granted=share.granted + 1))
+    granted = draft.put(share._replace(basis=basis, granted=share.granted + 1))
     if draft.account.first_grant_at is None:
-        draft.account = replace(draft.account, first_grant_at=now)
+        draft.account = draft.account._replace(first_grant_at=now)
     draft.events.append(
         PrepaymentSatisfied(
             course_id=draft.account.course_id,
@@ -103,7 +102,7 @@ def earn(draft: Draft, share: Share, account: str) -> None:
     if share.prepaid_cents:
         kind = EntryKind.RECOGNIZED if account == ledger.REVENUE else EntryKind.KEPT
         draft.post(kind, *ledger.move(ledger.PREPAID, account, share.prepaid_cents, share.session_id))
-        draft.put(replace(share, prepaid_cents=0))
+        draft.put(share._replace(prepaid_cents=0))
 
 
 def take_back(draft: Draft, share: Share) -> None:
@@ -111,7 +110,7 @@ def take_back(draft: Draft, share: Share) -> None:
     if share.prepaid_cents:
         lines = ledger.move(ledger.PREPAID, ledger.BALANCE, share.prepaid_cents, share.session_id)
         draft.post(EntryKind.RETURNED, *lines)
-    draft.put(replace(share, basis=None, prepaid_cents=0))
+    draft.put(share._replace(basis=None, prepaid_cents=0))
 
 
 # What goes back ------------------------------------------------------------------------------------------------------
@@ -153,7 +152,7 @@ def _give_unused_back(draft: Draft) -> None:
         amount = min(left, share.price_cents - share.refunded_cents)
         if amount > 0 and share.basis is None and not share.is_open(draft.now):
             left, reason = left - amount, reason_of(share)
-            draft.put(replace(share, refunded_cents=share.refunded_cents + amount))
+            draft.put(share._replace(refunded_cents=share.refunded_cents + amount))
     if not any(share.is_open(draft.now) for share in draft.account.shares):
         left = 0
     refund(draft, draft.account.balance_cents - left, reason)
@@ -180,7 +179,7 @@ def refund(draft: Draft, amount_cents: int, reason: RefundReason) -> None:
         amount = min(left, payment.left_cents)
         if amount:
             parts.append(RefundedPart(payment.payment_id, amount))
-            draft.put_payment(replace(payment, out_cents=payment.out_cents + amount))
+            draft.put_payment(payment._replace(out_cents=payment.out_cents + amount))
             left -= amount
     if left:
         raise ValueError("a refund of more than was paid")

@@ -1,7 +1,6 @@
 """Billing's tables: load many, save many. The only SQL of the service besides its migrations."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import fields
 from functools import cache
 from operator import attrgetter
 from typing import Any, Final
@@ -21,7 +20,7 @@ from services.billing.account import (
     Stage,
     State,
 )
-from services.billing.ledger import Entry, EntryKind, Line
+from services.billing.ledger import EntryKind, Line
 from services.billing.profile import Due, MissedPolicy
 from services.billing.rules import PATIENT, aggregate_of
 from shared.contract import (
@@ -44,7 +43,7 @@ HELD_ELSEWHERE: Final = {"due", "shares", "payments", "refunds", "reversals", "u
 
 
 def _columns(kind: Any) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(kind) if field.name not in HELD_ELSEWHERE)
+    return tuple(name for name in kind._fields if name not in HELD_ELSEWHERE)
 
 
 ACCOUNT: Final = (*_columns(Account), "lead_hours", "grace_hours")
@@ -53,7 +52,7 @@ PAYMENT: Final = _columns(Payment)
 REFUND: Final = ("course_id", *_columns(Refund))
 PART: Final = ("refund_id", *_columns(RefundedPart))
 REVERSAL: Final = ("course_id", *_columns(Reversal))
-ENTRY: Final = _columns(Entry)
+ENTRY: Final = ("id", "course_id", "kind", "cause", "booked_at")
 LINE: Final = ("entry_id", "number", *_columns(Line))
 PERSON: Final = ("patient_id", "name", "born_on", "address", "member_id", "diagnoses", "no_claims")
 

@@ -4,10 +4,9 @@ A session moves along `TRANSITIONS` and nowhere else.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from services.booking.planning import Calendar
@@ -45,8 +44,7 @@ class CourseState(StrEnum):
     CLOSED = "closed"
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(NamedTuple):
     """One appointment. `grant` is the last that was answered (0: none); `here_at` remembers an unpaid check-in."""
 
     session_id: UUID
@@ -61,8 +59,7 @@ class Session:
     here_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Course:
+class Course(NamedTuple):
     """A course of sessions, in order of their number.
 
     `hold_open`: nothing has been confirmed yet, and the hold has not run out. `waiting`: what must be decided later.
@@ -119,9 +116,8 @@ class Draft:
 
     def change(self, session: Session, event: type[SessionEvent], **told: Any) -> Session:
         """Count the session's version up, keep it, and tell of it. Fields of the event go in `told`."""
-        changed = replace(session, version=session.version + 1)
-        self.course = replace(
-            self.course,
+        changed = session._replace(version=session.version + 1)
+        self.course = self.course._replace(
             sessions=tuple(changed if s.session_id == changed.session_id else s for s in self.course.sessions),
         )
         self.events.append(
@@ -149,11 +145,11 @@ class Draft:
             self.calendar = self.calendar.free(session.session_id)
         if to in OVER:
             self.timers.append(Timer("unreported", None, str(session.session_id)))
-        return self.change(replace(session, state=to), event, **told)
+        return self.change(session._replace(state=to), event, **told)
 
     def wait(self) -> None:
         """Keep the message until it can be decided."""
-        self.course = replace(self.course, waiting=(*self.course.waiting, self.message))
+        self.course = self.course._replace(waiting=(*self.course.waiting, self.message))
 
     def refuse(self, code: Refusal, detail: str) -> None:
         """Answer a request or fact with the rule that it breaks."""

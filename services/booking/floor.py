@@ -1,6 +1,5 @@
 """What the floor tells: the patient is here, was treated, did not come. Pure."""
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
@@ -33,7 +32,7 @@ def on_checked_in(draft: Draft, fact: PatientCheckedIn, session: Session) -> Non
     elif session.state is S.CONFIRMED and draft.now <= session.ends_at:
         draft.move(session, S.CHECKED_IN, SessionCheckedIn)
     elif session.state is S.HELD:
-        draft.change(replace(session, here_at=fact.at), SessionCheckInRefused, reason=Refusal.NOT_PAID)
+        draft.change(session._replace(here_at=fact.at), SessionCheckInRefused, reason=Refusal.NOT_PAID)
     else:
         draft.change(session, SessionCheckInRefused, reason=Refusal.WRONG_STATE)
 

@@ -3,7 +3,6 @@
 Each grant is answered exactly once, by `confirmed` or by `released`.
 """
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
@@ -36,7 +35,7 @@ def on_satisfied(draft: Draft, fact: PrepaymentSatisfied, session: Session) -> N
     if draft.course.hold_open and _hold_ran_out(draft):
         draft.wait()  # too late for this hold, which its timer will release first
         return
-    session = replace(session, grant=fact.grant)
+    session = session._replace(grant=fact.grant)
     match session.state:
         case S.HELD:
             _confirm(draft, session)
@@ -55,12 +54,12 @@ def _hold_ran_out(draft: Draft) -> bool:
 def end_hold(draft: Draft) -> None:
     """Decide next what came too late for the hold and so waited for its end."""
     draft.replay[:0] = draft.course.waiting
-    draft.course = replace(draft.course, hold_open=False, waiting=())
+    draft.course = draft.course._replace(hold_open=False, waiting=())
 
 
 def _confirm(draft: Draft, session: Session) -> None:
     if draft.course.hold_open:
-        draft.course = replace(draft.course, hold_open=False)
+        draft.course = draft.course._replace(hold_open=False)
         draft.timers.append(Timer("hold", None))
     draft.timers.append(Timer("unreported", session.ends_at + UNREPORTED_AFTER, str(session.session_id)))
     session = draft.move(session, S.CONFIRMED, SessionConfirmed, grant=session.grant)
@@ -82,8 +81,8 @@ def _hold_again(draft: Draft, session: Session) -> None:
         if isinstance(found, Taken):
             draft.calendar = draft.calendar.take(found)
             if draft.course.state in (CourseState.CLOSED, CourseState.COMPLETED):
-                draft.course = replace(draft.course, state=CourseState.ACCEPTED)  # reopened
-            _confirm(draft, replace(session, chair=found.chair, provider=found.provider))
+                draft.course = draft.course._replace(state=CourseState.ACCEPTED)  # reopened
+            _confirm(draft, session._replace(chair=found.chair, provider=found.provider))
             return
     draft.change(session, SessionReleased, grant=session.grant, reason=ReleaseReason.SLOT_TAKEN)
 

@@ -83,7 +83,7 @@ class Calendar:
         return Calendar(self._base, changed) if len(changed) < FEW else Calendar({**self._base, **changed})
 
 
-FEW: Final = 50
+FEW: Final = 200
 """Changes that are kept beside the base: copying them with every change is cheaper than copying the base."""
 
 

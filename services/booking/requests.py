@@ -1,6 +1,5 @@
 """What clinics ask for: a course, a move, a cancellation. Pure."""
 
-from dataclasses import replace
 from datetime import datetime
 
 from services.booking.course import OCCUPYING, CourseState, Draft, Session, booked
@@ -35,7 +34,7 @@ def on_course_requested(draft: Draft, request: CourseRequested) -> None:
         return
     seated = _seats(draft, request)
     if isinstance(seated, CourseRejected):
-        draft.course = replace(course, state=CourseState.REJECTED, request=request, waiting=())
+        draft.course = course._replace(state=CourseState.REJECTED, request=request, waiting=())
         draft.events.append(seated)
     else:
         _accept(draft, request, seated)
@@ -68,8 +67,7 @@ def _accept(draft: Draft, request: CourseRequested, seats: tuple[Taken, ...]) ->
         Session(taken.session_id, number, S.HELD, taken.starts_at, taken.ends_at, taken.chair, taken.provider)
         for number, taken in enumerate(seats, start=1)
     )
-    draft.course = replace(
-        draft.course,
+    draft.course = draft.course._replace(
         state=CourseState.ACCEPTED,
         request=request,
         hold_expires_at=hold_expires_at,
@@ -127,8 +125,7 @@ def on_reschedule(draft: Draft, wish: SessionRescheduleRequested, session: Sessi
     if session.state is S.CONFIRMED:
         draft.timers.append(Timer("unreported", ends_at + UNREPORTED_AFTER, str(session.session_id)))
     draft.change(
-        replace(
-            session,
+        session._replace(
             starts_at=wish.starts_at,
             ends_at=ends_at,
             chair=found.chair,

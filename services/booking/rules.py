@@ -5,7 +5,6 @@ itself is known waits in the course and is decided afterwards, so that any order
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -149,11 +148,11 @@ def _end(draft: Draft) -> None:
     if course.state is CourseState.CLOSED and not completed:
         return
     if completed:
-        draft.course = replace(course, state=CourseState.COMPLETED)
+        draft.course = course._replace(state=CourseState.COMPLETED)
         end = CourseCompleted(course_id=course.course_id, sessions_completed=completed)
     else:
         cancelled = any(s.state is S.CANCELLED for s in course.sessions)
-        draft.course = replace(course, state=CourseState.CLOSED)
+        draft.course = course._replace(state=CourseState.CLOSED)
         end = CourseClosed(
             course_id=course.course_id, reason=ClosedReason.CANCELLED if cancelled else ClosedReason.RELEASED
         )

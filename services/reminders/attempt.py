@@ -5,7 +5,7 @@ after it sends.
 """
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final, assert_never
 from uuid import UUID, uuid5
@@ -118,7 +118,7 @@ class Claim:
             }
         )
         metrics.TIMER_LATENESS.observe(max(0.0, (now - text.due_at).total_seconds()))
-        return course.with_text(replace(text, state=TextState.SENDING, sent_on=sent_on))
+        return course.with_text(text._replace(state=TextState.SENDING, sent_on=sent_on))
 
 
 def record_of(attempt: Attempt, outcome: Outcome, now: datetime) -> dict[str, Any]:

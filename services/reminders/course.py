@@ -5,10 +5,9 @@ longer wants. What billing tells of a course that booking has not told of yet wa
 afterwards, each as of when it came: any order across topics reaches the same end.
 """
 
-from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Final, assert_never
+from typing import Final, NamedTuple, assert_never
 from uuid import UUID
 
 from shared.contract import SessionState, SuppressedReason, TextKind
@@ -35,8 +34,7 @@ ATTEMPTED: Final = frozenset({TextState.SENDING, TextState.SENT, TextState.UNKNO
 """The patient has the text, or may have it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(NamedTuple):
     """One appointment as of its newest version. `ended_at` is when the treatment itself ended."""
 
     session_id: UUID
@@ -46,8 +44,7 @@ class Session:
     ended_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(NamedTuple):
     """One text of a course.
 
     Attributes:
@@ -74,8 +71,7 @@ class Text:
     sent_on: date | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Course:
+class Course(NamedTuple):
     """A course. Until booking has told of it there is no `patient_id`, and what billing told is `waiting`.
 
     Attributes:
@@ -103,12 +99,12 @@ class Course:
     def with_session(self, session: Session) -> "Course":
         """With one session new or as it is now."""
         others = tuple(s for s in self.sessions if s.session_id != session.session_id)
-        return replace(self, sessions=tuple(sorted((*others, session), key=lambda s: (s.starts_at, s.session_id))))
+        return self._replace(sessions=tuple(sorted((*others, session), key=lambda s: (s.starts_at, s.session_id))))
 
     def with_text(self, text: Text) -> "Course":
         """With one text new or as it is now."""
         others = tuple(t for t in self.texts if t.text_id != text.text_id)
-        return replace(self, texts=(*others, text), unsaved=self.unsaved | {text.text_id})
+        return self._replace(texts=(*others, text), unsaved=self.unsaved | {text.text_id})
 
     @property
     def owes(self) -> bool:

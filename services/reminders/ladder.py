@@ -1,6 +1,6 @@
 """The ladder of texts: which ones an event plans, for when, and the last look at one that is due. Pure."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
 from uuid import uuid5
@@ -170,4 +170,4 @@ def wording_of(text: Text, course: Course, contact: Contact | None, place: Place
 
 def superseded(text: Text) -> Text:
     """A waiting text that is no longer wanted."""
-    return replace(text, state=TextState.SUPPRESSED, reason=SuppressedReason.SUPERSEDED)
+    return text._replace(state=TextState.SUPPRESSED, reason=SuppressedReason.SUPERSEDED)

@@ -152,7 +152,7 @@ class _Draft:
         self._sweep()
         if self.course.patient_id is not None and self.course.waiting:
             waiting = self.course.waiting
-            self.course = replace(self.course, waiting=())
+            self.course = self.course._replace(waiting=())
             self.timers.append(Timer(_UNKNOWN_COURSE, None))
             for earlier in waiting:
                 self.hear(earlier, earlier.arrived_at)
@@ -160,7 +160,7 @@ class _Draft:
     def _wait(self, message: Message, now: datetime) -> None:
         if not self.course.waiting:
             self.timers.append(Timer(_UNKNOWN_COURSE, now + UNKNOWN_AFTER))
-        self.course = replace(self.course, waiting=(*self.course.waiting, replace(message, record=None)))
+        self.course = self.course._replace(waiting=(*self.course.waiting, replace(message, record=None)))
 
     def _on_timer(self, timer: TimerDue) -> None:
         if timer.kind != _UNKNOWN_COURSE:
@@ -171,7 +171,7 @@ class _Draft:
 
     def _on_booking(self, data: CourseAccepted | SessionEvent, now: datetime) -> None:
         if self.course.patient_id is None:
-            self.course = replace(self.course, patient_id=data.patient_id, location=data.location)
+            self.course = self.course._replace(patient_id=data.patient_id, location=data.location)
             if self._place is None:
                 detail = "no served clinic has the location of this course: it gets no texts"
                 self.attention.append(Attention("unknown_location", str(data.course_id), detail))
@@ -204,12 +204,12 @@ class _Draft:
         match data:
             case PrepaymentRequired(needs=Needs.MONEY):
                 if data.session_id not in owed:
-                    self.course = replace(self.course, owed=owed | {data.session_id})
+                    self.course = self.course._replace(owed=owed | {data.session_id})
                 if (place := self._place) is not None:
                     self._plan(on_demand(self.course, place, self._contact, now))
             case PrepaymentRequired() | PrepaymentSatisfied() | PrepaymentOverdue():
                 if data.session_id in owed:
-                    self.course = replace(self.course, owed=owed - {data.session_id})
+                    self.course = self.course._replace(owed=owed - {data.session_id})
             case PrepaymentWithdrawn():
                 pass  # a new demand follows when booking has answered
 
@@ -221,7 +221,7 @@ class _Draft:
                 if not self._said(text):
                     self.course = self.course.with_text(text)
             elif known.reason is SuppressedReason.SUPERSEDED and self.course.wants(known):
-                again = replace(known, state=TextState.SCHEDULED, reason=None, look_at=text.look_at)
+                again = known._replace(state=TextState.SCHEDULED, reason=None, look_at=text.look_at)
                 self.course = self.course.with_text(again)
 
     def _said(self, text: Text) -> bool:

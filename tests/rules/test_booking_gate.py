@@ -1,6 +1,5 @@
 """The gate: what is paid is confirmed, what is late is released, and only who is confirmed is treated."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -434,4 +433,4 @@ def test_no_rule_can_move_a_session_off_the_table(state: SessionState, to: Sessi
     message = Message("m", "", "", NOW, NOW, satisfied())
     draft = Draft(PLACES, story.course(), message, NOW, Calendar())
     with pytest.raises(IllegalTransition, match=f"{state} -> {to}"):
-        draft.move(replace(story.session(), state=state), to, SessionConfirmed, grant=1)
+        draft.move(story.session()._replace(state=state), to, SessionConfirmed, grant=1)

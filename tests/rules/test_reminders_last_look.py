@@ -1,6 +1,5 @@
 """The last look at a text that is due: send it, wait, or never, and why."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -142,7 +141,7 @@ def test_a_second_payment_text_on_the_same_day_is_not_sent() -> None:
     assert story.course is not None
 
     assert isinstance(judge(first, story.course, story.contacts[PATIENT], STELLA, first.due_at), Send)
-    sent = replace(first, state=TextState.SENT, sent_on=STELLA.location.local(first.due_at).date())
+    sent = first._replace(state=TextState.SENT, sent_on=STELLA.location.local(first.due_at).date())
     after = story.course.with_text(sent)
     assert judge(second, after, story.contacts[PATIENT], STELLA, second.due_at) == Suppress(R.SUPERSEDED)
 

@@ -341,8 +341,8 @@ def unpaid_confirmation(
     decision = booking_rules().decide(course, message, now, calendar)
     if message.data.key != str(COURSE) or isinstance(message.data, CourseRequested):
         return decision
-    sessions = tuple(replace(session, state=SessionState.CONFIRMED, grant=0) for session in decision.state.sessions)
-    return replace(decision, state=replace(decision.state, sessions=sessions))
+    sessions = tuple(session._replace(state=SessionState.CONFIRMED, grant=0) for session in decision.state.sessions)
+    return replace(decision, state=decision.state._replace(sessions=sessions))
 
 
 async def test_what_the_database_refuses_is_a_defect_of_the_rule_and_not_tried_for_ever(
