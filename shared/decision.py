@@ -1,8 +1,7 @@
 """What a rule answers with. Pure: rules import this, and nothing that reaches a network or a disk."""
 
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from shared.contract import EventData
 
@@ -10,8 +9,7 @@ State = TypeVar("State")
 Context = TypeVar("Context")
 
 
-@dataclass(frozen=True, slots=True)
-class Timer:
+class Timer(NamedTuple):
     """A deadline of one aggregate. Setting it again replaces it; `due_at=None` takes it back.
 
     When due it comes back to the same rules as a `TimerDue`. `subject` is a session id or empty.
@@ -22,8 +20,7 @@ class Timer:
     subject: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Attention:
+class Attention(NamedTuple):
     """Something for a person. `kind` is a stable code, `subject` an id, `detail` a line without personal data."""
 
     kind: str
@@ -31,8 +28,7 @@ class Attention:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class Decision(Generic[State, Context]):
+class Decision(NamedTuple, Generic[State, Context]):
     """What follows from one message: the new state, and what to tell, wait for and show to a person.
 
     `context` is the batch's shared value afterwards, or None where it stays as it was.

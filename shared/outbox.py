@@ -8,10 +8,9 @@ whoever hears them drops repeats by their id.
 import asyncio
 import logging
 from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 from aiokafka import AIOKafkaProducer
@@ -32,8 +31,7 @@ LOCK: Final = 0x43484149
 BATCH: Final = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(NamedTuple):
     """A record to publish. Headers are bytes or null, as they will stand on Kafka."""
 
     event_id: str

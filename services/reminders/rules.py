@@ -5,7 +5,6 @@ really go out is judged when it is due (`ladder.judge`), by `dispatch`.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -160,7 +159,7 @@ class _Draft:
     def _wait(self, message: Message, now: datetime) -> None:
         if not self.course.waiting:
             self.timers.append(Timer(_UNKNOWN_COURSE, now + UNKNOWN_AFTER))
-        self.course = self.course._replace(waiting=(*self.course.waiting, replace(message, record=None)))
+        self.course = self.course._replace(waiting=(*self.course.waiting, message._replace(record=None)))
 
     def _on_timer(self, timer: TimerDue) -> None:
         if timer.kind != _UNKNOWN_COURSE:

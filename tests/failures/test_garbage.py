@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
@@ -43,14 +42,14 @@ async def test_garbage_is_dead_lettered_once_to_the_byte_and_blocks_nothing(
     async with processes(databases, kafka, home) as running:
         codes = [code for code, _ in KINDS.values() for _ in range(TIMES)]
         bad = [
-            replace(record, partition=(number + again) % PARTITIONS)
+            record._replace(partition=(number + again) % PARTITIONS)
             for number, (_, record) in enumerate(KINDS.values())
             for again in range(TIMES)
         ]
         sent = list(zip(codes, await asyncio.to_thread(put, kafka, bad), strict=True))
         began_at = time.monotonic()
         topics = sorted({record.topic for _, record in sent})
-        after = [replace(readable(topic), partition=number) for topic in topics for number in range(PARTITIONS)]
+        after = [readable(topic)._replace(partition=number) for topic in topics for number in range(PARTITIONS)]
         for good in await asyncio.to_thread(put, kafka, after):
             for service in hearing(good.topic):
                 await running.until(lambda s=service, r=good: heard(running, s, r), f"{service} hears {good}", 20)
@@ -75,7 +74,7 @@ def put(kafka: str, records: Sequence[Record]) -> list[Record]:
 
         def on_delivery(error: Any, told: Any, number: int = number) -> None:
             assert error is None, error
-            stand[number] = replace(records[number], offset=told.offset(), timestamp_ms=told.timestamp()[1])
+            stand[number] = records[number]._replace(offset=told.offset(), timestamp_ms=told.timestamp()[1])
 
         headers: Any = list(record.headers)
         client.produce(
@@ -130,8 +129,8 @@ def place(record: Record) -> tuple[str, int, int]:
 
 def public(record: Record) -> Record:
     """What of it may stand on the dead-letter topic: of personal topics no bytes."""
-    stripped = replace(record, timestamp_ms=0)
-    return replace(stripped, key=None, value=None) if record.topic in ERASABLE else stripped
+    stripped = record._replace(timestamp_ms=0)
+    return stripped._replace(key=None, value=None) if record.topic in ERASABLE else stripped
 
 
 async def letters_of(running: Processes, service: str) -> Letters:

@@ -4,7 +4,6 @@ import contextlib
 import json
 import traceback
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -73,11 +72,11 @@ def payment(changes: Mapping[str, Any] | None = None, **attributes: bytes | None
 
 def raw(text: bytes) -> Record:
     """A captured payment whose value is these bytes."""
-    return replace(payment(), value=text)
+    return payment()._replace(value=text)
 
 
 def with_header(name: str, value: bytes | None) -> Record:
-    return replace(payment(), headers=(*payment().headers, (name, value)))
+    return payment()._replace(headers=(*payment().headers, (name, value)))
 
 
 def structured(changes: Mapping[str, Any] | None = None, without: str = "") -> Record:
@@ -91,8 +90,7 @@ def structured(changes: Mapping[str, Any] | None = None, without: str = "") -> R
         "data": {"note": CANARY} | PAYMENT,
     } | dict(changes or {})
     document.pop(without, None)
-    return replace(
-        payment(),
+    return payment()._replace(
         value=json.dumps(document).encode(),
         headers=(("content-type", b"application/cloudevents+json; charset=utf-8"),),
     )
@@ -102,7 +100,7 @@ def about(type_name: str, data: Mapping[str, Any], key: str = COURSE) -> Record:
     """A record of another type, on its own topic."""
     record = payment(type=type_name.encode(), subject=None)
     value = json.dumps({"note": CANARY} | dict(data)).encode()
-    return replace(record, topic=EVENTS[type_name].topic, key=key.encode(), value=value)
+    return record._replace(topic=EVENTS[type_name].topic, key=key.encode(), value=value)
 
 
 def request(changes: Mapping[str, Any]) -> Record:
@@ -124,13 +122,13 @@ def payment_with(field: bytes) -> Record:
 
 UNREADABLE: dict[str, tuple[str, Record]] = {
     # the value as a whole
-    "null value on clinic.requests": ("null_value", replace(request({"sessions": SESSIONS}), value=None)),
-    "null value on a topic of ours": ("null_value", replace(payment(), topic="booking.events", value=None)),
-    "null value without a key": ("wrong_key", replace(contact({}), value=None, key=None)),
-    "null value with an empty key": ("wrong_key", replace(contact({}), value=None, key=b"")),
-    "null value with a key of 65 characters": ("wrong_key", replace(contact({}), value=None, key=b"k" * 65)),
-    "null value with NUL in the key": ("wrong_key", replace(contact({}), value=None, key=CANARY.encode() + b"\x00")),
-    "null value with a key that is not UTF-8": ("wrong_key", replace(contact({}), value=None, key=b"\xff")),
+    "null value on clinic.requests": ("null_value", request({"sessions": SESSIONS})._replace(value=None)),
+    "null value on a topic of ours": ("null_value", payment()._replace(topic="booking.events", value=None)),
+    "null value without a key": ("wrong_key", contact({})._replace(value=None, key=None)),
+    "null value with an empty key": ("wrong_key", contact({})._replace(value=None, key=b"")),
+    "null value with a key of 65 characters": ("wrong_key", contact({})._replace(value=None, key=b"k" * 65)),
+    "null value with NUL in the key": ("wrong_key", contact({})._replace(value=None, key=CANARY.encode() + b"\x00")),
+    "null value with a key that is not UTF-8": ("wrong_key", contact({})._replace(value=None, key=b"\xff")),
     "empty value": ("not_json", raw(b"")),
     "value that is not UTF-8": ("not_json", raw(b'{"note": "\xff\xfe ' + CANARY.encode() + b'"}')),
     "half a surrogate pair": ("not_json", payment({"payment_id": "\ud800"})),
@@ -149,7 +147,7 @@ UNREADABLE: dict[str, tuple[str, Record]] = {
     "without ce_id": ("missing_header", payment(id=None)),
     "without ce_type": ("missing_header", payment(type=None)),
     "without ce_source": ("missing_header", payment(source=None)),
-    "without any header": ("missing_header", replace(payment(), headers=())),
+    "without any header": ("missing_header", payment()._replace(headers=())),
     "empty id": ("missing_header", payment(id=b"")),
     "id of 65 characters": ("bad_id", payment(id=b"i" * 65)),
     "bidi mark in the id": ("bad_id", payment(id=f"{CANARY}\u202e".encode())),
@@ -176,11 +174,11 @@ UNREADABLE: dict[str, tuple[str, Record]] = {
     "time before the calendar begins": ("bad_time", payment(time=b"0001-01-01T00:00:00+05:00")),
     "time after the calendar ends": ("bad_time", payment(time=b"9999-12-31T23:59:59-05:00")),
     # the key
-    "no key": ("wrong_key", replace(payment(), key=None)),
-    "another course as key": ("wrong_key", replace(payment(), key=SESSION.encode())),
-    "patient as key of a course": ("wrong_key", replace(payment(), key=CANARY.encode())),
-    "key that is not UTF-8": ("wrong_key", replace(payment(), key=b"\xff")),
-    "course id as 16 bytes": ("wrong_key", replace(payment(), key=bytes.fromhex(COURSE.replace("-", "")))),
+    "no key": ("wrong_key", payment()._replace(key=None)),
+    "another course as key": ("wrong_key", payment()._replace(key=SESSION.encode())),
+    "patient as key of a course": ("wrong_key", payment()._replace(key=CANARY.encode())),
+    "key that is not UTF-8": ("wrong_key", payment()._replace(key=b"\xff")),
+    "course id as 16 bytes": ("wrong_key", payment()._replace(key=bytes.fromhex(COURSE.replace("-", "")))),
     "subject is not the key": ("wrong_subject", payment(subject=CANARY.encode())),
     # fields
     "missing field": ("invalid", raw(json.dumps({"note": CANARY} | PAYMENT | {"method": None}).encode())),
@@ -233,10 +231,10 @@ UNREADABLE: dict[str, tuple[str, Record]] = {
     "phone that is not E.164": ("invalid", contact({"phone": "(630) 555-0188"})),
     "phone with a line break behind it": ("invalid", contact({"phone": "+16305550188\n"})),
     "consent that is not true or false": ("invalid", contact({"texting": CONTACT["texting"] | {"allowed": "yes"}})),
-    "contact with the key of another": ("wrong_key", replace(contact({}), key=CANARY.encode())),
+    "contact with the key of another": ("wrong_key", contact({})._replace(key=CANARY.encode())),
     # structured mode
-    "structured: not JSON": ("not_json", replace(structured(), value=CANARY.encode())),
-    "structured: an array": ("not_structured", replace(structured(), value=json.dumps([CANARY]).encode())),
+    "structured: not JSON": ("not_json", structured()._replace(value=CANARY.encode())),
+    "structured: an array": ("not_structured", structured()._replace(value=json.dumps([CANARY]).encode())),
     "structured: without data": ("not_structured", structured(without="data")),
     "structured: data is null": ("invalid", structured({"data": None})),
     "structured: data is text": ("invalid", structured({"data": CANARY})),
@@ -251,7 +249,7 @@ UNREADABLE: dict[str, tuple[str, Record]] = {
     "structured: amount of forty digits": ("invalid", structured({"data": PAYMENT | {"amount_cents": 10**40}})),
     "structured: amount NaN": (
         "not_json",
-        replace(structured(), value=(structured().value or b"").replace(b"347500", b"NaN")),
+        structured()._replace(value=(structured().value or b"").replace(b"347500", b"NaN")),
     ),
     "structured: data_base64 that is none": (
         "not_json",
@@ -264,7 +262,7 @@ UNREADABLE: dict[str, tuple[str, Record]] = {
     **{
         f"structured: nested {levels} deep": (
             "not_json",
-            replace(structured(), value=(structured().value or b"").replace(b'"till-88120"', deep(levels))),
+            structured()._replace(value=(structured().value or b"").replace(b'"till-88120"', deep(levels))),
         )
         for levels in (250, 1000, 100_000)
     },
@@ -316,7 +314,7 @@ def test_the_records_above_can_be_read_but_for_what_is_wrong_with_them() -> None
 )
 def test_a_type_that_only_a_newer_release_of_ours_knows_is_not_for_us(changes: dict[str, bytes]) -> None:
     with pytest.raises(NotForUs):
-        read(replace(payment(**changes), topic="booking.events"), NOW)
+        read(payment(**changes)._replace(topic="booking.events"), NOW)
 
 
 @pytest.mark.parametrize("topic", ["clinic.contacts", "clinic.patients"])
@@ -352,7 +350,7 @@ def test_what_may_be_missing_is_missing() -> None:
 
 
 def test_structured_mode_is_known_by_its_media_type_however_it_is_spelled() -> None:
-    record = replace(structured(), headers=(("Content-Type", b"Application/CloudEvents+JSON"),))
+    record = structured()._replace(headers=(("Content-Type", b"Application/CloudEvents+JSON"),))
     assert read(record, NOW).data == read(payment(), NOW).data
 
 
@@ -380,7 +378,7 @@ def test_a_message_that_waits_in_a_state_comes_back_the_same() -> None:
     for record in (payment(traceparent=TRACE.encode()), request({"plan": {"first_day": "2026-11-09"}}), contact({})):
         message = read(record, NOW)
         stored = json.loads(json.dumps(to_stored(message), default=datetime.isoformat))
-        assert from_stored(stored) == replace(message, record=None)
+        assert from_stored(stored) == message._replace(record=None)
 
 
 # Whatever comes, reading answers: an exception that nobody expects would bring the same batch back for ever.

@@ -104,7 +104,7 @@ async def test_a_repeat_is_one_however_its_json_is_written(databases: dict[str, 
         first = record(satisfied(), "a")
         assert first.value is not None
         await booking.hear(first)
-        await booking.hear(replace(first, value=first.value.replace(b'":', b'" :  ').replace(b"{", b'{"new": 1, ')))
+        await booking.hear(first._replace(value=first.value.replace(b'":', b'" :  ').replace(b"{", b'{"new": 1, ')))
         assert await booking.rows("SELECT * FROM attention") == []
 
 
@@ -342,7 +342,7 @@ def unpaid_confirmation(
     if message.data.key != str(COURSE) or isinstance(message.data, CourseRequested):
         return decision
     sessions = tuple(session._replace(state=SessionState.CONFIRMED, grant=0) for session in decision.state.sessions)
-    return replace(decision, state=decision.state._replace(sessions=sessions))
+    return decision._replace(state=decision.state._replace(sessions=sessions))
 
 
 async def test_what_the_database_refuses_is_a_defect_of_the_rule_and_not_tried_for_ever(
