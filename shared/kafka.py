@@ -2,6 +2,7 @@
 
 FastStream's defaults lose messages, so these are set on purpose: batches of raw bytes, a parser that no header can
 upset, NACK on error (the batch comes again), offsets committed only after the handler has returned, and no thread hops.
+They are committed twice a second, not with each batch: what is read again after a crash, the inbox drops.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaConnectionError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError, for_code
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from faststream.kafka import TopicPartition as Assigned
@@ -36,6 +37,9 @@ LARGEST: Final = 2 * 1024 * 1024
 
 POLL_MS: Final = 200
 """Milliseconds that the consumer waits for records before it looks at its positions."""
+
+COMMIT_SECONDS: Final = 0.5
+"""Between two commits of offsets."""
 
 LONGEST_REST: Final = 0.02
 """Seconds between two small batches, at most."""
@@ -133,6 +137,8 @@ class Kafka:
         self._handle = handle
         self._passed = passed
         self._pause = 0.0
+        self._uncommitted = False
+        self._committed_at = time.monotonic()
         self._told: dict[Place, int] = {}  # before these offsets everything has had its effect
         self._broker = KafkaBroker(
             servers,
@@ -234,6 +240,8 @@ class Kafka:
 
     async def _next_batch(self, consumer: AIOKafkaConsumer) -> tuple[ConsumerRecord[Any, Any], ...]:
         await self._pass_silence(consumer)
+        if self._uncommitted and time.monotonic() - self._committed_at > COMMIT_SECONDS:
+            await self._commit(consumer)
         return tuple(chain(*(await consumer.getmany(timeout_ms=POLL_MS, max_records=MAX_RECORDS)).values()))
 
     async def _pass_silence(self, consumer: AIOKafkaConsumer) -> None:
@@ -253,8 +261,17 @@ class Kafka:
             else:
                 self._told |= silent
 
+    async def _commit(self, consumer: AIOKafkaConsumer) -> None:
+        """Between two batches: what was read has had its effect, or has been sought again."""
+        self._committed_at = time.monotonic()
+        try:
+            await consumer.commit()
+            self._uncommitted = False
+        except KafkaError as trouble:  # such as a rebalance: whoever gets the partition reads a little again
+            log.info("offsets are committed later: %s", type(trouble).__name__)
+
     async def _parse(self, records: Any) -> KafkaAckableMessage:
-        return KafkaAckableMessage(body=b"", raw_message=records, consumer=self._consumer())
+        return KafkaAckableMessage(body=b"", raw_message=records, consumer=_Later(self))
 
     async def _decode(self, message: Any) -> Any:
         return message.raw_message
@@ -276,3 +293,18 @@ class Kafka:
         if len(records) < MAX_RECORDS / 2:
             # A small batch is followed by a rest as long as it took: under load, what comes meanwhile shares the next.
             await asyncio.sleep(min(time.monotonic() - began, LONGEST_REST))
+
+
+class _Later:
+    """A batch's consumer, as FastStream's message uses it: its offsets are committed with others'."""
+
+    def __init__(self, kafka: Kafka) -> None:
+        self._kafka = kafka
+
+    async def commit(self) -> None:
+        """After the batch has had its effect."""
+        self._kafka._uncommitted = True
+
+    def seek(self, partition: TopicPartition, offset: int) -> None:
+        """After the batch has failed."""
+        self._kafka._consumer().seek(partition, offset)

@@ -31,6 +31,15 @@ class ServiceSettings(BaseSettings):
     api_keys: Path | None = Field(default=None, description="TOML file with hashed API keys; no key opens without it")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
+    @field_validator("kafka")
+    @classmethod
+    def _has_ports(cls, value: str) -> str:
+        for address in value.split(","):
+            _, colon, port = address.strip().rpartition(":")
+            if colon and not (port.isdecimal() and int(port) <= 65535):
+                raise ValueError("must be host:port, several separated by commas")
+        return value
+
     @field_validator("clinics", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
