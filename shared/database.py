@@ -42,6 +42,7 @@ class Database:
             make_url(url).set(drivername="postgresql+asyncpg"),
             pool_size=pool_size,
             max_overflow=5,
+            pool_use_lifo=True,  # the connection that was used last has its statements prepared
             hide_parameters=True,  # or an error would quote values into the log
             connect_args={"server_settings": {"jit": "off"}},  # compiling costs more than any of our statements
         )

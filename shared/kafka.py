@@ -41,7 +41,7 @@ POLL_MS: Final = 200
 COMMIT_SECONDS: Final = 0.5
 """Between two commits of offsets."""
 
-LONGEST_REST: Final = 0.02
+LONGEST_REST: Final = 0.01
 """Seconds between two small batches, at most."""
 
 START_SECONDS: Final = 20
