@@ -24,7 +24,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Clinic chair time in which booking, prepayment and texts cannot disagree.",
-    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 78 a setting or profile is wrong.",
+    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 69 cannot start, 78 a setting or profile is wrong.",
 )
 console = Console(highlight=False, soft_wrap=True)
 
@@ -34,8 +34,12 @@ def up() -> None:
     """Run all services in this process until Ctrl-C, with a PostgreSQL and a Kafka of their own.
 
     CHAIRTIME_HOME moves the folder for data and log (.chairtime). CHAIRTIME_KAFKA=host:port takes a real Kafka.
-    CHAIRTIME_CLOCK=stepped makes the clock stand still until POST <booking>/ops/clock {"to": instant}.
+    CHAIRTIME_CLOCK=stepped makes the clock stand still until POST <booking>/ops/clock {"to": instant}; the next start
+    goes on where it stood. CHAIRTIME_PROFILES is the folder of the clinics' profiles (those shipped).
     CHAIRTIME_BOOKING_PORT, _BILLING_PORT and _REMINDERS_PORT choose ports; free ones are taken otherwise.
+
+    Exit codes: 0 ended by Ctrl-C, 1 a part of it has ended by itself, 69 Kafka, PostgreSQL, a port or the folder cannot
+    be had, 78 a setting or profile is wrong.
     """
     _run(_up)
 
@@ -61,14 +65,14 @@ def publish(
 
     from deploy.publish import BadLine, ClinicSystem, read_events
 
-    servers = kafka or _address_of_up()["kafka"]
+    servers = read_settings(ServiceSettings, kafka=kafka or _address_of_up()["kafka"]).kafka
     try:
         sent = ClinicSystem(servers).publish(read_events(file, datetime.now(UTC)))
     except BadLine as error:
         _fail(str(error), EX_FAILED)
     except KafkaException as error:
         _fail(f"Kafka at {servers}: {error.args[0].str()}", EX_FAILED)
-    console.print(f"published {sent} events to {servers}")
+    console.print(f"published {sent} event{'' if sent == 1 else 's'} to {servers}")
 
 
 @app.command()
@@ -148,23 +152,27 @@ def main() -> None:
     except Misconfigured as error:
         _fail(str(error), EX_CONFIG)
     except CannotStart as error:
-        _fail(str(error), EX_FAILED)
+        _fail(str(error), os.EX_UNAVAILABLE)
 
 
 async def _up() -> int:
-    from deploy.embedded import Embedded
+    from deploy.embedded import Embedded, common_settings
 
     home = Path(os.environ.get("CHAIRTIME_HOME", ".chairtime"))
     clock = os.environ.get("CHAIRTIME_CLOCK", "wall")
     if clock not in ("wall", "stepped"):
         raise Misconfigured("CHAIRTIME_CLOCK: must be wall or stepped")
-    logs.configure(os.environ.get("CHAIRTIME_LOG_LEVEL", "INFO"), str(home / "chairtime.log"))
+    kafka = os.environ.get("CHAIRTIME_KAFKA")
+    try:
+        logs.configure(common_settings(kafka).log_level, str(home / "chairtime.log"))
+    except OSError as error:
+        raise Misconfigured(f"CHAIRTIME_HOME: {home}: {error.strerror}") from None
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     embedded = Embedded(
         home,
-        kafka=os.environ.get("CHAIRTIME_KAFKA"),
+        kafka=kafka,
         stepped=clock == "stepped",
         show=lambda text: console.print(
             f"[text {text.kind} for {text.clinic}] {text.body}", style="magenta", markup=False

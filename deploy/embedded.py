@@ -13,7 +13,6 @@ import secrets
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,7 +23,7 @@ from deploy.databases import provision
 from deploy.mock_kafka import PARTITIONS, MockKafka
 from deploy.postgres import EmbeddedPostgres
 from deploy.server_process import CannotStart
-from deploy.stepping import Walk, clock_routes
+from deploy.stepping import KeptClock, Walk, clock_routes
 from services.billing import main as billing
 from services.billing import rules as billing_rules
 from services.billing.profile import read_tariffs
@@ -39,12 +38,12 @@ from services.reminders.profile import read_places as read_wording
 from services.reminders.settings import RemindersSettings
 from services.reminders.sms import ConsoleSender, OutgoingText
 from shared.clinic import clinic_folders
-from shared.clock import Clock, SteppedClock, WallClock
+from shared.clock import Clock, WallClock
 from shared.database import Database, rows, run
 from shared.http import Role
 from shared.kafka import TOPICS, create_topics
 from shared.service import HttpServer, Service
-from shared.settings import ServiceSettings, read_settings
+from shared.settings import Misconfigured, ServiceSettings, read_settings
 
 PROFILES: Final = Path(__file__).parent / "clinics"
 HEARS: Final = {"booking": booking_rules.HEARS, "billing": billing_rules.HEARS, "reminders": reminders_rules.HEARS}
@@ -67,9 +66,10 @@ class Embedded:
     """Chairtime in this process.
 
     Args:
-        home: folder for data, log and `up.json`; one process at a time.
+        home: folder for data, log, the stepped clock's instant and `up.json`; one process at a time.
         kafka: address of a real Kafka, or None for the one in memory.
-        stepped: the clock stands still until it is moved.
+        stepped: the clock stands still until it is moved. It begins at the wall's time, or where it stood in this home
+            when that is later.
         show: gets every text that would be sent.
     """
 
@@ -79,7 +79,9 @@ class Embedded:
         self._show = show
         self._mock = None if kafka else MockKafka()
         self._postgres = EmbeddedPostgres(home / "postgres")
-        self.clock: Clock = SteppedClock(datetime.now(UTC)) if stepped else WallClock()
+        self._stepped = stepped
+        self._announced = False
+        self.clock: Clock = WallClock()
         self._servers: list[tuple[HttpServer, asyncio.Task[None]]] = []
         self.services: dict[str, Service[Any, Any]] = {}
         self.urls: dict[str, str] = {}
@@ -92,9 +94,12 @@ class Embedded:
             CannotStart: one line that says what is missing or taken.
             Misconfigured: one line about a setting or profile.
         """
-        profiles = check_profiles()  # before anything is started
+        common_settings(self._kafka)  # this and the profiles before anything is started
+        profiles = check_profiles()
         self.home.mkdir(parents=True, exist_ok=True)
         admin_url = await asyncio.to_thread(self._postgres.start)
+        if self._stepped:  # not before the home is ours alone
+            self.clock = KeptClock(self.home / "clock")
         self.urls = await asyncio.to_thread(provision, admin_url)
         kafka = await self._start_kafka(self.urls)
         sockets = {name: _listen(name) for name in SERVICES}
@@ -110,7 +115,7 @@ class Embedded:
         apps = self._build(common, self.urls, addresses, twilio)
         self.services = {name: app.state.service for name, app in apps.items()}
         await asyncio.gather(*(service.start() for service in self.services.values()))
-        if isinstance(self.clock, SteppedClock):
+        if isinstance(self.clock, KeptClock):
             self.walk = Walk(self.clock, list(self.services.values()))
             apps["booking"].include_router(clock_routes(self.walk))
         for name, app in apps.items():
@@ -121,7 +126,8 @@ class Embedded:
 
     async def stop(self) -> None:
         """Stop in order; data stays."""
-        (self.home / "up.json").unlink(missing_ok=True)
+        if self._announced:  # else it is another process's
+            (self.home / "up.json").unlink(missing_ok=True)
         for server, _ in self._servers:
             server.should_exit = True
         await asyncio.gather(*(task for _, task in self._servers), return_exceptions=True)
@@ -192,6 +198,16 @@ class Embedded:
         with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             json.dump({name: getattr(address, name) for name in Address.__slots__}, file, indent=2)
         unfinished.rename(self.home / "up.json")
+        self._announced = True
+
+
+def common_settings(kafka: str | None = None) -> ServiceSettings:
+    """The settings that all services share, from the environment; the Kafka in memory has no address yet.
+
+    Raises:
+        Misconfigured: the first variable that is wrong, and why.
+    """
+    return read_settings(ServiceSettings, kafka=kafka or "")
 
 
 def check_profiles() -> Path:
@@ -201,7 +217,7 @@ def check_profiles() -> Path:
         Misconfigured: what is wrong with the first file that is.
     """
     folder = Path(os.environ.get("CHAIRTIME_PROFILES", PROFILES))
-    clinics = read_settings(ServiceSettings, kafka="").clinics
+    clinics = common_settings().clinics
     read_places(folder, clinics)
     read_tariffs(folder, clinics)
     read_wording(folder, clinics)
@@ -209,7 +225,12 @@ def check_profiles() -> Path:
 
 
 def _listen(name: str) -> socket.socket:
-    """A socket on the port that CHAIRTIME_<NAME>_PORT names, or on a free one."""
+    """A socket on the port that CHAIRTIME_<NAME>_PORT names, or on a free one.
+
+    Raises:
+        CannotStart: the port is taken.
+        Misconfigured: it is no port.
+    """
     variable = f"CHAIRTIME_{name.upper()}_PORT"
     port = os.environ.get(variable, "0")
     held = socket.socket()
@@ -219,13 +240,13 @@ def _listen(name: str) -> socket.socket:
     except OSError:
         raise CannotStart(f"port {port} is taken: end what listens there, or set {variable} to another") from None
     except (ValueError, OverflowError):
-        raise CannotStart(f"{variable}: {port!r} is not a port") from None
+        raise Misconfigured(f"{variable}: {port!r} is not a port") from None
     return held
 
 
 def _invented_twilio(profiles: Path) -> dict[str, Any]:
     """An account that exists nowhere, for signing webhooks; each clinic gets a number of its own."""
-    clinics = read_settings(ServiceSettings, kafka="").clinics
+    clinics = common_settings().clinics
     names = sorted(clinic_folders(profiles, clinics))
     return {
         "account_sid": "AC" + secrets.token_hex(16),

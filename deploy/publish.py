@@ -18,7 +18,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from pydantic import ValidationError
 
 from shared.clinic import WEEKDAYS
-from shared.contract import EVENTS, EventData
+from shared.contract import CLINIC_TOPICS, EVENTS, EventData
 from shared.envelope import explain, rfc3339
 
 _FROM_NOW: Final = re.compile(r"\+(\d+)([mh])")
@@ -40,18 +40,22 @@ class Event:
 
 
 def read_events(file: Path, now: datetime) -> list[Event]:
-    """The events of a file, in its order, relative instants counted from `now`.
+    """The events of a file in UTF-8, in its order, relative instants counted from `now`.
 
     Raises:
-        BadLine: a line is no event of the contract.
+        BadLine: a line is no event of the contract, or one that only our own services write.
     """
     events = []
-    for number, line in enumerate(file.read_text().splitlines(), start=1):
+    for number, line in enumerate(file.read_bytes().splitlines(), start=1):
         if not line.strip():
             continue
         try:
-            document = _dated(json.loads(line), now)
+            document = _dated(json.loads(line.decode()), now)
+            if not isinstance(document["id"], str) or not isinstance(document.get("source", ""), str):
+                raise TypeError
             model = EVENTS[document["type"]]
+            if model.topic not in CLINIC_TOPICS:
+                raise BadLine(f"{file}:{number}: {model.type} is published by our own services alone")
             events.append(
                 Event(
                     id=document["id"],
@@ -60,6 +64,8 @@ def read_events(file: Path, now: datetime) -> list[Event]:
                     data=model.model_validate_json(json.dumps(document["data"]), extra="forbid"),
                 )
             )
+        except UnicodeDecodeError:
+            raise BadLine(f"{file}:{number}: is not in UTF-8") from None
         except ValidationError as error:
             raise BadLine(f"{file}:{number}: {': '.join(explain(error))}") from None
         except (ValueError, TypeError, AttributeError):

@@ -5,7 +5,8 @@ Settled means: everything on the topics has been heard, nothing is due, nothing 
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
 from fastapi import APIRouter, Request
@@ -22,6 +23,25 @@ SETTLE_SECONDS: Final = 120
 
 class Unsettled(Exception):
     """Something does not come to rest: a service waits for Kafka or for its database."""
+
+
+class KeptClock(SteppedClock):
+    """A stepped clock that outlives its process: it begins at the wall's time, or where it stood when that is later.
+
+    Args:
+        file: holds the instant in RFC 3339; written whenever the clock moves.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        now = datetime.now(UTC)
+        super().__init__(max(now, datetime.fromisoformat(file.read_text())) if file.exists() else now)
+
+    def move(self, to: datetime) -> None:
+        super().move(to)
+        unfinished = self._file.with_suffix(".unfinished")  # in one step: we may be killed while we write
+        unfinished.write_text(to.isoformat())
+        unfinished.rename(self._file)
 
 
 class Walk:

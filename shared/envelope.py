@@ -116,10 +116,10 @@ def read(record: Record, arrived_at: datetime, hears: Container[str] | None = No
         Unreadable: bad input, with its reason.
         NotForUs: an unknown type on a topic that our own services write, or `NotHeard`.
     """
-    if hears is not None and record.topic in SERVICE_TOPICS:
-        _skip_unheard(record, hears)
     if record.value is None:
         return _erasure(record, arrived_at)
+    if hears is not None and record.topic in SERVICE_TOPICS:
+        _skip_unheard(record, hears)
     attributes, data = _structured(record) if _is_structured(record) else _binary(record)
     type_name, id = attributes["type"], attributes["id"]
     if not 1 <= len(id) <= 64 or not id.isprintable():

@@ -125,13 +125,12 @@ def mornings(count: int) -> list[datetime]:
     return [day for day in days if day.weekday() < 5][:count]
 
 
-def publish(home: Path, file: Path, *data: tuple[str, dict[str, Any]], **environment: str) -> None:
-    """`chairtime publish` of these events."""
-    lines = [json.dumps({"id": str(uuid4()), "type": t, "source": "/tests", "data": d}) for t, d in data]
-    file.write_text("\n".join(lines))
+def publish(home: Path, file: Path, type: str, data: dict[str, Any], **environment: str) -> None:
+    """`chairtime publish` of one event."""
+    file.write_text(json.dumps({"id": str(uuid4()), "type": type, "source": "/tests", "data": data}))
     published = run("publish", str(file), CHAIRTIME_HOME=str(home), **environment)
     assert published.returncode == 0, published.stderr
-    assert published.stdout.startswith(f"published {len(data)} events")
+    assert published.stdout.startswith("published 1 event to ")
 
 
 def test_the_demo_plays_a_whole_course_and_leaves_nothing_over() -> None:
@@ -146,7 +145,7 @@ def test_what_was_decided_survives_kill_9_and_is_heard_by_the_others_afterwards(
     for starts_at in mornings(3):
         wish = course(starts_at)
         with up(home) as running:
-            publish(home, tmp_path / "events.jsonl", ("clinic.course.requested.v1", wish))
+            publish(home, tmp_path / "events.jsonl", "clinic.course.requested.v1", wish)
             eventually(lambda r=running, w=wish: r.call("booking", f"/v1/courses/{w['course_id']}")[0] == 200)
             running.kill()
         with up(home) as again:
@@ -177,12 +176,12 @@ def test_payment_to_confirmed_over_http_and_kafka(home: Path, tmp_path: Path, ka
             "method": "card",
             "captured_at": datetime.now(UTC).isoformat(),
         }
-        publish(home, tmp_path / "events.jsonl", ("clinic.payment.captured.v1", payment))
+        publish(home, tmp_path / "events.jsonl", "clinic.payment.captured.v1", payment)
         path = f"/v1/courses/{wish['course_id']}"
         eventually(lambda: running.call("booking", path)[1]["sessions"][0]["state"] == "confirmed")
 
 
-def test_the_stepped_clock_stands_still_until_it_is_told_and_never_goes_back(home: Path) -> None:
+def test_the_stepped_clock_stands_still_until_it_is_told_and_never_goes_back_even_after_kill_9(home: Path) -> None:
     with up(home, CHAIRTIME_CLOCK="stepped") as running:
         now = datetime.fromisoformat(running.call("booking", "/ops/clock")[1]["now"])
         assert abs(datetime.now(UTC) - now) < timedelta(minutes=1)
@@ -192,15 +191,19 @@ def test_the_stepped_clock_stands_still_until_it_is_told_and_never_goes_back(hom
         assert (status, datetime.fromisoformat(moved["now"])) == (200, now + timedelta(days=21))
         assert running.call("booking", "/ops/clock", {"to": now.isoformat()})[0] == 409
         assert running.call("booking", "/ops/clock", {"to": "tomorrow"})[0] == 422
+        running.kill()
+    with up(home, CHAIRTIME_CLOCK="stepped") as again:
+        assert datetime.fromisoformat(again.call("booking", "/ops/clock")[1]["now"]) == now + timedelta(days=21)
 
 
 def test_two_homes_run_beside_each_other_and_one_home_runs_once(home: Path, tmp_path: Path) -> None:
     with up(home) as one, up(home / "other") as other:
         assert one.address["booking"] != other.address["booking"]
         second = run("up", CHAIRTIME_HOME=str(home))
-        assert second.returncode == 1
+        assert second.returncode == 69
         assert second.stderr.count("\n") == 1
         assert "already run by another process" in second.stderr
+        assert json.loads((home / "up.json").read_text()) == one.address
 
 
 @pytest.mark.parametrize(
@@ -209,10 +212,15 @@ def test_two_homes_run_beside_each_other_and_one_home_runs_once(home: Path, tmp_
         ({"CHAIRTIME_CLINICS": "atlantis"}, "CHAIRTIME_CLINICS: there is no clinic 'atlantis'"),
         ({"CHAIRTIME_CLOCK": "sundial"}, "CHAIRTIME_CLOCK: must be wall or stepped"),
         ({"CHAIRTIME_PROFILES": "/nowhere"}, "CHAIRTIME_PROFILES: no clinic in /nowhere"),
+        ({"CHAIRTIME_KAFKA": "127.0.0.1:abc"}, "CHAIRTIME_KAFKA: must be host:port"),
+        ({"CHAIRTIME_KAFKA": "127.0.0.1:99999"}, "CHAIRTIME_KAFKA: must be host:port"),
+        ({"CHAIRTIME_BOOKING_PORT": "notaport"}, "CHAIRTIME_BOOKING_PORT: 'notaport' is not a port"),
+        ({"CHAIRTIME_LOG_LEVEL": "LOUD"}, "CHAIRTIME_LOG_LEVEL: Input should be 'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
+        ({"CHAIRTIME_HOME": "/dev/null/home"}, "CHAIRTIME_HOME: /dev/null/home: Not a directory"),
     ],
 )
 def test_a_wrong_setting_stops_the_start_with_one_line(home: Path, environment: dict[str, str], told: str) -> None:
-    stopped = run("up", CHAIRTIME_HOME=str(home), **environment)
+    stopped = run("up", **{"CHAIRTIME_HOME": str(home)} | environment)
     assert stopped.returncode == 78
     assert stopped.stderr.startswith(told)
     assert stopped.stderr.count("\n") == 1
@@ -232,16 +240,41 @@ def test_a_taken_port_is_named(home: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         stopped = run("up", CHAIRTIME_HOME=str(home), CHAIRTIME_BILLING_PORT=port)
-    assert stopped.returncode == 1
+    assert stopped.returncode == 69
     assert stopped.stderr == f"port {port} is taken: end what listens there, or set CHAIRTIME_BILLING_PORT to another\n"
 
 
-def test_publishing_what_is_no_event_names_the_line(tmp_path: Path) -> None:
+def test_a_kafka_that_is_away_stops_the_start_as_it_stops_a_service_of_its_own(home: Path) -> None:
+    stopped = run("up", CHAIRTIME_HOME=str(home), CHAIRTIME_KAFKA="127.0.0.1:1")
+    assert (stopped.returncode, stopped.stderr) == (69, "no Kafka answers at CHAIRTIME_KAFKA=127.0.0.1:1\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (
+            b'{"id": "1", "type": "clinic.course.imagined.v1", "data": {}}',
+            "unknown type or missing attribute 'clinic.course.imagined.v1'",
+        ),
+        (
+            b'{"id": "1", "type": "booking.course.completed.v1", "data": {"course_id": "%s", "sessions_completed": 1}}'
+            % str(uuid4()).encode(),
+            "booking.course.completed.v1 is published by our own services alone",
+        ),
+        (b'{"id": 1, "type": "clinic.course.requested.v1", "data": {}}', "is not a CloudEvent in JSON"),
+        (b'{"id": "\xe9"}', "is not in UTF-8"),
+    ],
+)
+def test_publishing_what_is_no_event_of_a_clinic_names_the_line_and_publishes_nothing(
+    tmp_path: Path, line: bytes, told: str
+) -> None:
     file = tmp_path / "events.jsonl"
-    file.write_text('{"id": "1", "type": "clinic.course.imagined.v1", "data": {}}\n')
-    stopped = run("publish", str(file), "--kafka", "127.0.0.1:1")
+    fine = json.dumps({"id": "0", "type": "clinic.course.requested.v1", "data": course(mornings(1)[0])})
+    file.write_bytes(fine.encode() + b"\n" + line)
+    stopped = run("publish", str(file), "--kafka", "127.0.0.1:1")  # of which it would complain
     assert stopped.returncode == 1
-    assert stopped.stderr == f"{file}:1: unknown type or missing attribute 'clinic.course.imagined.v1'\n"
+    assert stopped.stderr.startswith(f"{file}:2: {told}")
+    assert stopped.stderr.count("\n") == 1
 
 
 def test_publishing_to_nobody_says_so(tmp_path: Path) -> None:
