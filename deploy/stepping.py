@@ -4,6 +4,7 @@ Settled means: everything on the topics has been heard, nothing is due, nothing 
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, Final
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
+from sqlalchemy.exc import DBAPIError
 
 from shared.clock import SteppedClock
 from shared.contract import Instant
@@ -66,22 +68,23 @@ class Walk:
         async with self._one_at_a_time:
             if instant < self.clock.now():
                 raise ValueError("the clock cannot go back")
-            await self._settle()
-            while (due_at := await self._next_due()) is not None and due_at <= instant:
+            due_at = await self._settle()
+            while due_at is not None and due_at <= instant:
                 self.clock.move(due_at)
-                await self._settle()
+                due_at = await self._settle()
             self.clock.move(instant)
             await self._settle()
             return self.clock.now()
 
-    async def _next_due(self) -> datetime | None:
-        dues = [due for service in self._services if (due := await service.next_due()) is not None]
-        return min(dues, default=None)
-
-    async def _settle(self) -> None:
+    async def _settle(self) -> datetime | None:
+        """Wait until all is quiet; returns when the next thing falls due."""
         try:
             async with asyncio.timeout(SETTLE_SECONDS):
-                while not await self._is_quiet():
+                while True:
+                    with contextlib.suppress(DBAPIError, OSError):  # a database that is away is not quiet either
+                        quiet, due_at = await self._look()
+                        if quiet:
+                            break
                     for service in self._services:
                         service.ring()
                     await asyncio.sleep(0.01)
@@ -89,23 +92,26 @@ class Walk:
             raise Unsettled(f"all did not come to rest within {SETTLE_SECONDS} seconds") from None
         if self.on_settled is not None:
             await self.on_settled()
+        return due_at
 
-    async def _is_quiet(self) -> bool:
-        """In the order in which work flows, so that nothing slips through between two looks: heard, due, published."""
+    async def _look(self) -> tuple[bool, datetime | None]:
+        """In the order in which work flows, so that nothing slips through between two looks: heard, due, published.
+
+        Returns:
+            Whether all is quiet now, and the earliest instant at which something falls due.
+        """
         heard = [await service.heard() for service in self._services]
         now = self.clock.now()
-        for service in self._services:
-            due_at = await service.next_due()
-            if due_at is not None and due_at <= now:
-                return False
-        if any([await service.unpublished() for service in self._services]):
-            return False
+        dues = [due for service in self._services if (due := await service.next_due()) is not None]
+        due_at = min(dues, default=None)
+        if (due_at is not None and due_at <= now) or any([await service.unpublished() for service in self._services]):
+            return False, due_at
         ends = await asyncio.gather(*(service.kafka.ends() for service in self._services))
         return all(
             places.get(place, 0) >= end
             for places, of_topics in zip(heard, ends, strict=True)
             for place, end in of_topics.items()
-        )
+        ), due_at
 
 
 class MoveTo(BaseModel):

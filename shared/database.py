@@ -10,8 +10,8 @@ from functools import cache, lru_cache
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import CursorResult, make_url, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import CursorResult, ExceptionContext, event, make_url, text
+from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 DEADLOCK: Final = frozenset({"40P01", "40001"})
@@ -47,6 +47,9 @@ class Database:
             connect_args={"server_settings": {"jit": "off"}},  # compiling costs more than any of our statements
         )
 
+        event.listen(self._engine.sync_engine, "checkout", _is_alive)
+        event.listen(self._engine.sync_engine, "handle_error", _mistrust)
+
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:
         """One transaction; commits at the end, rolls back when something is raised."""
@@ -62,6 +65,18 @@ class Database:
     async def close(self) -> None:
         """Give all connections back."""
         await self._engine.dispose()
+
+
+def _is_alive(connection: Any, *_: object) -> None:
+    """The pool gives another connection instead of one that the server has closed; asking the server costs a trip."""
+    if connection.driver_connection.is_closed():
+        raise DisconnectionError
+
+
+def _mistrust(context: ExceptionContext) -> None:
+    """What the server did not say, the connection itself suffers from: it is not used again."""
+    if not getattr(context.original_exception, "sqlstate", None):
+        context.is_disconnect = True
 
 
 _text = lru_cache(maxsize=None)(text)  # statements are made of our own words only: there are few
