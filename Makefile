@@ -11,6 +11,7 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c '$(NEW_ENOUGH)' 2>/dev/null && command -v $$p && break; done)
 PORT ?= 9092
+TESTS := $(addprefix tests/,contracts rules services journeys failures simulation)
 
 .PHONY: help
 help: ## Show this list
@@ -34,12 +35,8 @@ kafka: .venv/.ready ## Run a real Kafka without Docker until Ctrl-C (Java 17; PO
 	@$(BIN)/python -m deploy.kafka --port $(PORT)
 
 .PHONY: test
-test: .venv/.ready ## Run the tests (ARGS="-k booking" for some of them)
-	@$(BIN)/python -m pytest tests/contracts tests/rules tests/services tests/journeys $(ARGS)
-
-.PHONY: failures
-failures: .venv/.ready ## Run the failure tests and 20 seeds of the simulator (about 6 minutes)
-	@$(BIN)/python -m pytest tests/failures tests/simulation $(ARGS)
+test: .venv/.ready ## Run all tests (some 10 minutes; ARGS="-k booking" or ARGS=tests/journeys for some of them)
+	@$(BIN)/python -m pytest $(if $(filter tests/%,$(ARGS)),,$(TESTS)) $(ARGS)
 
 .PHONY: soak
 soak: .venv/.ready ## Play random clinics against all promises (SEEDS=500, SEED=17 for one again)

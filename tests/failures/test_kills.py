@@ -1,14 +1,16 @@
 """Processes, brokers and databases that die at any moment under load: everything is done in the end, and done once.
 
-CHAIRTIME_KILLS says how many kills (10), CHAIRTIME_SEED from which seed; the seed stands in the test's name.
+CHAIRTIME_KILLS says how many kills (50), CHAIRTIME_SEED from which seed; the seed stands in the test's name.
 """
 
 import asyncio
 import os
 import random
 import signal
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -19,11 +21,12 @@ from deploy.databases import provision
 from deploy.kafka.node import KafkaNode
 from deploy.postgres import EmbeddedPostgres
 from deploy.publish import Event
+from tests.benchmarks.servers import postmaster
 from tests.failures.processes import SERVICES, Processes, event, processes
 from tests.failures.story import contact, course, paid, phone
 from tests.journeys.conftest import Course
 
-KILLS: Final = int(os.environ.get("CHAIRTIME_KILLS", "10"))
+KILLS: Final = int(os.environ.get("CHAIRTIME_KILLS", "50"))
 SEED: Final = int(os.environ.get("CHAIRTIME_SEED", "1"))
 IN_HAND: Final = 4
 """Courses published together."""
@@ -103,7 +106,7 @@ async def all_is_done_once(running: Processes, courses: Sequence[Course]) -> Non
     await running.check()
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(180 + 3 * KILLS)
 @pytest.mark.parametrize("seed", [SEED])
 async def test_kill_9_at_random_moments_under_load(
     kafka: str, databases: dict[str, str], home: Path, seed: int
@@ -128,9 +131,13 @@ async def test_kafka_and_postgresql_crash_under_load_and_come_back(home: Path) -
         urls = await asyncio.to_thread(provision, admin)
         async with processes(urls, address, home) as running, supervised(running):
             load = Load(running)
-            for fault in (postgres, node, postgres):
+            for fault, die in (
+                (postgres, postgres.kill),
+                (node, node.kill),
+                (postgres, lambda: stop_at_once(postgres)),
+            ):
                 await asyncio.sleep(1)
-                fault.kill()
+                die()
                 assert (await running.call("booking", "GET", "/health/live"))[0] == 200
                 status, reason = await running.call("booking", "GET", "/health/ready")
                 assert (status, reason.startswith("not ready: ")) == (503, True)
@@ -145,6 +152,14 @@ async def test_kafka_and_postgresql_crash_under_load_and_come_back(home: Path) -
     finally:
         node.stop()
         postgres.stop()
+
+
+def abort(postgres: EmbeddedPostgres) -> None:
+    """As `pg_ctl -m immediate`: every process of the server aborts, and the next start recovers."""
+    os.kill(postmaster(postgres), signal.SIGQUIT)
+    while postgres.running:
+        time.sleep(0.01)
+    postgres.kill()  # it has ended already: this forgets it
 
 
 async def cut(running: Processes) -> bool:
