@@ -134,7 +134,7 @@ async def test_kafka_and_postgresql_crash_under_load_and_come_back(home: Path) -
             for fault, die in (
                 (postgres, postgres.kill),
                 (node, node.kill),
-                (postgres, lambda: stop_at_once(postgres)),
+                (postgres, partial(abort, postgres)),
             ):
                 await asyncio.sleep(1)
                 die()
