@@ -15,10 +15,11 @@ from fastapi import Header, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from shared.batch import HTTP, Answer
 from shared.contract import EventData
 from shared.envelope import Message, explain
 from shared.settings import Misconfigured
-from shared.worker import HTTP, Answer, HeldBack, PayloadConflict
+from shared.worker import HeldBack, PayloadConflict
 
 if TYPE_CHECKING:
     from shared.service import Service

@@ -24,6 +24,7 @@ from fastapi import FastAPI
 from sqlalchemy.exc import DBAPIError
 
 from shared import inbox, logs, metrics, outbox
+from shared.batch import Rules
 from shared.clock import Alarm, Clock
 from shared.database import Database, rows
 from shared.decision import Context, State
@@ -33,7 +34,7 @@ from shared.migrations import newest_revision, revision
 from shared.outbox import Relay
 from shared.settings import EX_CONFIG, Misconfigured, ServiceSettings
 from shared.timers import Fence, TimerLoop, next_due
-from shared.worker import Rules, Worker
+from shared.worker import Worker
 
 log = logging.getLogger(__name__)
 

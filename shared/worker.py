@@ -3,60 +3,30 @@
     inbox: seen before? -> load what the batch names, locked -> decide, one message after the other
     -> save what changed, timers, outbox, dead letters, attention -> commit
 
-One transaction a batch. What a service brings is `Rules`: pure decisions and its own SQL; everything else is here.
+One transaction a batch. What a service brings is `Rules` (see `batch`): pure decisions and its own SQL; the rest is here.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Generic
+from typing import Generic
 
 import orjson
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared import attention, crash, dead_letters, inbox, metrics, outbox, timers
+from shared.batch import Answer, Batch, Rules
 from shared.clock import Clock
-from shared.contract import ANSWERED_BY, EventData
+from shared.contract import ANSWERED_BY
 from shared.database import DEADLOCK, RACED, REFUSED, Database, Writes, sqlstate
 from shared.dead_letters import DeadLetter
-from shared.decision import Attention, Context, Decision, State, Timer
-from shared.envelope import Message, NotForUs, NotHeard, Record, Unreadable, event_id, headers_of, read
+from shared.decision import Attention, Context, State
+from shared.envelope import Message, NotForUs, NotHeard, Record, Unreadable, read
 
 log = logging.getLogger(__name__)
 
 TRIES = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded(Generic[State, Context]):
-    """What a batch names: the states that exist by aggregate, locked, and one value that its decisions share."""
-
-    states: Mapping[str, State]
-    context: Context
-
-
-@dataclass(frozen=True)
-class Rules(Generic[State, Context]):
-    """What a service brings to the road.
-
-    Attributes:
-        hears: the event types that it acts upon, by topic; others on these topics are passed over.
-        aggregate_of: what a message is about; messages of one aggregate are decided in order.
-        decide: (state or None, message, now, context) -> Decision. Pure: no I/O, no clock, no random ids.
-            `now` is our clock when the message reached us.
-        load: reads and locks what a batch is about.
-        save: (writes, loaded, changed, context) adds what is to be written of the states that changed, by aggregate;
-            what a changed state shares with the loaded one is written down already.
-    """
-
-    service: str
-    hears: Mapping[str, frozenset[str]]
-    aggregate_of: Callable[[Message], str]
-    decide: Callable[[State | None, Message, datetime, Context], Decision[State, Context]]
-    load: Callable[[AsyncConnection, Sequence[Message]], Awaitable[Loaded[State, Context]]]
-    save: Callable[[Writes, Mapping[str, State], Mapping[str, State], Context], None]
 
 
 class HeldBack(Exception):
@@ -67,24 +37,7 @@ class PayloadConflict(Exception):
     """The same id came before with another payload."""
 
 
-Answer = list[dict[str, Any]]
-"""The decision's events as an HTTP caller gets to see them: each {"type", "data"}."""
-
-
 Committed = Callable[[bool, datetime | None], None]
-
-
-@dataclass(slots=True)
-class _Batch:
-    """One batch on its way: what came in, and what the fold has brought so far."""
-
-    messages: list[Message]
-    letters: list[DeadLetter] = field(default_factory=list)
-    heard: dict[tuple[str, int], int] = field(default_factory=dict)
-    outgoing: list[outbox.Outgoing] = field(default_factory=list)
-    timers: list[tuple[str, Timer]] = field(default_factory=list)
-    attention: list[tuple[str, Attention]] = field(default_factory=list)
-    answers: dict[str, Answer] = field(default_factory=dict)
 
 
 class Worker(Generic[State, Context]):
@@ -102,7 +55,7 @@ class Worker(Generic[State, Context]):
 
     async def on_records(self, records: Sequence[Record]) -> None:
         """A batch from Kafka. When this returns, every record has had its one effect or is a dead letter."""
-        batch = _Batch([])
+        batch = Batch([])
         for record in records:
             place = (record.topic, record.partition)
             batch.heard[place] = max(record.offset + 1, batch.heard.get(place, 0))
@@ -115,7 +68,7 @@ class Worker(Generic[State, Context]):
         """Deliver timers due until an instant that the fence has passed; returns how many."""
         try:
             async with self._database.begin() as connection:
-                batch = _Batch(await timers.take_due(connection, until))
+                batch = Batch(await timers.take_due(connection, until))
                 crash.step("timers.taken")
                 await self._decide_all(connection, batch, frozenset(message.id for message in batch.messages), None)
                 crash.step("timers.decided")
@@ -127,13 +80,13 @@ class Worker(Generic[State, Context]):
         self._tell(batch)
         return len(batch.messages)
 
-    async def _one_timer(self, until: datetime) -> _Batch:
+    async def _one_timer(self, until: datetime) -> Batch:
         """Deliver the oldest timer alone; what the database refuses then is a defect of the rule."""
         async with self._database.begin() as connection:
             due = await timers.take_due(connection, until, 1)
             ids = frozenset(message.id for message in due)
             for _ in range(TRIES):
-                batch = _Batch(due)
+                batch = Batch(due)
                 try:
                     async with connection.begin_nested():
                         await self._decide_all(connection, batch, ids, None)
@@ -144,7 +97,7 @@ class Worker(Generic[State, Context]):
                     refused = error
                     if sqlstate(error) not in RACED:
                         break
-            batch = _Batch(due)
+            batch = Batch(due)
             await self._decide_all(connection, batch, ids, refused)
             return batch
 
@@ -193,7 +146,7 @@ class Worker(Generic[State, Context]):
             entries = [(m.id, inbox.digest(m), m.type) for m in messages if m.id in unread]
             claim = await inbox.claim(connection, entries, (), now)
             new = frozenset(message.id for message in messages) - unread | claim.new
-            batch = _Batch(messages)
+            batch = Batch(messages)
             await self._decide_all(connection, batch, new, None, keep_defects=False)
         self._tell(batch)
         return len(chain)
@@ -215,7 +168,7 @@ class Worker(Generic[State, Context]):
         waiting = [(id, letter.kind) for id, letter in chain if id != letter_id]
         return None if any(kind == "defect" for _, kind in waiting) else next((id for id, _ in waiting), None)
 
-    def _read(self, record: Record, batch: _Batch) -> None:
+    def _read(self, record: Record, batch: Batch) -> None:
         arrived_at = self._clock.at(datetime.fromtimestamp(record.timestamp_ms / 1000, UTC))
         service = self._rules.service
         try:
@@ -232,7 +185,7 @@ class Worker(Generic[State, Context]):
                 DeadLetter(record.place_id, "unreadable", None, error.code, str(error), record, arrived_at)
             )
 
-    async def _carry(self, batch: _Batch) -> None:
+    async def _carry(self, batch: Batch) -> None:
         """One transaction for all; where they stand in each other's way, again, and at last one by one."""
         for attempt in range(TRIES):
             try:
@@ -254,11 +207,11 @@ class Worker(Generic[State, Context]):
         if len(batch.messages) <= 1:
             raise RuntimeError("deadlocks without end")
         for message in batch.messages:
-            await self._carry(_Batch([message]))
-        await self._carry(_Batch([], letters=batch.letters, heard=batch.heard))
+            await self._carry(Batch([message]))
+        await self._carry(Batch([], letters=batch.letters, heard=batch.heard))
 
-    async def _once(self, template: _Batch, defect: Exception | None) -> _Batch:
-        batch = _Batch(list(template.messages), list(template.letters), template.heard)
+    async def _once(self, template: Batch, defect: Exception | None) -> Batch:
+        batch = Batch(list(template.messages), list(template.letters), template.heard)
         async with self._database.begin() as connection:
             now = self._clock.now()
             entries = [(m.id, inbox.digest(m), m.type) for m in batch.messages]
@@ -267,7 +220,7 @@ class Worker(Generic[State, Context]):
             claim = await inbox.claim(connection, entries, aggregates, now)
             crash.step("worker.claimed")
             batch.letters = [letter for letter in batch.letters if letter.message_id in claim.new]
-            self._announce(batch, batch.letters)
+            batch.announce(self._rules.service, *batch.letters)
             for message in batch.messages:
                 if message.id in claim.conflicting:
                     what = Attention("payload_conflict", message.id, f"{message.type} came again with another payload")
@@ -276,8 +229,8 @@ class Worker(Generic[State, Context]):
             crash.step("worker.before_commit")
         return batch
 
-    async def _submit_once(self, message: Message) -> tuple[_Batch, Answer]:
-        batch = _Batch([message])
+    async def _submit_once(self, message: Message) -> tuple[Batch, Answer]:
+        batch = Batch([message])
         async with self._database.begin() as connection:
             aggregate = self._rules.aggregate_of(message)
             entry = (message.id, inbox.digest(message), message.type)
@@ -297,7 +250,7 @@ class Worker(Generic[State, Context]):
     async def _decide_all(
         self,
         connection: AsyncConnection,
-        batch: _Batch,
+        batch: Batch,
         new: frozenset[str],
         defect: Exception | None,
         held: frozenset[str] | None = None,
@@ -319,7 +272,7 @@ class Worker(Generic[State, Context]):
             if held is None:
                 held = await dead_letters.held_back(connection, {self._rules.aggregate_of(m) for m in messages})
             loaded = await self._rules.load(connection, messages)
-            changed, context = self._fold(batch, messages, loaded, set(held), defect, keep_defects)
+            changed, context = batch.decide(self._rules, messages, loaded, held, defect, keep_defects)
             crash.step("worker.decided")
             if changed:
                 self._rules.save(writes, loaded.states, changed, context)
@@ -335,62 +288,8 @@ class Worker(Generic[State, Context]):
         for _, item in batch.attention:
             metrics.ATTENTION.labels(self._rules.service, item.kind).inc()
 
-    def _fold(
-        self,
-        batch: _Batch,
-        messages: Sequence[Message],
-        loaded: Loaded[State, Context],
-        held: set[str],
-        defect: Exception | None,
-        keep_defects: bool,
-    ) -> tuple[dict[str, State], Context]:
-        states: dict[str, State] = dict(loaded.states)
-        context = loaded.context
-        changed: dict[str, State] = {}
-        for message in messages:
-            aggregate = self._rules.aggregate_of(message)
-            if aggregate in held:
-                batch.letters.append(_letter(message, "held_back", aggregate, "held_back", "waits behind a defect"))
-                continue
-            state = states.get(aggregate)
-            try:
-                if defect is not None:
-                    raise defect
-                decision = self._rules.decide(state, message, message.arrived_at, context)
-            except Exception as error:
-                if not keep_defects:
-                    raise
-                log.exception("a rule failed on %s", message.type, extra={"course": aggregate, "event_id": message.id})
-                letter = _letter(message, "defect", aggregate, type(error).__name__, "a rule failed; see the log")
-                batch.letters.append(letter)
-                self._announce(batch, [letter])
-                held.add(aggregate)
-                continue
-            if decision.state is not state:
-                states[aggregate] = changed[aggregate] = decision.state
-            if decision.context is not None:
-                context = decision.context
-            self._collect(batch, aggregate, message, decision)
-        return changed, context
-
-    def _collect(self, batch: _Batch, aggregate: str, cause: Message, decision: Decision[State, Context]) -> None:
-        service = self._rules.service
-        for number, event in enumerate(decision.events):
-            batch.outgoing.append(publication(service, event, cause, event_id(service, cause.id, number)))
-        batch.timers += [(aggregate, timer) for timer in decision.timers]
-        batch.attention += [(aggregate, item) for item in decision.attention]
-        if cause.source == HTTP:
-            batch.answers[cause.id] = [
-                {"type": event.type, "data": event.model_dump(mode="json", exclude_none=True)}
-                for event in decision.events
-            ]
-
-    def _tell(self, batch: _Batch) -> None:
-        dues = [timer.due_at for _, timer in batch.timers if timer.due_at is not None]
-        self._committed(bool(batch.outgoing), min(dues, default=None))
-
-    def _announce(self, batch: _Batch, letters: Iterable[DeadLetter]) -> None:
-        batch.outgoing += [dead_letters.outgoing(self._rules.service, letter) for letter in letters]
+    def _tell(self, batch: Batch) -> None:
+        self._committed(bool(batch.outgoing), batch.next_due)
 
     async def pass_over(self, heard: Mapping[tuple[str, int], int]) -> None:
         """Count everything before these offsets as heard."""
@@ -412,24 +311,3 @@ def _remember(writes: Writes, heard: Mapping[tuple[str, int], int]) -> None:
             partitions=[partition for _, partition in places],
             offsets=[heard[place] for place in places],
         )
-
-
-HTTP = "http"
-"""The source of a message that came as a request."""
-
-
-def publication(service: str, event: EventData, cause: Message, id: str) -> outbox.Outgoing:
-    """An event of ours as it will stand on Kafka; it happened when its cause reached us."""
-    return outbox.Outgoing(
-        event_id=id,
-        topic=event.topic,
-        key=event.key.encode(),
-        value=event.model_dump_json(exclude_none=True).encode(),
-        headers=headers_of(event, id, service, cause.arrived_at, cause.traceparent),
-    )
-
-
-def _letter(message: Message, kind: dead_letters.Kind, aggregate: str, error_type: str, error: str) -> DeadLetter:
-    return DeadLetter(
-        message.id, kind, aggregate, error_type, error, dead_letters.record_of(message), message.arrived_at
-    )

@@ -16,12 +16,13 @@ from services.booking.course import Course
 from services.booking.planning import Calendar
 from services.booking.profile import Place
 from services.booking.rules import HEARS, aggregate_of, decide
+from shared.batch import HTTP, Answer, Rules
 from shared.contract import EventData
 from shared.database import Database, rows
 from shared.decision import Decision
 from shared.envelope import Message, Record, headers_of
 from shared.outbox import unpack
-from shared.worker import HTTP, Answer, Rules, Worker
+from shared.worker import Worker
 from tests.booking_story import NOW, PLACES
 
 BookingRules = Rules[Course, Calendar]

@@ -11,11 +11,11 @@ from services.billing.account import Payments, State
 from services.billing.profile import read_tariffs
 from services.billing.rules import HEARS, aggregate_of, decide
 from services.billing.settings import BillingSettings
+from shared.batch import Rules
 from shared.clock import Clock, WallClock
 from shared.operations import create_api
 from shared.service import Service, serve
 from shared.settings import read_settings
-from shared.worker import Rules
 
 MIGRATIONS: Final = Path(__file__).with_name("migrations")
 

@@ -23,6 +23,7 @@ from services.billing.account import (
 from services.billing.ledger import EntryKind, Line
 from services.billing.profile import Due, MissedPolicy
 from services.billing.rules import PATIENT, aggregate_of
+from shared.batch import Loaded
 from shared.contract import (
     Basis,
     Method,
@@ -36,7 +37,6 @@ from shared.contract import (
 )
 from shared.database import Writes, nested, rows, take
 from shared.envelope import Message
-from shared.worker import Loaded
 
 HELD_ELSEWHERE: Final = {"due", "shares", "payments", "refunds", "reversals", "unposted", "touched", "parts", "lines"}
 """What stands in tables or columns of its own. Every other field of a value is the column of that name."""

@@ -12,11 +12,11 @@ from services.booking.planning import Calendar
 from services.booking.profile import read_places
 from services.booking.rules import HEARS, aggregate_of, decide
 from services.booking.settings import BookingSettings
+from shared.batch import Rules
 from shared.clock import Clock, WallClock
 from shared.operations import create_api
 from shared.service import Service, serve
 from shared.settings import read_settings
-from shared.worker import Rules
 
 MIGRATIONS: Final = Path(__file__).with_name("migrations")
 

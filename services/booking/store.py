@@ -11,10 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.booking.course import OCCUPYING, Course, CourseState, Session
 from services.booking.planning import Calendar, Taken
 from services.booking.rules import needs_calendar
+from shared.batch import Loaded
 from shared.contract import CourseRequested, SessionRescheduleRequested, SessionState
 from shared.database import Writes, nested, rows, take
 from shared.envelope import Message, from_stored, to_stored
-from shared.worker import Loaded
 
 STANDING = ("course_id", "state", "hold_expires_at", "hold_open", "waiting")
 COURSE = (*STANDING, "request", "patient_id", "location")

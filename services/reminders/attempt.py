@@ -20,10 +20,10 @@ from services.reminders.rules import COURSE, SERVICE, suppressed
 from services.reminders.sms import Accepted, Outcome, OutgoingText, Refused, Unknown, Unsent
 from services.reminders.wording import segments
 from shared import metrics, outbox
+from shared.batch import publication
 from shared.contract import EventData, TextFailed, TextKind, TextSent, TimerDue
 from shared.decision import Attention
 from shared.envelope import NAMESPACE, Message, event_id
-from shared.worker import publication
 
 log = logging.getLogger(__name__)
 

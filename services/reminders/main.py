@@ -14,11 +14,11 @@ from services.reminders.profile import Places, read_places
 from services.reminders.rules import HEARS, SERVICE, State, aggregate_of, decide
 from services.reminders.settings import RemindersSettings
 from services.reminders.sms import ConsoleSender, OutgoingText, Sender, TwilioSender
+from shared.batch import Rules
 from shared.clock import Clock, WallClock
 from shared.operations import create_api
 from shared.service import Service, serve
 from shared.settings import read_settings
-from shared.worker import Rules
 
 MIGRATIONS: Final = Path(__file__).with_name("migrations")
 

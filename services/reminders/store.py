@@ -14,10 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.reminders.contact import Consent, Contact, Contacts
 from services.reminders.course import Course, Session, Text, TextState
 from services.reminders.rules import CONTACT, COURSE, State, aggregate_of
+from shared.batch import Loaded
 from shared.contract import SessionState, SuppressedReason, TextKind
 from shared.database import Writes, nested, rows, run, take, to_json
 from shared.envelope import Message, from_stored, to_stored
-from shared.worker import Loaded
 
 _TEXT: Final = (
     "text_id", "contact_id", "kind", "session_id", "session_version", "occasion",

@@ -20,10 +20,10 @@ from services.booking.settings import BookingSettings
 from services.reminders import main as reminders
 from services.reminders.settings import RemindersSettings
 from services.reminders.sms import ConsoleSender, OutgoingText
+from shared.batch import HTTP
 from shared.clock import SteppedClock
 from shared.envelope import Message, headers_of
 from shared.service import Service
-from shared.worker import HTTP
 from tests.failures.checker import check
 from tests.failures.evidence import Ends
 from tests.kafka_clients import begin_at_the_end

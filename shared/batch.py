@@ -1,0 +1,156 @@
+"""What a service brings to the road, and a batch on its way through it: one message after the other, decided in order.
+
+Nothing here reaches a database or a broker.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, Generic
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared import dead_letters
+from shared.contract import EventData
+from shared.database import Writes
+from shared.dead_letters import DeadLetter
+from shared.decision import Attention, Context, Decision, State, Timer
+from shared.envelope import Message, event_id, headers_of
+from shared.outbox import Outgoing
+
+log = logging.getLogger(__name__)
+
+HTTP: Final = "http"
+"""The source of a message that came as a request."""
+
+Answer = list[dict[str, Any]]
+"""The decision's events as an HTTP caller gets to see them: each {"type", "data"}."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded(Generic[State, Context]):
+    """What a batch names: the states that exist by aggregate, locked, and one value that its decisions share."""
+
+    states: Mapping[str, State]
+    context: Context
+
+
+@dataclass(frozen=True)
+class Rules(Generic[State, Context]):
+    """What a service brings to the road.
+
+    Attributes:
+        hears: the event types that it acts upon, by topic; others on these topics are passed over.
+        aggregate_of: what a message is about; messages of one aggregate are decided in order.
+        decide: (state or None, message, now, context) -> Decision. Pure: no I/O, no clock, no random ids.
+            `now` is our clock when the message reached us.
+        load: reads and locks what a batch is about.
+        save: (writes, loaded, changed, context) adds what is to be written of the states that changed, by aggregate;
+            what a changed state shares with the loaded one is written down already.
+    """
+
+    service: str
+    hears: Mapping[str, frozenset[str]]
+    aggregate_of: Callable[[Message], str]
+    decide: Callable[[State | None, Message, datetime, Context], Decision[State, Context]]
+    load: Callable[[AsyncConnection, Sequence[Message]], Awaitable[Loaded[State, Context]]]
+    save: Callable[[Writes, Mapping[str, State], Mapping[str, State], Context], None]
+
+
+@dataclass(slots=True)
+class Batch:
+    """One batch on its way: what came in, and what the fold has brought so far."""
+
+    messages: list[Message]
+    letters: list[DeadLetter] = field(default_factory=list)
+    heard: dict[tuple[str, int], int] = field(default_factory=dict)
+    outgoing: list[Outgoing] = field(default_factory=list)
+    timers: list[tuple[str, Timer]] = field(default_factory=list)
+    attention: list[tuple[str, Attention]] = field(default_factory=list)
+    answers: dict[str, Answer] = field(default_factory=dict)
+
+    @property
+    def next_due(self) -> datetime | None:
+        """The earliest deadline that the batch has set."""
+        return min((timer.due_at for _, timer in self.timers if timer.due_at is not None), default=None)
+
+    def announce(self, service: str, *letters: DeadLetter) -> None:
+        """Tell the dead-letter topic."""
+        self.outgoing += [dead_letters.outgoing(service, letter) for letter in letters]
+
+    def decide(
+        self,
+        rules: Rules[State, Context],
+        messages: Sequence[Message],
+        loaded: Loaded[State, Context],
+        held: Set[str],
+        defect: Exception | None = None,
+        keep_defects: bool = True,
+    ) -> tuple[dict[str, State], Context]:
+        """Fold messages, in order; what follows from them is added to the batch.
+
+        Args:
+            held: aggregates that wait for an operator; a defect adds its own.
+            defect: what the rule shall be taken to have raised.
+            keep_defects: make dead letters of what rules raise, or raise it.
+
+        Returns:
+            The states that have changed, and the value that decisions share as it is now.
+        """
+        held, states = set(held), dict(loaded.states)
+        context = loaded.context
+        changed: dict[str, State] = {}
+        for message in messages:
+            aggregate = rules.aggregate_of(message)
+            if aggregate in held:
+                self.letters.append(_letter(message, "held_back", aggregate, "held_back", "waits behind a defect"))
+                continue
+            state = states.get(aggregate)
+            try:
+                if defect is not None:
+                    raise defect
+                decision = rules.decide(state, message, message.arrived_at, context)
+            except Exception as error:
+                if not keep_defects:
+                    raise
+                log.exception("a rule failed on %s", message.type, extra={"course": aggregate, "event_id": message.id})
+                letter = _letter(message, "defect", aggregate, type(error).__name__, "a rule failed; see the log")
+                self.letters.append(letter)
+                self.announce(rules.service, letter)
+                held.add(aggregate)
+                continue
+            if decision.state is not state:
+                states[aggregate] = changed[aggregate] = decision.state
+            if decision.context is not None:
+                context = decision.context
+            self._collect(rules.service, aggregate, message, decision)
+        return changed, context
+
+    def _collect(self, service: str, aggregate: str, cause: Message, decision: Decision[State, Context]) -> None:
+        for number, event in enumerate(decision.events):
+            self.outgoing.append(publication(service, event, cause, event_id(service, cause.id, number)))
+        self.timers += [(aggregate, timer) for timer in decision.timers]
+        self.attention += [(aggregate, item) for item in decision.attention]
+        if cause.source == HTTP:
+            self.answers[cause.id] = [
+                {"type": event.type, "data": event.model_dump(mode="json", exclude_none=True)}
+                for event in decision.events
+            ]
+
+
+def publication(service: str, event: EventData, cause: Message, id: str) -> Outgoing:
+    """An event of ours as it will stand on Kafka; it happened when its cause reached us."""
+    return Outgoing(
+        event_id=id,
+        topic=event.topic,
+        key=event.key.encode(),
+        value=event.model_dump_json(exclude_none=True).encode(),
+        headers=headers_of(event, id, service, cause.arrived_at, cause.traceparent),
+    )
+
+
+def _letter(message: Message, kind: dead_letters.Kind, aggregate: str, error_type: str, error: str) -> DeadLetter:
+    return DeadLetter(
+        message.id, kind, aggregate, error_type, error, dead_letters.record_of(message), message.arrived_at
+    )
