@@ -14,7 +14,7 @@ from datetime import timedelta
 from itertools import chain
 from typing import Any, Final
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError, for_code
 from faststream import AckPolicy
@@ -26,6 +26,7 @@ from sqlalchemy.exc import DBAPIError
 from shared import crash
 from shared.contract import CLINIC_TOPICS, DEAD_LETTER_TOPICS, ERASABLE, SERVICE_TOPICS
 from shared.envelope import Record
+from shared.unparsed import read_from
 
 log = logging.getLogger(__name__)
 
@@ -133,6 +134,7 @@ class Kafka:
         passed: Callable[[Mapping[Place, int]], Awaitable[None]],
         alone: int | None = None,
     ) -> None:
+        self._servers = servers
         self._topics = tuple(topics)
         self._handle = handle
         self._passed = passed
@@ -238,20 +240,23 @@ class Kafka:
             raise KafkaConnectionError("not connected")
         return self._subscriber.consumer
 
-    async def _next_batch(self, consumer: AIOKafkaConsumer) -> tuple[ConsumerRecord[Any, Any], ...]:
-        await self._pass_silence(consumer)
+    async def _next_batch(self, consumer: AIOKafkaConsumer) -> tuple[Record, ...]:
+        """Some records. Called between two batches: all before the consumer's positions has had its effect."""
+        read = [p for p in consumer.assignment() if consumer.highwater(p) is not None]
+        positions = {p: await consumer.position(p) for p in read}
+        await self._pass_silence({(p.topic, p.partition): offset for p, offset in positions.items()})
         if self._uncommitted and time.monotonic() - self._committed_at > COMMIT_SECONDS:
             await self._commit(consumer)
-        return tuple(chain(*(await consumer.getmany(timeout_ms=POLL_MS, max_records=MAX_RECORDS)).values()))
+        try:
+            found = await consumer.getmany(timeout_ms=POLL_MS, max_records=MAX_RECORDS)
+        except ValueError:
+            return await self._around(consumer, positions)
+        return tuple(_record(record) for record in chain(*found.values()))
 
-    async def _pass_silence(self, consumer: AIOKafkaConsumer) -> None:
+    async def _pass_silence(self, positions: Mapping[Place, int]) -> None:
         """Count as heard what gives no message to hear: the markers of transactions, what compaction has removed, what
         the group has read before this database was made.
-
-        Between two batches everything before the consumer's positions has had its effect or was nothing.
         """
-        read = [p for p in consumer.assignment() if consumer.highwater(p) is not None]
-        positions = {(p.topic, p.partition): await consumer.position(p) for p in read}
         silent = {place: offset for place, offset in positions.items() if offset > self._told.get(place, 0)}
         if silent:
             try:
@@ -260,6 +265,24 @@ class Kafka:
                 log.warning("a gap in a topic waits to be passed: %s", type(trouble).__name__)
             else:
                 self._told |= silent
+
+    async def _around(self, consumer: AIOKafkaConsumer, positions: Mapping[TopicPartition, int]) -> tuple[Record, ...]:
+        """Read what aiokafka's parser raises on by another client, once its partition is found (see `unparsed`)."""
+        for place in consumer.assignment():  # what others had given to the same poll is read again
+            consumer.seek(place, positions.get(place, self._told.get((place.topic, place.partition), 0)))
+        for place in consumer.assignment():
+            try:
+                found = await consumer.getmany(place, timeout_ms=POLL_MS, max_records=MAX_RECORDS)
+            except ValueError as trouble:
+                offset = await consumer.position(place)
+                log.warning("%s/%s cannot be parsed from %s on: %s", *place, offset, type(trouble).__name__)
+                records = await asyncio.to_thread(read_from, self._servers, place.topic, place.partition, offset)
+                if records:
+                    consumer.seek(place, records[-1].offset + 1)
+                return tuple(records)
+            if found:
+                return tuple(_record(record) for record in found[place])
+        return ()
 
     async def _commit(self, consumer: AIOKafkaConsumer) -> None:
         """Between two batches: what was read has had its effect, or has been sought again."""
@@ -276,12 +299,10 @@ class Kafka:
     async def _decode(self, message: Any) -> Any:
         return message.raw_message
 
-    async def _on_batch(self, records: tuple[ConsumerRecord[Any, Any], ...]) -> None:
+    async def _on_batch(self, records: tuple[Record, ...]) -> None:
         began = time.monotonic()
         try:
-            await self._handle(
-                [Record(r.topic, r.partition, r.offset, r.timestamp, r.key, r.value, tuple(r.headers)) for r in records]
-            )
+            await self._handle(list(records))
             self._told |= {(r.topic, r.partition): r.offset + 1 for r in records}
             self._pause = 0.0
             crash.step("worker.before_offsets")
@@ -293,6 +314,10 @@ class Kafka:
         if len(records) < MAX_RECORDS / 2:
             # A small batch is followed by a rest as long as it took: under load, what comes meanwhile shares the next.
             await asyncio.sleep(min(time.monotonic() - began, LONGEST_REST))
+
+
+def _record(r: Any) -> Record:
+    return Record(r.topic, r.partition, r.offset, r.timestamp, r.key, r.value, tuple(r.headers))
 
 
 class _Later:

@@ -3,22 +3,30 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
+from struct import pack_into
 from typing import Any
 from uuid import UUID, uuid4
 
 import orjson
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.record.util import calc_crc32c_py
 
 from services.booking.main import build
 from services.booking.settings import BookingSettings
 from shared.clock import WallClock
 from shared.contract import EventData
 from shared.envelope import Record, headers_of
+from shared.kafka import TOPICS
+from shared.outbox import partition_of
 from shared.service import Service
 from tests.booking_story import CLINICS, requested, satisfied
 from tests.kafka_clients import Tail, begin_at_the_end, producer, tail
 from tests.road import Road, road
+
+PARTITIONS = TOPICS[0].partitions
+CHECKSUM_AT = 17
+"""Where a record batch has the CRC-32C of all that follows it (Kafka's message format, version 2)."""
 
 
 @dataclass
@@ -130,6 +138,39 @@ async def test_headers_that_are_null_or_no_text_cost_their_own_message_only(book
     await booking.service.fence.passed()
     letters = await booking.database.rows("SELECT topic, kind FROM dead_letters WHERE key = :key", key=key)
     assert letters == [{"topic": "clinic.requests", "kind": "unreadable"}] * (len(odd) + 1)
+
+
+async def test_a_header_name_that_the_client_cannot_parse_costs_its_own_message_only(booking: Running) -> None:
+    key = str(booking.course).encode()
+    wish = booking.wish()
+    headers = headers_of(wish, str(uuid4()), "clinic", booking.service.clock.now(), None)
+    records = [
+        (b"{}", [("readable", b"")]),
+        (b"{}", [("spoiled!", b"")]),
+        (wish.model_dump_json().encode(), headers),
+    ]
+    batch = spoiled(booking.client, key, records)
+    await (await booking.client.send_batch(batch, wish.topic, partition=partition_of(key, PARTITIONS)))
+    assert await booking.told(1) == ["booking.course.accepted.v1"]
+    letters = await booking.database.rows("SELECT error, value FROM dead_letters WHERE key = :key ORDER BY id", key=key)
+    assert letters == [
+        {"error": "missing_header: ce_specversion", "value": b"{}"},
+        {"error": "bad_header: a header is null", "value": b"{}"},
+    ]
+    await asyncio.wait_for(booking.service.fence.passed(), 10)
+
+
+def spoiled(client: AIOKafkaProducer, key: bytes, records: Sequence[tuple[bytes, Any]]) -> Any:
+    """A batch of values with headers in which one header's name is not UTF-8 any more; its checksum is right."""
+    sound, batch = client.create_batch(), client.create_batch()
+    for value, headers in records:
+        for one in (sound, batch):
+            one.append(timestamp=None, key=key, value=value, headers=headers)
+    sound.close()
+    bad = bytearray(bytes(sound._build()).replace(b"spoiled!", b"\xff\xfeoiled!"))
+    pack_into(">I", bad, CHECKSUM_AT, calc_crc32c_py(bytes(bad[CHECKSUM_AT + 4 :])))
+    batch._build = lambda: bytes(bad)
+    return batch
 
 
 async def test_a_transactions_marker_does_not_hold_up_the_fence(booking: Running, kafka: str) -> None:
