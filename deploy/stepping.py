@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from shared.clock import SteppedClock
 from shared.contract import Instant
@@ -81,7 +81,7 @@ class Walk:
         try:
             async with asyncio.timeout(SETTLE_SECONDS):
                 while True:
-                    with contextlib.suppress(DBAPIError, OSError):  # a database that is away is not quiet either
+                    with contextlib.suppress(SQLAlchemyError, OSError):  # a database that is away is not quiet either
                         quiet, due_at = await self._look()
                         if quiet:
                             break

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import cache, lru_cache
 from typing import Any, Final
+from uuid import UUID
 
 import orjson
 from sqlalchemy import CursorResult, ExceptionContext, event, make_url, text
@@ -197,4 +198,10 @@ def _together(parts: tuple[str, ...]) -> str:
 
 def to_json(value: Any) -> bytes:
     """JSON for `Writes`, of plain values, dataclasses, instants and ids."""
-    return orjson.dumps(value, default=str)  # the driver's UUIDs are a class of their own
+    return orjson.dumps(value, default=_id)
+
+
+def _id(value: object) -> str:
+    if isinstance(value, UUID):  # the driver's are a class of their own
+        return str(value)
+    raise TypeError(f"{type(value).__name__} is no value of a column")

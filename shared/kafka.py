@@ -16,12 +16,19 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import (
+    CorruptRecordException,
+    KafkaConnectionError,
+    KafkaError,
+    TopicAlreadyExistsError,
+    UnsupportedCodecError,
+    for_code,
+)
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from faststream.kafka import TopicPartition as Assigned
 from faststream.kafka.message import KafkaAckableMessage
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from shared import crash
 from shared.contract import CLINIC_TOPICS, DEAD_LETTER_TOPICS, ERASABLE, SERVICE_TOPICS
@@ -47,6 +54,9 @@ LONGEST_REST: Final = 0.01
 
 START_SECONDS: Final = 20
 """How long a start waits for a broker."""
+
+UNPARSED: Final = (ValueError, CorruptRecordException, UnsupportedCodecError)
+"""What aiokafka's parser raises on a record batch that it cannot take."""
 
 Place = tuple[str, int]
 """Topic and partition."""
@@ -241,16 +251,26 @@ class Kafka:
         return self._subscriber.consumer
 
     async def _next_batch(self, consumer: AIOKafkaConsumer) -> tuple[Record, ...]:
-        """Some records. Called between two batches: all before the consumer's positions has had its effect."""
+        """Some records. Called between two batches: all before the consumer's positions has had its effect.
+
+        Only partitions whose position is known are asked: where a poll raises, the consumer has gone beyond what it had
+        for others, and must be sent back.
+        """
         read = [p for p in consumer.assignment() if consumer.highwater(p) is not None]
         positions = {p: await consumer.position(p) for p in read}
         await self._pass_silence({(p.topic, p.partition): offset for p, offset in positions.items()})
         if self._uncommitted and time.monotonic() - self._committed_at > COMMIT_SECONDS:
             await self._commit(consumer)
+        if not positions:
+            await asyncio.sleep(LONGEST_REST)
+            return ()
         try:
-            found = await consumer.getmany(timeout_ms=POLL_MS, max_records=MAX_RECORDS)
-        except ValueError:
+            found = await consumer.getmany(*positions, timeout_ms=POLL_MS, max_records=MAX_RECORDS)
+        except UNPARSED:
             return await self._around(consumer, positions)
+        except KafkaError:
+            _send_back(consumer, positions)
+            raise
         return tuple(_record(record) for record in chain(*found.values()))
 
     async def _pass_silence(self, positions: Mapping[Place, int]) -> None:
@@ -261,28 +281,26 @@ class Kafka:
         if silent:
             try:
                 await self._passed(silent)
-            except (DBAPIError, OSError) as trouble:
+            except (SQLAlchemyError, OSError) as trouble:
                 log.warning("a gap in a topic waits to be passed: %s", type(trouble).__name__)
             else:
                 self._told |= silent
 
     async def _around(self, consumer: AIOKafkaConsumer, positions: Mapping[TopicPartition, int]) -> tuple[Record, ...]:
-        """Read what aiokafka's parser raises on by another client, once its partition is found (see `unparsed`)."""
-        for place in consumer.assignment():  # what others had given to the same poll is read again
-            consumer.seek(place, positions.get(place, self._told.get((place.topic, place.partition), 0)))
-        for place in consumer.assignment():
+        """Read what aiokafka's parser raises on by another client, and the rest once more (see `unparsed`)."""
+        _send_back(consumer, positions)
+        await asyncio.sleep(POLL_MS / 1000)  # until all is fetched again
+        records: list[Record] = []
+        for place, offset in positions.items():
             try:
-                found = await consumer.getmany(place, timeout_ms=POLL_MS, max_records=MAX_RECORDS)
-            except ValueError as trouble:
-                offset = await consumer.position(place)
-                log.warning("%s/%s cannot be parsed from %s on: %s", *place, offset, type(trouble).__name__)
-                records = await asyncio.to_thread(read_from, self._servers, place.topic, place.partition, offset)
-                if records:
-                    consumer.seek(place, records[-1].offset + 1)
-                return tuple(records)
-            if found:
-                return tuple(_record(record) for record in found[place])
-        return ()
+                found = await consumer.getmany(place, timeout_ms=0, max_records=MAX_RECORDS)
+                records += (_record(record) for record in found.get(place, ()))
+            except UNPARSED as trouble:
+                log.warning("%s/%s has what cannot be parsed: %s", place.topic, place.partition, type(trouble).__name__)
+                there = await asyncio.to_thread(read_from, self._servers, place.topic, place.partition, offset)
+                consumer.seek(place, there[-1].offset + 1 if there else offset)
+                records += there
+        return tuple(records)
 
     async def _commit(self, consumer: AIOKafkaConsumer) -> None:
         """Between two batches: what was read has had its effect, or has been sought again."""
@@ -314,6 +332,11 @@ class Kafka:
         if len(records) < MAX_RECORDS / 2:
             # A small batch is followed by a rest as long as it took: under load, what comes meanwhile shares the next.
             await asyncio.sleep(min(time.monotonic() - began, LONGEST_REST))
+
+
+def _send_back(consumer: AIOKafkaConsumer, positions: Mapping[TopicPartition, int]) -> None:
+    for place, offset in positions.items():
+        consumer.seek(place, offset)
 
 
 def _record(r: Any) -> Record:

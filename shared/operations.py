@@ -13,7 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, Field, model_validator
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from shared import attention, dead_letters
@@ -157,7 +157,7 @@ async def _retry(request: Request, by: str, ids: Iterable[int]) -> Retried:
             done.retried += await service_of(request).worker.retry(id, by)
         except LookupError:
             continue  # it went with one before it
-        except (DBAPIError, OSError):
+        except (SQLAlchemyError, OSError):
             raise
         except Exception as error:
             log.exception("a retry failed", extra={"service": service_of(request).name})
@@ -221,7 +221,7 @@ def create_api(service: "Service[Any, Any]", *routers: APIRouter) -> FastAPI:
         return Problem(error.status_code, "http", str(error.detail)).response()
 
     @app.exception_handler(OSError)  # the driver's own, where nobody listens
-    @app.exception_handler(DBAPIError)
+    @app.exception_handler(SQLAlchemyError)
     async def on_database_trouble(request: Request, error: Exception) -> Response:
         log.warning("no answer: %s", type(error).__name__, extra={"service": service.name})
         return Problem(503, "unavailable", "the database does not answer; try again").response()

@@ -16,7 +16,7 @@ import orjson
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, OutOfOrderSequenceNumber
 from aiokafka.partitioner import murmur2
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared import crash, metrics
@@ -98,7 +98,7 @@ class Relay:
                         await connection.invalidate()  # closes the connection, and with it gives the lock back
             except OutOfOrderSequenceNumber:
                 raise
-            except (DBAPIError, KafkaError, OSError) as trouble:
+            except (SQLAlchemyError, KafkaError, OSError) as trouble:
                 log.warning("relay waits: %s", type(trouble).__name__)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 5)

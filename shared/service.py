@@ -21,7 +21,7 @@ from aiokafka.errors import KafkaError
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 from fastapi import FastAPI
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from shared import inbox, logs, metrics, outbox
 from shared.batch import Rules
@@ -154,7 +154,7 @@ class Service(Generic[State, Context]):
                 async with self.database.begin() as connection:
                     await rows(connection, "SELECT 1")
                 await self.kafka.ends()
-        except (DBAPIError, KafkaError, OSError, TimeoutError) as error:
+        except (SQLAlchemyError, KafkaError, OSError, TimeoutError) as error:
             return f"not ready: {type(error).__name__}\n"
         return None
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Final
 
 from aiokafka.errors import KafkaError
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared import metrics
@@ -154,7 +154,7 @@ class TimerLoop:
             try:
                 await self._pass()
                 await self._alarm.wait(REST)
-            except (DBAPIError, KafkaError, OSError) as trouble:
+            except (SQLAlchemyError, KafkaError, OSError) as trouble:
                 log.warning("timers wait: %s", type(trouble).__name__)
                 await asyncio.sleep(1)
 

@@ -1,7 +1,7 @@
 """Records that aiokafka's parser raises on, such as one with a header whose name is not UTF-8.
 
-Its consumer can neither read nor step over them: they would stand in their partition's way for ever, and take with them
-what other partitions had given in the same poll. librdkafka reads them; only their headers cannot be had.
+Its consumer can neither read nor step over them: they would stand in their partition's way for ever. librdkafka reads
+them; only their headers cannot be had.
 """
 
 from typing import Any, Final

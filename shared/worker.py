@@ -269,9 +269,9 @@ class Worker(Generic[State, Context]):
         metrics.HEARD.labels(self._rules.service, "handled").inc(len(messages))
         metrics.HEARD.labels(self._rules.service, "repeat").inc(len(batch.messages) - len(messages))
         if messages:
-            if held is None:
-                held = await dead_letters.held_back(connection, {self._rules.aggregate_of(m) for m in messages})
             loaded = await self._rules.load(connection, messages)
+            if held is None or held:  # they are locked now, and an operator may have freed them meanwhile
+                held = await dead_letters.held_back(connection, {self._rules.aggregate_of(m) for m in messages})
             changed, context = batch.decide(self._rules, messages, loaded, held, defect, keep_defects)
             crash.step("worker.decided")
             if changed:

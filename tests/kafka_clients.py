@@ -1,10 +1,13 @@
 """Kafka's topics from here on: what a test reads, or the services that it starts, must have been written by it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from struct import pack_into
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka.record.util import calc_crc32c_py
 
 from deploy.embedded import HEARS
 from shared.kafka import TOPICS, Place, create_topics
@@ -89,3 +92,20 @@ async def producer(kafka: str, **settings: object) -> AsyncIterator[AIOKafkaProd
         yield client
     finally:
         await client.stop()
+
+
+CHECKSUM_AT = 17
+"""Where a record batch has the CRC-32C of all that follows it (Kafka's message format, version 2)."""
+
+
+def spoiled(client: AIOKafkaProducer, key: bytes, records: Sequence[tuple[bytes, Any]]) -> Any:
+    """A batch of values with headers in which one header's name is not UTF-8 any more; its checksum is right."""
+    sound, batch = client.create_batch(), client.create_batch()
+    for value, headers in records:
+        for one in (sound, batch):
+            one.append(timestamp=None, key=key, value=value, headers=headers)
+    sound.close()
+    bad = bytearray(bytes(sound._build()).replace(b"spoiled!", b"\xff\xfeoiled!"))
+    pack_into(">I", bad, CHECKSUM_AT, calc_crc32c_py(bytes(bad[CHECKSUM_AT + 4 :])))
+    batch._build = lambda: bytes(bad)
+    return batch

@@ -12,7 +12,7 @@ from typing import Final
 from uuid import UUID
 
 from aiokafka.errors import KafkaError
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.reminders import queue, store
@@ -75,7 +75,7 @@ class Dispatch:
                 try:
                     await self._pass()
                     await self._alarm.wait(REST)
-                except (DBAPIError, KafkaError, OSError) as trouble:
+                except (SQLAlchemyError, KafkaError, OSError) as trouble:
                     log.warning("texts wait: %s", type(trouble).__name__, extra={"service": SERVICE})
                     await asyncio.sleep(1)
         finally:
@@ -182,7 +182,7 @@ class Dispatch:
         for pause in PAUSES:
             try:
                 await self._record_once(outcomes)
-            except (DBAPIError, OSError) as trouble:
+            except (SQLAlchemyError, OSError) as trouble:
                 log.warning("outcomes wait: %s", type(trouble).__name__, extra={"service": SERVICE})
                 await asyncio.sleep(pause)
             else:

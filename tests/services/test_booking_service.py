@@ -3,14 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from struct import pack_into
 from typing import Any
 from uuid import UUID, uuid4
 
 import orjson
 import pytest
 from aiokafka import AIOKafkaProducer
-from aiokafka.record.util import calc_crc32c_py
 
 from services.booking.main import build
 from services.booking.settings import BookingSettings
@@ -21,12 +19,10 @@ from shared.kafka import TOPICS
 from shared.outbox import partition_of
 from shared.service import Service
 from tests.booking_story import CLINICS, requested, satisfied
-from tests.kafka_clients import Tail, begin_at_the_end, producer, tail
+from tests.kafka_clients import Tail, begin_at_the_end, producer, spoiled, tail
 from tests.road import Road, road
 
 PARTITIONS = TOPICS[0].partitions
-CHECKSUM_AT = 17
-"""Where a record batch has the CRC-32C of all that follows it (Kafka's message format, version 2)."""
 
 
 @dataclass
@@ -160,17 +156,14 @@ async def test_a_header_name_that_the_client_cannot_parse_costs_its_own_message_
     await asyncio.wait_for(booking.service.fence.passed(), 10)
 
 
-def spoiled(client: AIOKafkaProducer, key: bytes, records: Sequence[tuple[bytes, Any]]) -> Any:
-    """A batch of values with headers in which one header's name is not UTF-8 any more; its checksum is right."""
-    sound, batch = client.create_batch(), client.create_batch()
-    for value, headers in records:
-        for one in (sound, batch):
-            one.append(timestamp=None, key=key, value=value, headers=headers)
-    sound.close()
-    bad = bytearray(bytes(sound._build()).replace(b"spoiled!", b"\xff\xfeoiled!"))
-    pack_into(">I", bad, CHECKSUM_AT, calc_crc32c_py(bytes(bad[CHECKSUM_AT + 4 :])))
-    batch._build = lambda: bytes(bad)
-    return batch
+@pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
+async def test_a_publisher_may_compress(booking: Running, kafka: str, codec: str) -> None:
+    wish = booking.wish()
+    headers = headers_of(wish, str(uuid4()), "clinic", booking.service.clock.now(), None)
+    async with producer(kafka, compression_type=codec) as client:
+        value = wish.model_dump_json(indent=40).encode()
+        await client.send_and_wait(wish.topic, value, key=wish.key.encode(), headers=headers)
+    assert await booking.told(1) == ["booking.course.accepted.v1"]
 
 
 async def test_a_transactions_marker_does_not_hold_up_the_fence(booking: Running, kafka: str) -> None:

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,10 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from deploy.kafka.node import KafkaNode
 from deploy.mock_kafka import PARTITIONS, MockKafka
 from deploy.server_process import CannotStart
+from shared.envelope import Record
+from shared.kafka import TOPICS, Kafka, Place
+from shared.unparsed import NO_HEADERS
+from tests.kafka_clients import spoiled
 
 
 @contextlib.asynccontextmanager
@@ -148,3 +152,41 @@ async def test_the_mock_drops_the_oldest_messages_of_a_partition_beyond_5_megaby
 def _one_line(error: Exception) -> str:
     assert "\n" not in str(error)
     return str(error)
+
+
+async def test_what_cannot_be_parsed_takes_nothing_of_other_partitions_with_it() -> None:
+    heard: asyncio.Queue[Record] = asyncio.Queue()
+    passed: dict[Place, int] = {}
+
+    async def handle(records: list[Record]) -> None:
+        for record in records:
+            heard.put_nowait(record)
+
+    async def pass_over(places: Mapping[Place, int]) -> None:
+        passed.update(places)
+
+    topic = "clinic.requests"
+    with MockKafka() as mock:
+        mock.create_topics(t.name for t in TOPICS)
+        async with _producer(mock.address) as client:
+            for partition in (0, 2):
+                for n in range(5):
+                    await client.send_and_wait(topic, b"%d" % n, partition=partition)
+            records = [(b"sound", [("sound", b"")]), (b"bad", [("spoiled!", b"")]), (b"sound again", [])]
+            await (await client.send_batch(spoiled(client, b"key", records), topic, partition=1))
+        kafka = Kafka(mock.address, "booking", [topic], handle, pass_over, PARTITIONS)
+        await kafka.start()
+        try:
+            async with asyncio.timeout(30):
+                found = [await heard.get() for _ in range(13)]
+        finally:
+            await kafka.stop_listening()
+            await kafka.stop()
+    in_order = {partition: [r for r in found if r.partition == partition] for partition in range(3)}
+    assert [r.value for r in in_order[0]] == [r.value for r in in_order[2]] == [b"%d" % n for n in range(5)]
+    assert [(r.offset, r.value, r.headers) for r in in_order[1]] == [
+        (0, b"sound", (("sound", b""),)),
+        (1, b"bad", NO_HEADERS),
+        (2, b"sound again", ()),
+    ]
+    assert not passed, "nothing but what was handled counts as heard"
