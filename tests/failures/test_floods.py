@@ -15,6 +15,7 @@ from shared.contract import PaymentCaptured
 from shared.envelope import headers_of
 from tests.failures.processes import Processes, event, processes
 from tests.failures.story import course, paid
+from tests.failures.test_garbage import KAFKA_TAKES
 from tests.kafka_clients import producer
 
 EVENTS: Final = 20_000
@@ -65,6 +66,13 @@ async def test_members_come_and_go_while_20000_events_pass(
         await publishing
         await running.until(lambda: drained(running, "billing"), "all is heard", 90)
         await each_is_booked_once(running, events)
+        await running.publish(
+            *(changed(e) for e in events[:5])
+        )  # known by their ids, whatever the payment's own id says
+        await running.until(lambda: drained(running, "billing"), "all is heard")
+        alarms = await running.rows("billing", "SELECT kind, subject FROM attention WHERE kind = 'payload_conflict'")
+        assert {row.subject for row in alarms} == {e.id for e in events[:5]}
+        await each_is_booked_once(running, events)
 
 
 @pytest.mark.timeout(120)
@@ -83,6 +91,7 @@ async def test_a_slow_database_delays_and_the_lag_drains_by_itself_in_flat_memor
             assert await running.lag("billing") > 0
             held = resident(running, "billing")
             await publishing
+            assert await running.value("billing", CUT_BLOCKED) > 0, "a batch fails, and comes again"
         began_at = time.monotonic()
         await running.until(lambda: drained(running, "billing"), "the lag drains", 60)
         assert time.monotonic() - began_at < 60
@@ -94,7 +103,7 @@ async def test_a_message_of_a_megabyte_is_taken_or_dead_lettered_and_holds_up_no
     kafka: str, databases: dict[str, str], home: Path
 ) -> None:
     large, unreadable, small = (paid(course(0)) for _ in range(3))
-    note = "x" * 1_000_000
+    note = "x" * (KAFKA_TAKES - 1000)
     async with (
         processes(databases, kafka, home, start=("billing",)) as running,
         producer(kafka, max_request_size=2 * 1024**2) as client,
@@ -107,7 +116,7 @@ async def test_a_message_of_a_megabyte_is_taken_or_dead_lettered_and_holds_up_no
             told = event(fact)
             headers: list[Any] = headers_of(fact, str(uuid4()), "tests", told.time, None)
             await client.send_and_wait("clinic.payments", value, key=fact.key.encode(), headers=headers, partition=0)
-        await running.until(lambda: drained(running, "billing"), "all is heard", 20)
+        await running.until(lambda: drained(running, "billing"), "all is heard and told", 20)
         known = await running.rows("billing", "SELECT payment_id FROM payments")
         assert {row.payment_id for row in known} == {large.payment_id, small.payment_id}
         letters = await running.rows("billing", "SELECT kind, error_type, length(value) AS size FROM dead_letters")
@@ -124,6 +133,16 @@ async def drained(running: Processes, service: str) -> bool:
     """Whether a service has heard and published everything."""
     waiting = await running.value(service, "SELECT count(*) FROM outbox WHERE published_at IS NULL")
     return not waiting and not await running.lag(service)
+
+
+CUT_BLOCKED: Final = """SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+                        WHERE datname = current_database() AND wait_event_type = 'Lock'"""
+
+
+def changed(told: Event) -> Event:
+    """An event with the id of one that was heard, and a different payment in it."""
+    other = paid(course(0))
+    return Event(told.id, told.source, told.time, other)
 
 
 def resident(running: Processes, name: str) -> int:

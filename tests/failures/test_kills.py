@@ -21,6 +21,7 @@ from deploy.databases import provision
 from deploy.kafka.node import KafkaNode
 from deploy.postgres import EmbeddedPostgres
 from deploy.publish import Event
+from shared.outbox import LOCK
 from tests.benchmarks.servers import postmaster
 from tests.failures.processes import SERVICES, Processes, event, processes
 from tests.failures.story import contact, course, paid, phone
@@ -195,8 +196,8 @@ async def test_a_relay_that_slept_while_another_took_its_lock_loses_nothing(
         await all_is_done_once(running, await load.end())
 
 
-HOLDER: Final = """SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted
-                   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+HOLDER: Final = f"""SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND (classid, objid) = (0, {LOCK})
+                    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
 
 
 async def taken_over(running: Processes, former: int) -> bool:

@@ -58,7 +58,7 @@ class Outage:
         hear = again.kafka._handle
 
         async def hear_slowly(records: list[Record]) -> None:
-            await asyncio.sleep(0.3)  # a backlog takes its time, and what is due could be faster
+            await asyncio.sleep(1.5)  # a backlog takes its time, and what is due could be faster
             await hear(records)
 
         again.kafka._handle = hear_slowly

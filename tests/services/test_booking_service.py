@@ -11,15 +11,16 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from services.booking.main import build
+from services.booking.rules import HEARS
 from services.booking.settings import BookingSettings
 from shared.clock import WallClock
 from shared.contract import EventData
 from shared.envelope import Record, headers_of
-from shared.kafka import TOPICS
+from shared.kafka import COMMIT_SECONDS, TOPICS
 from shared.outbox import partition_of
 from shared.service import Service
 from tests.booking_story import CLINICS, requested, satisfied
-from tests.kafka_clients import Tail, begin_at_the_end, producer, spoiled, tail
+from tests.kafka_clients import Tail, begin_at_the_end, consumer, places_of, producer, spoiled, tail
 from tests.road import Road, road
 
 PARTITIONS = TOPICS[0].partitions
@@ -192,3 +193,34 @@ async def test_a_service_that_starts_again_goes_on_where_it_stopped(
         assert told == ["booking.session.confirmed.v1"]
     finally:
         await again.stop()
+
+
+async def test_offsets_are_committed_after_the_effect_and_not_before(
+    booking: Running, kafka: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handle, in_hand, go_on = booking.service.kafka._handle, asyncio.Event(), asyncio.Event()
+
+    async def wait(records: list[Record]) -> None:
+        in_hand.set()
+        await go_on.wait()
+        await handle(records)
+
+    monkeypatch.setattr(booking.service.kafka, "_handle", wait)
+    before = await offsets(kafka)
+    await booking.publish(booking.wish())
+    await asyncio.wait_for(in_hand.wait(), 10)
+    await asyncio.sleep(2 * COMMIT_SECONDS)
+    assert await offsets(kafka) == before
+    go_on.set()
+    await booking.told(1)
+    async with asyncio.timeout(10):
+        while sum((await offsets(kafka)).values()) <= sum(before.values()):  # noqa: ASYNC110 - Kafka rings no bell
+            await asyncio.sleep(0.05)
+
+
+async def offsets(kafka: str) -> dict[tuple[str, int], int]:
+    """How far booking's group has committed."""
+    async with consumer(kafka, group_id="booking") as client:
+        places = places_of(*HEARS)
+        client.assign(places)
+        return {(p.topic, p.partition): await client.committed(p) or 0 for p in places}

@@ -194,3 +194,12 @@ async def test_console_texts_are_on_record(rig: Rig) -> None:
     async with rig.database.begin() as connection:
         record = await store.texts_on_record(connection, COURSE_ID)
     assert [sent.body for sent in record.values() if sent.body] == [shown[0].body]
+
+
+async def test_texts_planned_in_the_batch_in_which_a_contact_moves_are_looked_at_again(rig: Rig) -> None:
+    await rig.hear(contact())
+    await rig.hear(accepted(1), confirmed(), contact(time_zone="Pacific/Honolulu", region="US-HI"))
+    async with rig.database.begin() as connection:
+        found = await rows(connection, "SELECT kind, look_at FROM texts WHERE state = 'scheduled'")
+    assert found
+    assert {row.look_at for row in found} == {MONDAY}

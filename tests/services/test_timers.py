@@ -223,3 +223,16 @@ async def test_the_loop_sleeps_until_it_is_rung(booking: Road) -> None:
         booking.clock.time = HOLD_ENDS
         bell.alarm.ring()
         assert await bell.next() == 1
+
+
+async def test_an_earlier_deadline_wakes_the_loop_and_a_later_one_does_not(booking: Road) -> None:
+    alarm = Alarm(AsyncIOScheduler(timezone="UTC"), booking.clock, "test")
+    alarm.ring_at(NOW + 2 * HOUR)
+    alarm.ring_before(NOW + 3 * HOUR)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(alarm.wait(), 0.05)
+    alarm.ring_before(NOW + HOUR)
+    await asyncio.wait_for(alarm.wait(), 5)
+    alarm.ring_at(None)
+    alarm.ring_before(NOW + 3 * HOUR)
+    await asyncio.wait_for(alarm.wait(), 5)

@@ -1,14 +1,18 @@
 """The worker on PostgreSQL: one effect a message, defects fenced in, bad input out of the way, races settled."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.booking import store
 from services.booking.course import Course, CourseState
 from services.booking.planning import Calendar
+from shared.batch import Loaded
 from shared.contract import (
     EVENTS,
     ContactUpdated,
@@ -544,3 +548,32 @@ async def test_a_session_id_that_another_course_has_is_refused(databases: dict[s
         await booking.hear(CourseRequested.model_validate(theirs))
         assert await booking.types(OTHER) == ["course.rejected"]
         assert await booking.letters() == []
+
+
+async def test_two_that_speak_of_a_known_course_at_once_are_decided_one_after_the_other(
+    databases: dict[str, str],
+) -> None:
+    async with road(databases["booking"]) as one, road(databases["booking"]) as two:
+        for _ in range(10):
+            course = uuid4()
+            await one.hear(requested(1, course, patient_id=str(course)))
+            await asyncio.gather(one.hear(satisfied(1, course=course)), two.hear(cancel(course=course)))
+            versions = [data["version"] for _, data in await one.published(course) if "version" in data]
+            assert len(versions) == len(set(versions)), await one.types(course)
+            await one.hear(cancel(course=course))
+
+
+async def test_a_place_that_is_freed_and_taken_in_one_batch_needs_no_second_try(databases: dict[str, str]) -> None:
+    tries = 0
+
+    async def counted(connection: AsyncConnection, messages: Sequence[Message]) -> Loaded[Course, Calendar]:
+        nonlocal tries
+        tries += 1
+        return await store.load(connection, messages)
+
+    async with road(databases["booking"], replace(booking_rules(room(1)), load=counted)) as on:
+        await on.hear(requested(1))
+        tries = 0
+        await on.hear(cancel(), requested(1, OTHER))
+        assert tries == 1
+        assert await on.types(OTHER) == ["course.accepted"]
