@@ -7,6 +7,7 @@ from struct import pack_into
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.record.util import calc_crc32c_py
 
 from deploy.embedded import HEARS
@@ -77,6 +78,7 @@ async def consumer(kafka: str, **settings: object) -> AsyncIterator[AIOKafkaCons
     """A plain client that reads."""
     client = AIOKafkaConsumer(bootstrap_servers=kafka, enable_auto_commit=False, fetch_max_wait_ms=20, **settings)
     await client.start()
+    await asyncio.sleep(0)  # its tasks begin; one that is ended before it began ends us, too
     try:
         yield client
     finally:
@@ -96,6 +98,17 @@ async def producer(kafka: str, **settings: object) -> AsyncIterator[AIOKafkaProd
 
 CHECKSUM_AT = 17
 """Where a record batch has the CRC-32C of all that follows it (Kafka's message format, version 2)."""
+
+
+async def delete_all(kafka: str, topic: str) -> None:
+    """Nobody will read what stands there now."""
+    ends = {TopicPartition(*place): end for place, end in (await topic_ends(kafka)).items() if place[0] == topic}
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    try:
+        await admin.delete_records({place: RecordsToDelete(before_offset=end) for place, end in ends.items()})
+    finally:
+        await admin.close()
 
 
 def spoiled(client: AIOKafkaProducer, key: bytes, records: Sequence[tuple[bytes, Any]]) -> Any:

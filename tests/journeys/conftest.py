@@ -221,8 +221,8 @@ class Course:
 
 
 def weekday_mornings(now: datetime, count: int, *, weeks_ahead: int = 1) -> list[datetime]:
-    """Starts at 10:00 in Chicago on Mondays and Thursdays from a coming week on."""
-    today = now.astimezone(CHICAGO).date()
-    monday = today + timedelta(days=7 * weeks_ahead - today.weekday())
+    """Starts at 10:00 in Chicago on Mondays and Thursdays, from the first Monday that is two days away or more."""
+    soon = now.astimezone(CHICAGO).date() + timedelta(days=2)
+    monday = soon + timedelta(days=-soon.weekday() % 7 + 7 * (weeks_ahead - 1))
     days = [monday + timedelta(weeks=n // 2, days=3 * (n % 2)) for n in range(count)]
     return [datetime(day.year, day.month, day.day, 10, tzinfo=CHICAGO) for day in days]
