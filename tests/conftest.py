@@ -126,11 +126,12 @@ def _kafka_in_docker() -> Iterator[str | None]:
     container = DockerContainer(KAFKA_IMAGE).with_envs(
         KAFKA_NODE_ID="1",
         KAFKA_PROCESS_ROLES="broker,controller",
-        KAFKA_LISTENERS="PLAINTEXT://:9092,CONTROLLER://:9093",
-        KAFKA_ADVERTISED_LISTENERS=f"PLAINTEXT://127.0.0.1:{port}",
+        KAFKA_LISTENERS="OUTSIDE://:9092,CONTROLLER://:9093,INSIDE://:9094",
+        KAFKA_ADVERTISED_LISTENERS=f"OUTSIDE://127.0.0.1:{port},INSIDE://localhost:9094",
+        KAFKA_INTER_BROKER_LISTENER_NAME="INSIDE",  # it talks to itself, too: transactions need that
         KAFKA_CONTROLLER_LISTENER_NAMES="CONTROLLER",
         KAFKA_CONTROLLER_QUORUM_VOTERS="1@localhost:9093",
-        KAFKA_LISTENER_SECURITY_PROTOCOL_MAP="PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        KAFKA_LISTENER_SECURITY_PROTOCOL_MAP="OUTSIDE:PLAINTEXT,CONTROLLER:PLAINTEXT,INSIDE:PLAINTEXT",
         **{f"KAFKA_{name.upper().replace('.', '_')}": value for name, value in node.SETTINGS.items()},
     )
     container.ports["9092/tcp"] = ("127.0.0.1", port)  # type: ignore[assignment]  # docker's form for one interface only
