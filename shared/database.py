@@ -142,14 +142,17 @@ class Writes:
         """An INSERT, UPDATE or DELETE; lists are bound as arrays."""
         self._statements[-1].append((sql, parameters))
 
-    def insert(self, table: str, columns: Sequence[str], new: Rows, key: Sequence[str] = ()) -> None:
+    def insert(
+        self, table: str, columns: Sequence[str], new: Iterable[Mapping[str, Any]], key: Sequence[str] = ()
+    ) -> None:
         """Insert many rows, in their order; the table itself gives the types.
 
         Args:
             columns: every column that is written.
             key: the columns of the primary key, where rows that are there already shall be replaced.
         """
-        if not new:
+        added = list(new)
+        if not added:
             return
         names = ", ".join(columns)
         changes = ", ".join(f"{column} = excluded.{column}" for column in columns if column not in key)
@@ -157,7 +160,7 @@ class Writes:
             f"INSERT INTO {table} ({names}) SELECT {names}"
             f" FROM json_populate_recordset(NULL::{table}, CAST(:rows AS json))"
             + (f" ON CONFLICT ({', '.join(key)}) DO UPDATE SET {changes}" if key else ""),
-            rows=to_json(new).decode(),
+            rows=to_json(added).decode(),
         )
 
     def update(self, table: str, columns: Sequence[str], changed: Rows, key: Sequence[str]) -> None:

@@ -9,19 +9,21 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.database import rows, run
-from shared.dead_letters import HELD_BACK, held_back
+from shared.dead_letters import HELD_BACK
 from shared.envelope import Message
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Of the ids of a batch: those never seen, and those seen with another payload; which of its aggregates wait for an
-    operator.
+    """Of the ids of a batch: those never seen, and those seen with another payload.
+
+    `held`: which of its aggregates wait for an operator. None where there were repeats: we may have waited for another
+    replica that had them in hand, and cannot have seen what it held back.
     """
 
     new: frozenset[str] = frozenset()
     conflicting: frozenset[str] = frozenset()
-    held: frozenset[str] = frozenset()
+    held: frozenset[str] | None = None
 
 
 def digest(message: Message) -> bytes:
@@ -64,13 +66,11 @@ async def claim(
         aggregates=list(aggregates),
     )
     new = frozenset(row.id for row in found if row.id is not None)
-    held = frozenset(row.held for row in found if row.id is None)
     if repeats := [id for id in first if id not in new]:
         known = await rows(connection, "SELECT id, digest FROM inbox WHERE id = ANY(CAST(:ids AS text[]))", ids=repeats)
         conflicting.update(row.id for row in known if row.digest != first[row.id][0])
-        # We may have waited for another replica that had them in hand, and could not see what it held back.
-        held |= await held_back(connection, aggregates)
-    return Claim(new, frozenset(conflicting), held)
+        return Claim(new, frozenset(conflicting))
+    return Claim(new, frozenset(conflicting), frozenset(row.held for row in found if row.id is None))
 
 
 async def answer(connection: AsyncConnection, id: str) -> list[dict[str, Any]] | None:

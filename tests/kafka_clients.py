@@ -74,9 +74,11 @@ def places_of(*topics: str) -> list[TopicPartition]:
 
 
 @asynccontextmanager
-async def consumer(kafka: str, **settings: object) -> AsyncIterator[AIOKafkaConsumer]:
+async def consumer(kafka: str, *topics: str, **settings: object) -> AsyncIterator[AIOKafkaConsumer]:
     """A plain client that reads."""
-    client = AIOKafkaConsumer(bootstrap_servers=kafka, enable_auto_commit=False, fetch_max_wait_ms=20, **settings)
+    client = AIOKafkaConsumer(
+        *topics, bootstrap_servers=kafka, enable_auto_commit=False, fetch_max_wait_ms=20, **settings
+    )
     await client.start()
     await asyncio.sleep(0)  # its tasks begin; one that is ended before it began ends us, too
     try:

@@ -99,31 +99,31 @@ def save(writes: Writes, loaded: Mapping[str, State], changed: Mapping[str, Stat
     shares = [(a, s) for a, ids in touched for s in a.shares if s.session_id in ids]
     refunds = [(a, r) for a, ids in touched for r in a.refunds if r.refund_id in ids]
     entries = [entry for account in accounts for entry in account.unposted]
-    _insert(writes, "accounts", ACCOUNT, (_account_row(a) for a in accounts), ("course_id",))
-    _insert(writes, "shares", SHARE, _of_course(SHARE, shares), ("course_id", "session_id"))
+    writes.insert("accounts", ACCOUNT, (_account_row(a) for a in accounts), ("course_id",))
+    writes.insert("shares", SHARE, _of_course(SHARE, shares), ("course_id", "session_id"))
     captured = {line.payment_id for e in entries if e.kind is EntryKind.CAPTURED for line in e.lines}
     fresh = ((a, p) for a in accounts for p in a.payments if p.payment_id in captured)
     older = ((a, p) for a, ids in touched for p in a.payments if p.payment_id in ids - captured)
-    _insert(writes, "payments", PAYMENT, _of_course(PAYMENT, fresh))  # an id taken meanwhile is refused
-    _insert(writes, "payments", PAYMENT, _of_course(PAYMENT, older), ("payment_id",))
-    _insert(writes, "refunds", REFUND, _of_course(REFUND, refunds), ("course_id", "number"))
+    writes.insert("payments", PAYMENT, _of_course(PAYMENT, fresh))  # an id taken meanwhile is refused
+    writes.insert("payments", PAYMENT, _of_course(PAYMENT, older), ("payment_id",))
+    writes.insert("refunds", REFUND, _of_course(REFUND, refunds), ("course_id", "number"))
     parts = ({"refund_id": r.refund_id, **_fields(PART[1:], part)} for _, r in refunds for part in r.parts)
-    _insert(writes, "refund_parts", PART, parts, ("refund_id", "payment_id"))
+    writes.insert("refund_parts", PART, parts, ("refund_id", "payment_id"))
     reversals = ((a, r) for a, ids in touched for r in a.reversals if r.reversal_id in ids)
-    _insert(writes, "reversals", REVERSAL, _of_course(REVERSAL, reversals), ("course_id", "reversal_id"))
-    _insert(writes, "entries", ENTRY, (_fields(ENTRY, entry) for entry in entries))
+    writes.insert("reversals", REVERSAL, _of_course(REVERSAL, reversals), ("course_id", "reversal_id"))
+    writes.insert("entries", ENTRY, (_fields(ENTRY, entry) for entry in entries))
     lines = (
         {"entry_id": entry.id, "number": number, **_fields(LINE[2:], line)}
         for entry in entries
         for number, line in enumerate(entry.lines, start=1)
     )
-    _insert(writes, "lines", LINE, lines)
+    writes.insert("lines", LINE, lines)
     _save_patients(writes, [state for state in changed.values() if isinstance(state, Patient)])
 
 
 def _save_patients(writes: Writes, patients: Sequence[Patient]) -> None:
     kept = (_fields(PERSON, patient.papers) for patient in patients if patient.papers is not None)
-    _insert(writes, "patients", PERSON, kept, ("patient_id",))
+    writes.insert("patients", PERSON, kept, ("patient_id",))
     if erased := [patient.patient_id for patient in patients if patient.papers is None]:
         writes.add("DELETE FROM patients WHERE patient_id = ANY(CAST(:ids AS text[]))", ids=erased)
 
@@ -132,12 +132,6 @@ async def read_patient(connection: AsyncConnection, patient_id: str) -> PatientU
     """What papers say of a person; None where we know nobody, or no longer."""
     found = await rows(connection, "SELECT * FROM patients WHERE patient_id = :id", id=patient_id)
     return PatientUpdated.model_validate(dict(found[0]._mapping)) if found else None
-
-
-def _insert(
-    writes: Writes, table: str, columns: Sequence[str], records: Iterable[Mapping[str, Any]], key: Sequence[str] = ()
-) -> None:
-    writes.insert(table, columns, list(records), key)
 
 
 def _fields(columns: Sequence[str], item: object) -> dict[str, Any]:

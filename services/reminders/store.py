@@ -5,7 +5,7 @@ Locks are taken in one order, courses before contacts, each by id. A course's ro
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -89,7 +89,7 @@ async def load_courses(connection: AsyncConnection, ids: Iterable[UUID]) -> dict
             location=row.location,
             sessions=tuple(Session(id, n, SessionState(state), *more) for id, n, state, *more in row.sessions),
             owed=frozenset(row.owed),
-            texts=tuple(_text(*columns) for columns in row.texts),
+            texts=tuple(_text(columns) for columns in row.texts),
             waiting=tuple(from_stored(stored) for stored in row.waiting),
         )
         for row in await rows(
@@ -103,15 +103,13 @@ async def load_courses(connection: AsyncConnection, ids: Iterable[UUID]) -> dict
     }
 
 
-def _text(
-    text_id: UUID, contact_id: str, kind: str, session_id: UUID | None, session_version: int | None,
-    occasion: date | None, nominal_at: datetime, due_at: datetime, look_at: datetime, deadline_at: datetime,
-    state: str, reason: str | None, sent_on: date | None,
-) -> Text:  # fmt: skip
-    return Text(
-        text_id, contact_id, TextKind(kind), session_id, session_version, occasion, nominal_at, due_at, look_at,
-        deadline_at, TextState(state), SuppressedReason(reason) if reason else None, sent_on,
-    )  # fmt: skip
+def _text(columns: Iterable[Any]) -> Text:
+    text = Text._make(columns)
+    return text._replace(
+        kind=TextKind(text.kind),
+        state=TextState(text.state),
+        reason=SuppressedReason(text.reason) if text.reason else None,
+    )
 
 
 def _save_courses(writes: Writes, loaded: Mapping[str, State], courses: Sequence[Course]) -> None:

@@ -1,16 +1,16 @@
 """The Kafkas that everything else is tried on: the real node, killed and started again, and the mock in the process."""
 
 import asyncio
-import contextlib
 import socket
 import subprocess
 import sys
 import uuid
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from deploy.kafka.node import KafkaNode
@@ -19,34 +19,9 @@ from deploy.server_process import CannotStart
 from shared.envelope import Record
 from shared.kafka import TOPICS, Kafka, Place
 from shared.unparsed import NO_HEADERS
-from tests.kafka_clients import spoiled
+from tests.kafka_clients import consumer, producer, spoiled
 
-
-@contextlib.asynccontextmanager
-async def _producer(address: str) -> AsyncIterator[AIOKafkaProducer]:
-    producer = AIOKafkaProducer(bootstrap_servers=address, acks="all", enable_idempotence=True)
-    await producer.start()
-    try:
-        yield producer
-    finally:
-        await producer.stop()
-
-
-@contextlib.asynccontextmanager
-async def _consumer(address: str, *topics: str, group: str | None = None) -> AsyncIterator[AIOKafkaConsumer]:
-    consumer = AIOKafkaConsumer(
-        *topics,
-        bootstrap_servers=address,
-        group_id=group,
-        auto_offset_reset="earliest",
-        enable_auto_commit=False,
-        fetch_max_wait_ms=50,
-    )
-    await consumer.start()
-    try:
-        yield consumer
-    finally:
-        await consumer.stop()
+from_the_start = partial(consumer, auto_offset_reset="earliest")
 
 
 async def _create_topic(address: str, name: str) -> None:
@@ -61,14 +36,14 @@ async def _create_topic(address: str, name: str) -> None:
 async def test_a_group_reads_what_was_sent_and_goes_on_after_its_commit(kafka: str) -> None:
     topic, group = f"test.{uuid.uuid4()}", str(uuid.uuid4())
     await _create_topic(kafka, topic)
-    async with _producer(kafka) as producer:
-        await producer.send_and_wait(topic, b"first")
-        await producer.send_and_wait(topic, b"second")
-    async with _consumer(kafka, topic, group=group) as consumer:
-        assert (await consumer.getone()).value == b"first"
-        await consumer.commit()
-    async with _consumer(kafka, topic, group=group) as consumer:
-        assert (await consumer.getone()).value == b"second"
+    async with producer(kafka) as writer:
+        await writer.send_and_wait(topic, b"first")
+        await writer.send_and_wait(topic, b"second")
+    async with from_the_start(kafka, topic, group_id=group) as reader:
+        assert (await reader.getone()).value == b"first"
+        await reader.commit()
+    async with from_the_start(kafka, topic, group_id=group) as reader:
+        assert (await reader.getone()).value == b"second"
 
 
 async def test_a_killed_node_comes_back_on_its_port_with_every_acknowledged_message(tmp_path: Path) -> None:
@@ -76,13 +51,13 @@ async def test_a_killed_node_comes_back_on_its_port_with_every_acknowledged_mess
     try:
         address = await asyncio.to_thread(node.start)
         await _create_topic(address, "kept")
-        async with _producer(address) as producer:
-            await producer.send_and_wait("kept", b"acknowledged")
+        async with producer(address) as writer:
+            await writer.send_and_wait("kept", b"acknowledged")
         await asyncio.to_thread(node.kill)
         assert not node.running
         assert await asyncio.to_thread(node.start) == address
-        async with _consumer(address, "kept") as consumer:
-            assert (await asyncio.wait_for(consumer.getone(), 30)).value == b"acknowledged"
+        async with from_the_start(address, "kept") as reader:
+            assert (await asyncio.wait_for(reader.getone(), 30)).value == b"acknowledged"
     finally:
         await asyncio.to_thread(node.stop)
 
@@ -121,16 +96,16 @@ def test_a_taken_port_is_named_in_one_line(tmp_path: Path, taken_port: int) -> N
 async def test_the_mock_keeps_a_groups_place_and_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     with MockKafka() as mock:
         mock.create_topics(["booking.events", "billing.events"])
-        async with _producer(mock.address) as producer:
-            sent = await producer.send_and_wait("booking.events", b"first", key=b"course")
-            await producer.send_and_wait("booking.events", b"second", key=b"course")
-        async with _consumer(mock.address, "booking.events", group="billing") as consumer:
-            assert len(consumer.partitions_for_topic("booking.events")) == PARTITIONS
-            assert (await consumer.getone()).value == b"first"
-            await consumer.commit()
-        async with _consumer(mock.address, "booking.events", group="billing") as consumer:
-            assert await consumer.committed(TopicPartition("booking.events", sent.partition)) == 1
-            assert (await consumer.getone()).value == b"second"
+        async with producer(mock.address) as writer:
+            sent = await writer.send_and_wait("booking.events", b"first", key=b"course")
+            await writer.send_and_wait("booking.events", b"second", key=b"course")
+        async with from_the_start(mock.address, "booking.events", group_id="billing") as reader:
+            assert len(reader.partitions_for_topic("booking.events")) == PARTITIONS
+            assert (await reader.getone()).value == b"first"
+            await reader.commit()
+        async with from_the_start(mock.address, "booking.events", group_id="billing") as reader:
+            assert await reader.committed(TopicPartition("booking.events", sent.partition)) == 1
+            assert (await reader.getone()).value == b"second"
     assert capfd.readouterr().err == ""
 
 
@@ -138,15 +113,15 @@ async def test_the_mock_drops_the_oldest_messages_of_a_partition_beyond_5_megaby
     place = TopicPartition("clinic.requests", 0)
     with MockKafka() as mock:
         mock.create_topics([place.topic])
-        async with _producer(mock.address) as producer, _consumer(mock.address) as consumer:
+        async with producer(mock.address) as writer, from_the_start(mock.address) as reader:
             for _ in range(600):
-                await producer.send_and_wait(place.topic, bytes(10_000), partition=place.partition)
-            consumer.assign([place])
-            consumer.seek(place, 0)
-            oldest = (await consumer.getone()).offset
+                await writer.send_and_wait(place.topic, bytes(10_000), partition=place.partition)
+            reader.assign([place])
+            reader.seek(place, 0)
+            oldest = (await reader.getone()).offset
             assert 80 <= oldest < 100
-            assert await consumer.beginning_offsets([place]) == {place: oldest}
-            assert await consumer.end_offsets([place]) == {place: 600}
+            assert await reader.beginning_offsets([place]) == {place: oldest}
+            assert await reader.end_offsets([place]) == {place: 600}
 
 
 def _one_line(error: Exception) -> str:
@@ -168,7 +143,7 @@ async def test_what_cannot_be_parsed_takes_nothing_of_other_partitions_with_it()
     topic = "clinic.requests"
     with MockKafka() as mock:
         mock.create_topics(t.name for t in TOPICS)
-        async with _producer(mock.address) as client:
+        async with producer(mock.address) as client:
             for partition in (0, 2):
                 for n in range(5):
                     await client.send_and_wait(topic, b"%d" % n, partition=partition)
