@@ -104,7 +104,7 @@ def topics() -> None:
     """Create the Kafka topics that are missing, with their partitions and retention (CHAIRTIME_KAFKA)."""
     from aiokafka.errors import KafkaError
 
-    from shared.kafka import TOPICS, create_topics
+    from shared.topics import TOPICS, create_topics
 
     servers = read_settings(ServiceSettings).kafka
     try:

@@ -41,9 +41,9 @@ from shared.clinic import clinic_folders
 from shared.clock import Clock, WallClock
 from shared.database import Database, rows, run
 from shared.http import Role
-from shared.kafka import TOPICS, create_topics
 from shared.service import HttpServer, Service
 from shared.settings import Misconfigured, ServiceSettings, read_settings
+from shared.topics import TOPICS, create_topics
 
 PROFILES: Final = Path(__file__).parent / "clinics"
 HEARS: Final = {"booking": booking_rules.HEARS, "billing": billing_rules.HEARS, "reminders": reminders_rules.HEARS}

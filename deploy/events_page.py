@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from shared import contract
 from shared.contract import CLINIC_TOPICS, EVENTS, SERVICE_TOPICS, CourseEvent, EventData, SessionEvent
-from shared.kafka import TOPICS
+from shared.topics import TOPICS
 
 Schema = Mapping[str, Any]
 

@@ -1,4 +1,4 @@
-"""Kafka: which topics there are, and one subscriber a service that hands over batches of raw records.
+"""Kafka: one subscriber a service, which hands over batches of raw records, and its producer.
 
 FastStream's defaults lose messages, so these are set on purpose: batches of raw bytes, a parser that no header can
 upset, NACK on error (the batch comes again), offsets committed only after the handler has returned, and no thread hops.
@@ -9,20 +9,15 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
-from datetime import timedelta
 from itertools import chain
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import (
     CorruptRecordException,
     KafkaConnectionError,
     KafkaError,
-    TopicAlreadyExistsError,
     UnsupportedCodecError,
-    for_code,
 )
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
@@ -31,17 +26,14 @@ from faststream.kafka.message import KafkaAckableMessage
 from sqlalchemy.exc import SQLAlchemyError
 
 from shared import crash
-from shared.contract import CLINIC_TOPICS, DEAD_LETTER_TOPICS, ERASABLE, SERVICE_TOPICS
 from shared.envelope import Record
+from shared.topics import LARGEST, START_SECONDS
 from shared.unparsed import read_from
 
 log = logging.getLogger(__name__)
 
 MAX_RECORDS: Final = 1000
 """Records in one batch, and so in one transaction."""
-
-LARGEST: Final = 2 * 1024 * 1024
-"""Bytes of a record that our services may write; other topics take what Kafka takes by default, half of it."""
 
 POLL_MS: Final = 200
 """Milliseconds that the consumer waits for records before it looks at its positions."""
@@ -52,75 +44,11 @@ COMMIT_SECONDS: Final = 0.5
 LONGEST_REST: Final = 0.01
 """Seconds between two small batches, at most."""
 
-START_SECONDS: Final = 20
-"""How long a start waits for a broker."""
-
 UNPARSED: Final = (ValueError, CorruptRecordException, UnsupportedCodecError)
 """What aiokafka's parser raises on a record batch that it cannot take."""
 
 Place = tuple[str, int]
 """Topic and partition."""
-
-
-@dataclass(frozen=True, slots=True)
-class Topic:
-    """How a topic is made. Kafka stamps each record itself, so that deadlines need not trust a publisher's clock."""
-
-    name: str
-    retention: timedelta | None
-    partitions: int = 6
-
-    @property
-    def configs(self) -> dict[str, str]:
-        """Kafka's own settings for it."""
-        kept = (
-            {"cleanup.policy": "compact"}
-            if self.retention is None
-            else {"cleanup.policy": "delete", "retention.ms": str(int(self.retention.total_seconds() * 1000))}
-        )
-        if self.name in DEAD_LETTER_TOPICS:  # the largest message of another topic, and why it had no effect
-            kept |= {"max.message.bytes": str(LARGEST)}
-        return kept | {"message.timestamp.type": "LogAppendTime"}
-
-
-TOPICS: Final = tuple(
-    Topic(name, None if name in ERASABLE else timedelta(days=30))
-    for name in (*CLINIC_TOPICS, *SERVICE_TOPICS, *DEAD_LETTER_TOPICS)
-)
-
-
-async def create_topics(servers: str, replication: int = 1) -> list[str]:
-    """Create the topics that are missing; returns their names. Existing ones are left as they are."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=servers)
-    await admin.start()
-    try:
-        existing = set(await admin.list_topics())
-        missing = [topic for topic in TOPICS if topic.name not in existing]
-        if missing:
-            answer = await admin.create_topics(
-                [NewTopic(t.name, t.partitions, replication, topic_configs=t.configs) for t in missing]
-            )
-            for _, code, *_ in answer.topic_errors:
-                if code not in (0, TopicAlreadyExistsError.errno):
-                    raise for_code(code)
-        await _settled(admin)
-        return [topic.name for topic in missing]
-    finally:
-        await admin.close()
-
-
-async def _settled(admin: AIOKafkaAdminClient) -> None:
-    """Wait until the broker tells of every topic: who subscribes before would not get what it cannot see."""
-    names = [topic.name for topic in TOPICS]
-    async with asyncio.timeout(START_SECONDS):
-        while True:
-            told = await admin.describe_topics(names)
-            if all(
-                not topic["error_code"] and topic["partitions"] and all(p["leader"] >= 0 for p in topic["partitions"])
-                for topic in told
-            ):
-                return
-            await asyncio.sleep(0.05)
 
 
 class Kafka:

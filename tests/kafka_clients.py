@@ -11,7 +11,8 @@ from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.record.util import calc_crc32c_py
 
 from deploy.embedded import HEARS
-from shared.kafka import TOPICS, Place, create_topics
+from shared.kafka import Place
+from shared.topics import TOPICS, create_topics
 
 
 class Tail:

@@ -18,7 +18,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from sqlalchemy import make_url
 
 from deploy.postgres import EmbeddedPostgres
-from shared.kafka import TOPICS, create_topics
+from shared.topics import TOPICS, create_topics
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SERVICES = ("booking", "billing", "reminders")

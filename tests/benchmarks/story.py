@@ -20,7 +20,7 @@ from confluent_kafka import OFFSET_END, Consumer, Message, Producer, TopicPartit
 
 from deploy.kafka.node import QUIET_CLIENT
 from shared.contract import SERVICE_TOPICS
-from shared.kafka import TOPICS
+from shared.topics import TOPICS
 
 CHAIRS: Final = 4
 SESSIONS: Final = 6

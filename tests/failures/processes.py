@@ -25,7 +25,7 @@ from deploy.kafka.node import free_port
 from deploy.publish import ClinicSystem, Event
 from shared.contract import EventData
 from shared.database import Database, rows, run
-from shared.kafka import TOPICS
+from shared.topics import TOPICS
 from tests.failures.checker import check
 from tests.fake_twilio import ACCOUNT_SID, AUTH_TOKEN, FakeTwilio
 from tests.kafka_clients import begin_at_the_end, consumer, places_of

@@ -14,8 +14,8 @@ from confluent_kafka import Producer
 from deploy.embedded import HEARS
 from shared.contract import ANSWERED_BY, ERASABLE, CourseCancelRequested, CourseClosed, EventData, PatientMissed
 from shared.envelope import Record, headers_of
-from shared.kafka import TOPICS
 from shared.outbox import unpack
+from shared.topics import TOPICS
 from tests.failures.processes import Processes, event, processes
 from tests.failures.story import contact, course, paid
 from tests.kafka_clients import consumer

@@ -16,9 +16,10 @@ from services.booking.settings import BookingSettings
 from shared.clock import WallClock
 from shared.contract import EventData
 from shared.envelope import Record, headers_of
-from shared.kafka import COMMIT_SECONDS, TOPICS
+from shared.kafka import COMMIT_SECONDS
 from shared.outbox import partition_of
 from shared.service import Service
+from shared.topics import TOPICS
 from tests.booking_story import CLINICS, requested, satisfied
 from tests.kafka_clients import Tail, begin_at_the_end, consumer, delete_all, places_of, producer, spoiled, tail
 from tests.road import Road, road

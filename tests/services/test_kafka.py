@@ -17,7 +17,8 @@ from deploy.kafka.node import KafkaNode
 from deploy.mock_kafka import PARTITIONS, MockKafka
 from deploy.server_process import CannotStart
 from shared.envelope import Record
-from shared.kafka import TOPICS, Kafka, Place
+from shared.kafka import Kafka, Place
+from shared.topics import TOPICS
 from shared.unparsed import NO_HEADERS
 from tests.kafka_clients import consumer, producer, spoiled
 
