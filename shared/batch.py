@@ -4,7 +4,7 @@ Nothing here reaches a database or a broker.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Generic
@@ -48,6 +48,9 @@ class Rules(Generic[State, Context]):
         load: reads and locks what a batch is about.
         save: (writes, loaded, changed, context) adds what is to be written of the states that changed, by aggregate;
             what a changed state shares with the loaded one is written down already.
+        due: (changed) -> the earliest instant at which the service's own loops must look at what has changed; where it
+            is left out, nothing is due.
+        rest: seconds between two small batches, at least: where nobody waits for an effect, more share a transaction.
     """
 
     service: str
@@ -56,6 +59,8 @@ class Rules(Generic[State, Context]):
     decide: Callable[[State | None, Message, datetime, Context], Decision[State, Context]]
     load: Callable[[AsyncConnection, Sequence[Message]], Awaitable[Loaded[State, Context]]]
     save: Callable[[Writes, Mapping[str, State], Mapping[str, State], Context], None]
+    due: Callable[[Collection[State]], datetime | None] = lambda _: None
+    rest: float = 0
 
 
 @dataclass(slots=True)
@@ -69,9 +74,10 @@ class Batch:
     timers: list[tuple[str, Timer]] = field(default_factory=list)
     attention: list[tuple[str, Attention]] = field(default_factory=list)
     answers: dict[str, Answer] = field(default_factory=dict)
+    due_at: datetime | None = None  # when the service's own loops must look
 
     @property
-    def next_due(self) -> datetime | None:
+    def next_timer(self) -> datetime | None:
         """The earliest deadline that the batch has set."""
         return min((timer.due_at for _, timer in self.timers if timer.due_at is not None), default=None)
 

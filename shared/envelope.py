@@ -9,6 +9,7 @@ import binascii
 import re
 from collections.abc import Container, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import sha1
 from typing import Any, Final, NamedTuple
 from uuid import NAMESPACE_URL, uuid5
@@ -101,6 +102,7 @@ def headers_of(
     return headers
 
 
+@lru_cache(64)  # all events of one cause have the same
 def rfc3339(instant: datetime) -> str:
     """An instant in UTC, ending in Z."""
     return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from shared.contract import SERVICE_TOPICS
 from shared.database import rows, run
 from shared.dead_letters import HELD_BACK
 from shared.envelope import Message
@@ -27,11 +28,17 @@ class Claim:
 
 
 def digest(message: Message) -> bytes:
-    """16 bytes that two deliveries of the same message share, however their JSON was written, and whatever optional
-    fields its type has got in between.
+    """16 bytes that two deliveries of the same message share.
+
+    Our own services send an event's bytes again as they were. Elsewhere the JSON may have been written another way, and
+    the type may have got optional fields in between.
     """
-    data = message.data.model_dump_json(exclude_defaults=True)
-    return blake2b(message.type.encode() + data.encode(), digest_size=16).digest()
+    record = message.record
+    if record is not None and record.topic in SERVICE_TOPICS and record.value is not None:
+        data = record.value
+    else:
+        data = message.data.model_dump_json(exclude_defaults=True).encode()
+    return blake2b(message.type.encode() + data, digest_size=16).digest()
 
 
 async def claim(

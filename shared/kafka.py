@@ -42,7 +42,7 @@ COMMIT_SECONDS: Final = 0.5
 """Between two commits of offsets."""
 
 LONGEST_REST: Final = 0.01
-"""Seconds between two small batches, at most."""
+"""Seconds between two small batches, where nothing else was asked for."""
 
 UNPARSED: Final = (ValueError, CorruptRecordException, UnsupportedCodecError)
 """What aiokafka's parser raises on a record batch that it cannot take."""
@@ -60,6 +60,7 @@ class Kafka:
         topics: what it listens to.
         handle: takes a batch; what it raises brings the batch back after a pause.
         passed: is told offsets before which nothing is to be heard any more.
+        rest: seconds between two small batches, at least.
         alone: take this many partitions of each topic without joining a group, since nobody shares them.
     """
 
@@ -70,12 +71,14 @@ class Kafka:
         topics: Iterable[str],
         handle: Callable[[list[Record]], Awaitable[None]],
         passed: Callable[[Mapping[Place, int]], Awaitable[None]],
+        rest: float,
         alone: int | None = None,
     ) -> None:
         self._servers = servers
         self._topics = tuple(topics)
         self._handle = handle
         self._passed = passed
+        self._rest = rest
         self._pause = 0.0
         self._uncommitted = False
         self._committed_at = time.monotonic()
@@ -259,7 +262,7 @@ class Kafka:
             raise
         if len(records) < MAX_RECORDS / 2:
             # A small batch is followed by a rest as long as it took: under load, what comes meanwhile shares the next.
-            await asyncio.sleep(min(time.monotonic() - began, LONGEST_REST))
+            await asyncio.sleep(max(self._rest, min(time.monotonic() - began, LONGEST_REST)))
 
 
 def _send_back(consumer: AIOKafkaConsumer, positions: Mapping[TopicPartition, int]) -> None:

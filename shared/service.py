@@ -73,7 +73,13 @@ class Service(Generic[State, Context]):
         self._commits: list[Alarm] = []
         self.worker = Worker(rules, self.database, clock, self._on_committed)
         self.kafka = Kafka(
-            settings.kafka, self.name, rules.hears, self.worker.on_records, self.worker.pass_over, settings.kafka_alone
+            settings.kafka,
+            self.name,
+            rules.hears,
+            self.worker.on_records,
+            self.worker.pass_over,
+            rules.rest,
+            settings.kafka_alone,
         )
         self.fence = Fence(self.database, self.kafka, clock)
         self._outbox_alarm, self._timers_alarm = self.alarm("outbox"), self.alarm("timers")
@@ -98,7 +104,7 @@ class Service(Generic[State, Context]):
         """A task of the service's own, from start to stop.
 
         Args:
-            alarm: what the task waits for; every commit rings it.
+            alarm: what the task waits for; a commit rings it that brings something to look at earlier (`Rules.due`).
             due: (connection) -> the earliest instant that the task waits for, or None; past while it has work left.
         """
         self._loops[name] = run
@@ -189,13 +195,14 @@ class Service(Generic[State, Context]):
         async with self.database.begin() as connection:
             return await outbox.unpublished(connection)
 
-    def _on_committed(self, told: bool, due_at: datetime | None) -> None:
+    def _on_committed(self, told: bool, timer_at: datetime | None, due_at: datetime | None) -> None:
         if told:
             self._outbox_alarm.ring()
+        if timer_at is not None:
+            self._timers_alarm.ring_before(timer_at)
         if due_at is not None:
-            self._timers_alarm.ring_before(due_at)
-        for alarm in self._commits:
-            alarm.ring()
+            for alarm in self._commits:
+                alarm.ring_before(due_at)
 
     async def _purge(self) -> None:
         before = self.clock.now() - KEPT

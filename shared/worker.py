@@ -7,6 +7,7 @@ One transaction a batch. What a service brings is `Rules` (see `batch`): pure de
 """
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Generic
@@ -37,14 +38,15 @@ class PayloadConflict(Exception):
     """The same id came before with another payload."""
 
 
-Committed = Callable[[bool, datetime | None], None]
+Committed = Callable[[bool, datetime | None, datetime | None], None]
 
 
 class Worker(Generic[State, Context]):
     """Takes messages through a service's rules.
 
     Args:
-        committed: told after every commit whether there is something to publish, and the earliest new deadline.
+        committed: told after every commit whether there is something to publish, the earliest new deadline, and the
+            earliest instant at which the service's own loops must look.
     """
 
     def __init__(self, rules: Rules[State, Context], database: Database, clock: Clock, committed: Committed) -> None:
@@ -56,10 +58,14 @@ class Worker(Generic[State, Context]):
     async def on_records(self, records: Sequence[Record]) -> None:
         """A batch from Kafka. When this returns, every record has had its one effect or is a dead letter."""
         batch = Batch([])
+        passed_over: Counter[str] = Counter()
         for record in records:
             place = (record.topic, record.partition)
             batch.heard[place] = max(record.offset + 1, batch.heard.get(place, 0))
-            self._read(record, batch)
+            if reason := self._read(record, batch):
+                passed_over[reason] += 1
+        for reason, count in passed_over.items():
+            metrics.HEARD.labels(self._rules.service, reason).inc(count)
         crash.step("worker.read")
         with metrics.BATCH_SECONDS.labels(self._rules.service).time():
             await self._carry(batch)
@@ -168,22 +174,23 @@ class Worker(Generic[State, Context]):
         waiting = [(id, letter.kind) for id, letter in chain if id != letter_id]
         return None if any(kind == "defect" for _, kind in waiting) else next((id for id, _ in waiting), None)
 
-    def _read(self, record: Record, batch: Batch) -> None:
+    def _read(self, record: Record, batch: Batch) -> str | None:
+        """Add a record to the batch, or tell why it is passed over."""
         arrived_at = self._clock.at(datetime.fromtimestamp(record.timestamp_ms / 1000, UTC))
         service = self._rules.service
         try:
             batch.messages.append(read(record, arrived_at, self._rules.hears[record.topic]))
         except NotHeard:
-            metrics.HEARD.labels(service, "not_ours").inc()
+            return "not_ours"
         except NotForUs:
-            metrics.HEARD.labels(service, "unknown_type").inc()
+            return "unknown_type"
         except Unreadable as error:
             if ANSWERED_BY.get(record.topic, service) != service:
-                metrics.HEARD.labels(service, "unreadable_elsewhere").inc()
-                return
+                return "unreadable_elsewhere"
             batch.letters.append(
                 DeadLetter(record.place_id, "unreadable", None, error.code, str(error), record, arrived_at)
             )
+        return None
 
     async def _carry(self, batch: Batch) -> None:
         """One transaction for all; where they stand in each other's way, again, and at last one by one."""
@@ -275,6 +282,7 @@ class Worker(Generic[State, Context]):
             changed, context = batch.decide(self._rules, messages, loaded, held, defect, keep_defects)
             crash.step("worker.decided")
             if changed:
+                batch.due_at = self._rules.due(changed.values())
                 self._rules.save(writes, loaded.states, changed, context)
         now = self._clock.now()
         timers.save(writes, batch.timers)
@@ -289,7 +297,7 @@ class Worker(Generic[State, Context]):
             metrics.ATTENTION.labels(self._rules.service, item.kind).inc()
 
     def _tell(self, batch: Batch) -> None:
-        self._committed(bool(batch.outgoing), batch.next_due)
+        self._committed(bool(batch.outgoing), batch.next_timer, batch.due_at)
 
     async def pass_over(self, heard: Mapping[tuple[str, int], int]) -> None:
         """Count everything before these offsets as heard."""

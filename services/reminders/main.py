@@ -11,7 +11,7 @@ from services.reminders import api, store
 from services.reminders.contact import Contacts
 from services.reminders.dispatch import Dispatch
 from services.reminders.profile import Places, read_places
-from services.reminders.rules import HEARS, SERVICE, State, aggregate_of, decide
+from services.reminders.rules import HEARS, SERVICE, State, aggregate_of, decide, next_look
 from services.reminders.settings import RemindersSettings
 from services.reminders.sms import ConsoleSender, OutgoingText, Sender, TwilioSender
 from shared.batch import Rules
@@ -21,6 +21,9 @@ from shared.service import Service, serve
 from shared.settings import read_settings
 
 MIGRATIONS: Final = Path(__file__).with_name("migrations")
+
+REST: Final = 0.05
+"""Seconds between two small batches: nobody waits for a text to be planned."""
 
 
 def rules_of(places: Places) -> Rules[State, Contacts]:
@@ -32,6 +35,8 @@ def rules_of(places: Places) -> Rules[State, Contacts]:
         decide=partial(decide, places),
         load=store.load,
         save=store.save,
+        due=next_look,
+        rest=REST,
     )
 
 

@@ -4,7 +4,7 @@ Courses plan and sweep texts (`course`, `ladder`); contacts keep numbers and con
 really go out is judged when it is due (`ladder.judge`), by `dispatch`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -244,6 +244,15 @@ class _Draft:
     @property
     def _contact(self) -> Contact | None:
         return self.contacts.get(self.course.patient_id or "")
+
+
+def next_look(changed: Collection[State]) -> datetime | None:
+    """The earliest instant at which a text must be looked at because of what has changed."""
+    looks = [state.look_at for state in changed if isinstance(state, Contact) and state.look_at is not None]
+    for state in changed:
+        if isinstance(state, Course):
+            looks += (t.look_at for t in state.texts if t.text_id in state.unsaved and t.state is TextState.SCHEDULED)
+    return min(looks, default=None)
 
 
 def suppressed(course: Course, text: Text, reason: SuppressedReason) -> TextSuppressed:

@@ -18,7 +18,6 @@ from shared.contract import (
     ContactUpdated,
     CourseRequested,
     PersonErased,
-    PrepaymentSatisfied,
     SessionState,
     TimerDue,
 )
@@ -105,14 +104,14 @@ async def test_a_repeat_in_the_same_batch_or_later_has_no_effect(databases: dict
 
 async def test_a_repeat_is_one_however_its_json_is_written(databases: dict[str, str]) -> None:
     async with road(databases["booking"]) as booking:
-        first = record(satisfied(), "a")
+        first = record(requested(), "a")
         assert first.value is not None
         await booking.hear(first)
         await booking.hear(first._replace(value=first.value.replace(b'":', b'" :  ').replace(b"{", b'{"new": 1, ')))
         assert await booking.rows("SELECT * FROM attention") == []
 
 
-class GrownPrepaymentSatisfied(PrepaymentSatisfied):
+class GrownCourseRequested(CourseRequested):
     """The type after a release that gave it an optional field."""
 
     note: str | None = None
@@ -122,9 +121,9 @@ async def test_a_repeat_is_one_although_its_type_has_grown_in_between(
     databases: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with road(databases["booking"]) as booking:
-        await booking.hear(record(satisfied(), "a"))
-        monkeypatch.setitem(EVENTS, PrepaymentSatisfied.type, GrownPrepaymentSatisfied)
-        await booking.hear(record(satisfied(), "a"))
+        await booking.hear(record(requested(), "a"))
+        monkeypatch.setitem(EVENTS, CourseRequested.type, GrownCourseRequested)
+        await booking.hear(record(requested(), "a"))
         assert await booking.rows("SELECT * FROM attention") == []
 
 
