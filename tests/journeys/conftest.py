@@ -110,6 +110,28 @@ class Journey:
             answer.raise_for_status()
             return await answer.json()
 
+    async def page(self, service: str, path: str) -> str:
+        """A page that a service prints."""
+        headers = {"Authorization": f"Bearer {self.address.api_key}"}
+        async with (
+            aiohttp.ClientSession(headers=headers) as http,
+            http.get(getattr(self.address, service) + path) as answer,
+        ):
+            answer.raise_for_status()
+            return await answer.text()
+
+    async def post(self, service: str, path: str, body: dict[str, Any]) -> Any:
+        """Ask a service for something over HTTP, and let the services come to rest."""
+        headers = {"Authorization": f"Bearer {self.address.api_key}", "Idempotency-Key": str(uuid4())}
+        async with (
+            aiohttp.ClientSession(headers=headers) as http,
+            http.post(getattr(self.address, service) + path, json=body) as answer,
+        ):
+            assert answer.ok, (answer.status, await answer.text())
+            answered = await answer.json()
+        await self.pass_time(timedelta())
+        return answered
+
     async def states(self, course_id: UUID) -> list[str]:
         """The state of each session of a course, by number."""
         course = await self.get("booking", f"/v1/courses/{course_id}")
