@@ -7,7 +7,7 @@ Source: CloudEvents Kafka protocol binding 1.0.2.
 
 import binascii
 import re
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha1
@@ -120,8 +120,8 @@ def read(record: Record, arrived_at: datetime, hears: Container[str] | None = No
     """
     if record.value is None:
         return _erasure(record, arrived_at)
-    if hears is not None and record.topic in SERVICE_TOPICS:
-        _skip_unheard(record, hears)
+    if hears is not None and is_for_others(record.topic, record.headers, hears):
+        raise NotHeard
     attributes, data = _structured(record) if _is_structured(record) else _binary(record)
     type_name, id = attributes["type"], attributes["id"]
     if not 1 <= len(id) <= 64 or not id.isprintable():
@@ -157,13 +157,14 @@ def read(record: Record, arrived_at: datetime, hears: Container[str] | None = No
     )
 
 
-def _skip_unheard(record: Record, hears: Container[str]) -> None:
+def is_for_others(topic: str, headers: Iterable[tuple[str, bytes | None]], hears: Container[str]) -> bool:
     """Most of what our own services tell is for somebody else: its type alone says so."""
-    for name, value in record.headers:
-        if name == "ce_type" and value is not None:
-            type_name = value.decode(errors="replace")
-            if type_name not in hears and type_name in EVENTS:
-                raise NotHeard(type_name)
+    if topic in SERVICE_TOPICS:
+        for name, value in headers:
+            if name == "ce_type" and value is not None:
+                type_name = value.decode(errors="replace")
+                return type_name not in hears and type_name in EVENTS
+    return False
 
 
 def explain(error: ValidationError) -> tuple[str, str]:

@@ -8,7 +8,7 @@ They are committed twice a second, not with each batch: what is read again after
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Set
 from itertools import chain
 from typing import Any, Final
 
@@ -25,8 +25,8 @@ from faststream.kafka import TopicPartition as Assigned
 from faststream.kafka.message import KafkaAckableMessage
 from sqlalchemy.exc import SQLAlchemyError
 
-from shared import crash
-from shared.envelope import Record
+from shared import crash, metrics
+from shared.envelope import Record, is_for_others
 from shared.topics import LARGEST, START_SECONDS
 from shared.unparsed import read_from
 
@@ -44,6 +44,9 @@ COMMIT_SECONDS: Final = 0.5
 LONGEST_REST: Final = 0.01
 """Seconds between two small batches, where nothing else was asked for."""
 
+LONGEST_SILENCE: Final = 0.05
+"""Seconds until what gives no message to hear counts as heard, at least: a deadline may wait for it."""
+
 UNPARSED: Final = (ValueError, CorruptRecordException, UnsupportedCodecError)
 """What aiokafka's parser raises on a record batch that it cannot take."""
 
@@ -57,7 +60,7 @@ class Kafka:
     Args:
         servers: `host:port`, several separated by commas.
         service: name of the service, which is its consumer group.
-        topics: what it listens to.
+        hears: the event types that it acts upon, by topic; what our services tell others is passed over.
         handle: takes a batch; what it raises brings the batch back after a pause.
         passed: is told offsets before which nothing is to be heard any more.
         rest: seconds between two small batches, at least.
@@ -68,21 +71,24 @@ class Kafka:
         self,
         servers: str,
         service: str,
-        topics: Iterable[str],
+        hears: Mapping[str, Set[str]],
         handle: Callable[[list[Record]], Awaitable[None]],
         passed: Callable[[Mapping[Place, int]], Awaitable[None]],
         rest: float,
         alone: int | None = None,
     ) -> None:
         self._servers = servers
-        self._topics = tuple(topics)
+        self._service = service
+        self._hears = hears
+        self._topics = tuple(hears)
         self._handle = handle
         self._passed = passed
         self._rest = rest
         self._pause = 0.0
         self._uncommitted = False
         self._committed_at = time.monotonic()
-        self._told: dict[Place, int] = {}  # before these offsets everything has had its effect
+        self._told: dict[Place, int] = {}  # before these offsets everything has had its effect, and the database knows
+        self._silent_since: float | None = None
         self._broker = KafkaBroker(
             servers,
             client_id=f"chairtime-{service}",
@@ -196,26 +202,42 @@ class Kafka:
             await asyncio.sleep(LONGEST_REST)
             return ()
         try:
-            found = await consumer.getmany(*positions, timeout_ms=POLL_MS, max_records=MAX_RECORDS)
+            patience = POLL_MS if self._silent_since is None else LONGEST_SILENCE * 1000
+            found = await consumer.getmany(*positions, timeout_ms=patience, max_records=MAX_RECORDS)
         except UNPARSED:
             return await self._around(consumer, positions)
         except KafkaError:
             _send_back(consumer, positions)
             raise
-        return tuple(_record(record) for record in chain(*found.values()))
+        return self._ours(chain(*found.values()))
+
+    def _ours(self, found: Iterable[Any]) -> tuple[Record, ...]:
+        """What may be for this service; what our services tell others wakes nobody up."""
+        everything = list(found)
+        hears = self._hears
+        ours = tuple(_record(r) for r in everything if not is_for_others(r.topic, r.headers, hears[r.topic]))
+        if others := len(everything) - len(ours):
+            metrics.HEARD.labels(self._service, "not_ours").inc(others)
+        return ours
 
     async def _pass_silence(self, positions: Mapping[Place, int]) -> None:
-        """Count as heard what gives no message to hear: the markers of transactions, what compaction has removed, what
-        the group has read before this database was made.
+        """Count as heard what gives no message to hear: what is for others, the markers of transactions, what
+        compaction has removed, what the group has read before this database was made. It costs a transaction, so not
+        at once.
         """
         silent = {place: offset for place, offset in positions.items() if offset > self._told.get(place, 0)}
-        if silent:
+        if not silent:
+            self._silent_since = None
+        elif self._silent_since is None:
+            self._silent_since = time.monotonic()
+        elif time.monotonic() - self._silent_since > LONGEST_SILENCE:
             try:
                 await self._passed(silent)
             except (SQLAlchemyError, OSError) as trouble:
                 log.warning("a gap in a topic waits to be passed: %s", type(trouble).__name__)
             else:
                 self._told |= silent
+                self._silent_since = None
 
     async def _around(self, consumer: AIOKafkaConsumer, positions: Mapping[TopicPartition, int]) -> tuple[Record, ...]:
         """Read what aiokafka's parser raises on by another client, and the rest once more (see `unparsed`)."""
@@ -225,7 +247,7 @@ class Kafka:
         for place, offset in positions.items():
             try:
                 found = await consumer.getmany(place, timeout_ms=0, max_records=MAX_RECORDS)
-                records += (_record(record) for record in found.get(place, ()))
+                records += self._ours(found.get(place, ()))
             except UNPARSED as trouble:
                 log.warning("%s/%s has what cannot be parsed: %s", place.topic, place.partition, type(trouble).__name__)
                 there = await asyncio.to_thread(read_from, self._servers, place.topic, place.partition, offset)

@@ -150,7 +150,7 @@ async def test_what_cannot_be_parsed_takes_nothing_of_other_partitions_with_it()
                     await client.send_and_wait(topic, b"%d" % n, partition=partition)
             records = [(b"sound", [("sound", b"")]), (b"bad", [("spoiled!", b"")]), (b"sound again", [])]
             await (await client.send_batch(spoiled(client, b"key", records), topic, partition=1))
-        kafka = Kafka(mock.address, "booking", [topic], handle, pass_over, 0, PARTITIONS)
+        kafka = Kafka(mock.address, "booking", {topic: frozenset()}, handle, pass_over, 0, PARTITIONS)
         await kafka.start()
         try:
             async with asyncio.timeout(30):
