@@ -136,7 +136,7 @@ class Batch:
     def _collect(self, service: str, aggregate: str, cause: Message, decision: Decision[State, Context]) -> None:
         for number, event in enumerate(decision.events):
             self.outgoing.append(publication(service, event, cause, event_id(service, cause.id, number)))
-        self.timers += [(aggregate, timer) for timer in decision.timers]
+        self.timers += [(timer.of or aggregate, timer) for timer in decision.timers]
         self.attention += [(aggregate, item) for item in decision.attention]
         if cause.source == HTTP:
             self.answers[cause.id] = [

@@ -70,6 +70,10 @@ class Location(ProfilePart):
         """What the clock on the wall shows at an instant."""
         return instant.astimezone(self.tz)
 
+    def opens_on(self, day: date) -> bool:
+        """Whether a day is no holiday and has opening hours."""
+        return day not in self.holidays and any(WEEKDAYS[day.weekday()] in opening.days for opening in self.hours)
+
     def is_open(self, starts_at: datetime, ends_at: datetime) -> bool:
         """Whether the whole stretch lies in the opening hours of one day that is no holiday."""
         start, end = self.local(starts_at), self.local(ends_at)

@@ -9,7 +9,7 @@ Kafka consumers ignore fields that they do not know; the HTTP APIs refuse them (
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Final, Literal
@@ -939,6 +939,29 @@ class TimerDue(EventData, type="chairtime.timer.due"):
     @property
     def key(self) -> str:
         return self.of
+
+
+class ClosureRequested(EventData, type="chairtime.closure.requested"):
+    """Please close a place, or one chair or one provider of it, and move whoever sits there."""
+
+    closure_id: UUID
+    location: Name
+    chair: Name | None = None
+    provider: Name | None = None
+    starts_at: Instant
+    ends_at: Instant
+
+    @model_validator(mode="after")
+    def _one_stretch(self) -> "ClosureRequested":
+        if self.chair is not None and self.provider is not None:
+            raise ValueError("a chair or a provider, not both")
+        if not timedelta() < self.ends_at - self.starts_at <= timedelta(days=366):
+            raise ValueError("ends_at must lie after starts_at, at most 366 days")
+        return self
+
+    @property
+    def key(self) -> str:
+        return f"closure/{self.closure_id}"
 
 
 # ---------------------------------------------------------------------------------------------------------------------

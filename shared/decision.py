@@ -12,12 +12,14 @@ Context = TypeVar("Context")
 class Timer(NamedTuple):
     """A deadline of one aggregate. Setting it again replaces it; `due_at=None` takes it back.
 
-    When due it comes back to the same rules as a `TimerDue`. `subject` is a session id or empty.
+    When due it comes back to the same rules as a `TimerDue`. `subject` is a session id or empty. `of`: another
+    aggregate than the message's, which so is sent a message of its own.
     """
 
     kind: str
     due_at: datetime | None
     subject: str = ""
+    of: str = ""
 
 
 class Attention(NamedTuple):

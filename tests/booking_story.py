@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import UUID, uuid5
 
+from services.booking.closures import Closure, closed_by
 from services.booking.course import OCCUPYING, TRANSITIONS, Course, CourseState, Session
-from services.booking.planning import Calendar, Taken
+from services.booking.occupancy import Calendar, Taken
 from services.booking.profile import Place, Room, read_places
-from services.booking.rules import decide, needs_calendar
+from services.booking.rules import Sought, decide, sought
 from shared.contract import (
     Basis,
     By,
@@ -153,6 +154,7 @@ class Story:
     def __init__(self, places: dict[str, Place] = PLACES, now: datetime = NOW) -> None:
         self.now = now
         self.courses: dict[str, Course] = {}
+        self.closures: dict[str, Closure] = {}
         self.timers: dict[tuple[str, str, str], datetime] = {}
         self.attention: list[Attention] = []
         self.told: list[EventData] = []
@@ -168,11 +170,15 @@ class Story:
         at = at or self.now
         message = Message(f"message-{self._count}", data.type, "story", at, at, data)
         course = self.courses.get(data.key)
-        calendar = self._calendar() if needs_calendar(course, message) else Calendar()
-        decision = decide(self._places, course, message, at, calendar)
-        self.courses[data.key] = decision.state
+        seen = list(sought(self._places, course, message))
+        calendar = self._calendar(seen) if seen else Calendar()
+        decision = decide(self._places, course or self.closures.get(data.key), message, at, calendar)
+        if isinstance(decision.state, Closure):
+            self.closures[data.key] = decision.state
+        else:
+            self.courses[data.key] = decision.state
         for timer in decision.timers:
-            name = (data.key, timer.kind, timer.subject)
+            name = (timer.of or data.key, timer.kind, timer.subject)
             self.timers.pop(name, None)
             if timer.due_at is not None:
                 self.timers[name] = timer.due_at
@@ -208,18 +214,42 @@ class Story:
     def _sessions(self) -> list[tuple[Session, CourseRequested]]:
         return [(s, c.request) for c in self.courses.values() for s in c.sessions if c.request is not None]
 
-    def _calendar(self) -> Calendar:
+    def _calendar(self, seen: Sequence[Sought]) -> Calendar:
+        """What the store reads for a message: the days that it looks at, and the patient wherever."""
+        days, patients = {(one.place.name, one.day) for one in seen}, {one.patient_id for one in seen}
+        taken = [self.taken(s, r) for s, r in self._sessions() if s.state in OCCUPYING]
         return Calendar.of(
-            Taken(s.session_id, r.location, s.chair, s.provider, r.patient_id, s.starts_at, s.ends_at)
-            for s, r in self._sessions()
-            if s.state in OCCUPYING
+            (
+                one
+                for one in taken
+                if one.patient_id in patients
+                or (one.location, self._places[one.location].location.local(one.starts_at).date()) in days
+            ),
+            (s.session_id for s, _ in self._sessions()),
+            (closed_by(closure.request) for closure in self.closures.values()),
+        )
+
+    @staticmethod
+    def taken(s: Session, r: CourseRequested) -> Taken:
+        """A session's place."""
+        return Taken(
+            s.session_id,
+            r.course_id,
+            r.location,
+            s.chair,
+            s.provider,
+            r.patient_id,
+            s.starts_at,
+            s.ends_at,
+            s.provider_from,
+            s.provider_until,
         )
 
     def _check(self, events: Sequence[EventData]) -> None:
         for event in events:
             type(event).model_validate_json(event.model_dump_json())
             if isinstance(event, CourseAccepted):
-                self._seen |= {s.session_id: (s.version, s.state) for s in event.sessions}
+                self._seen |= {s.session_id: (s.version, s.state) for s in event.sessions}  # changed ones, too
             if isinstance(event, SessionEvent):
                 version, state = self._seen[event.session_id]
                 assert event.version == version + 1, "versions are contiguous"

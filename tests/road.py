@@ -12,8 +12,9 @@ from uuid import uuid4
 import orjson
 
 from services.booking import store
+from services.booking.closures import Closure
 from services.booking.course import Course
-from services.booking.planning import Calendar
+from services.booking.occupancy import Calendar
 from services.booking.profile import Place
 from services.booking.rules import HEARS, aggregate_of, decide
 from shared.batch import HTTP, Answer, Rules
@@ -25,7 +26,7 @@ from shared.outbox import unpack
 from shared.worker import Worker
 from tests.booking_story import NOW, PLACES
 
-BookingRules = Rules[Course, Calendar]
+BookingRules = Rules[Course | Closure, Calendar]
 _OFFSETS = count()
 
 
@@ -44,7 +45,7 @@ class SetClock:
 
 def booking_rules(places: Mapping[str, Place] = PLACES) -> BookingRules:
     """What booking brings to the road."""
-    return Rules("booking", HEARS, aggregate_of, partial(decide, places), store.load, store.save)
+    return Rules("booking", HEARS, aggregate_of, partial(decide, places), partial(store.load, places), store.save)
 
 
 def failing_on(rules: BookingRules, *courses: object) -> tuple[BookingRules, set[str]]:
@@ -52,8 +53,8 @@ def failing_on(rules: BookingRules, *courses: object) -> tuple[BookingRules, set
     broken = {str(course) for course in courses}
 
     def decide_or_fail(
-        course: Course | None, message: Message, now: datetime, calendar: Calendar
-    ) -> Decision[Course, Calendar]:
+        course: Course | Closure | None, message: Message, now: datetime, calendar: Calendar
+    ) -> Decision[Any, Calendar]:
         if message.data.key in broken:
             raise ZeroDivisionError("a secret value")
         return rules.decide(course, message, now, calendar)
@@ -89,7 +90,7 @@ class Road:
 
     database: Database
     clock: SetClock
-    worker: Worker[Course, Calendar]
+    worker: Worker[Course | Closure, Calendar]
 
     async def hear(self, *told: EventData | Record) -> None:
         """One batch from Kafka, which reached it at what the clock shows."""

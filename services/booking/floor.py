@@ -8,10 +8,7 @@ from shared.contract import (
     PatientCheckedIn,
     PatientMissed,
     Refusal,
-    SessionCheckedIn,
     SessionCheckInRefused,
-    SessionCompleted,
-    SessionMissed,
     SessionState,
     TreatmentCompleted,
 )
@@ -30,8 +27,8 @@ def on_checked_in(draft: Draft, fact: PatientCheckedIn, session: Session) -> Non
     elif draft.now < session.starts_at - CHECK_IN_OPENS:
         draft.change(session, SessionCheckInRefused, reason=Refusal.TOO_EARLY)
     elif session.state is S.CONFIRMED and draft.now <= session.ends_at:
-        draft.move(session, S.CHECKED_IN, SessionCheckedIn)
-    elif session.state is S.HELD:
+        draft.move(session, S.CHECKED_IN)
+    elif session.state in (S.HELD, S.RELEASED):
         draft.change(session._replace(here_at=fact.at), SessionCheckInRefused, reason=Refusal.NOT_PAID)
     else:
         draft.change(session, SessionCheckInRefused, reason=Refusal.WRONG_STATE)
@@ -49,7 +46,6 @@ def on_completed(draft: Draft, fact: TreatmentCompleted, session: Session) -> No
     draft.move(
         session,
         S.COMPLETED,
-        SessionCompleted,
         started_at=fact.started_at,
         ended_at=fact.ended_at,
         services=fact.services,
@@ -61,6 +57,6 @@ def on_missed(draft: Draft, fact: PatientMissed, session: Session) -> None:
     if fact.starts_at is not None and fact.starts_at != session.starts_at:
         draft.refuse(Refusal.STALE, "the session has another time")
     elif session.state in (S.HELD, S.CONFIRMED):
-        draft.move(session, S.MISSED, SessionMissed)
+        draft.move(session, S.MISSED)
     else:
         draft.refuse(Refusal.WRONG_STATE, f"a session that is {session.state} cannot be missed")

@@ -3,21 +3,20 @@
 Each grant is answered exactly once, by `confirmed` or by `released`.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
-from services.booking.course import CourseState, Draft, Session
-from services.booking.planning import Taken, seat
+from services.booking.course import Draft, Session, visit_of
+from services.booking.occupancy import Taken
+from services.booking.seating import rhythm, seat
 from shared.contract import (
     PrepaymentSatisfied,
     PrepaymentWithdrawn,
     Refusal,
     ReleaseReason,
-    SessionCheckedIn,
     SessionConfirmed,
     SessionReleased,
     SessionState,
-    SessionUnconfirmed,
     SessionWithdrawalRefused,
 )
 from shared.decision import Timer
@@ -62,42 +61,46 @@ def _confirm(draft: Draft, session: Session) -> None:
         draft.course = draft.course._replace(hold_open=False)
         draft.timers.append(Timer("hold", None))
     draft.timers.append(Timer("unreported", session.ends_at + UNREPORTED_AFTER, str(session.session_id)))
-    session = draft.move(session, S.CONFIRMED, SessionConfirmed, grant=session.grant)
+    session = draft.move(session, S.CONFIRMED, grant=session.grant)
     if session.here_at is not None and draft.now <= session.ends_at:
-        draft.move(session, S.CHECKED_IN, SessionCheckedIn)
+        draft.move(session, S.CHECKED_IN)
 
 
 def _hold_again(draft: Draft, session: Session) -> None:
     """Late money: take the same time again, in whichever chair is free, before a word is given."""
     if session.starts_at > draft.now:
-        found = seat(
-            draft.calendar,
-            draft.place,
-            draft.request.patient_id,
-            session.session_id,
-            session.starts_at,
-            session.ends_at,
-        )
-        if isinstance(found, Taken):
+        visitor = draft.visitor._replace(visit=visit_of(session))
+        found = seat(draft.calendar, draft.place, visitor, session.session_id, session.starts_at)
+        if isinstance(found, Taken) and not too_close(draft, session, session.starts_at):
             draft.calendar = draft.calendar.take(found)
-            if draft.course.state in (CourseState.CLOSED, CourseState.COMPLETED):
-                draft.course = draft.course._replace(state=CourseState.ACCEPTED)  # reopened
-            _confirm(draft, session._replace(chair=found.chair, provider=found.provider))
+            draft.reopen()
+            _confirm(draft, session.seated(draft.place, found))
             return
     draft.change(session, SessionReleased, grant=session.grant, reason=ReleaseReason.SLOT_TAKEN)
+
+
+def too_close(draft: Draft, session: Session, starts_at: datetime) -> bool:
+    """Whether one that has no place would come too close to another, which may have been moved since.
+
+    How far it is from its neighbours does not matter: without it they are farther apart.
+    """
+    protocol, location, others = draft.visitor.protocol, draft.place.location, draft.others(session)
+    before = rhythm(protocol, location, others)
+    after = rhythm(protocol, location, [*others, (session.session_id, starts_at)])
+    return any(clash.code is Refusal.TOO_CLOSE and clash not in before for clash in after)
 
 
 def on_overdue(draft: Draft, session: Session) -> None:
     """Give the place up, unless the money crossed on its way."""
     if session.state is S.HELD:
-        draft.move(session, S.RELEASED, SessionReleased, grant=session.grant, reason=ReleaseReason.OVERDUE)
+        draft.move(session, S.RELEASED, grant=session.grant, reason=ReleaseReason.OVERDUE)
 
 
 def on_withdrawn(draft: Draft, fact: PrepaymentWithdrawn, session: Session) -> None:
     """Take a confirmation back, unless the patient is already in the chair or the session is over."""
     if session.state is S.CONFIRMED:
         draft.timers.append(Timer("unreported", None, str(session.session_id)))
-        draft.move(session, S.HELD, SessionUnconfirmed, grant=fact.grant, reason=fact.reason)
+        draft.move(session, S.HELD, grant=fact.grant, reason=fact.reason)
     else:
         draft.change(session, SessionWithdrawalRefused, grant=fact.grant, reason=Refusal.WRONG_STATE)
 
@@ -106,4 +109,4 @@ def release_all(draft: Draft, reason: ReleaseReason) -> None:
     """Give every held place of the course up."""
     for session in draft.course.sessions:
         if session.state is S.HELD:
-            draft.move(session, S.RELEASED, SessionReleased, grant=session.grant, reason=reason)
+            draft.move(session, S.RELEASED, grant=session.grant, reason=reason)

@@ -7,8 +7,9 @@ from typing import Final
 from fastapi import FastAPI
 
 from services.booking import api, store
+from services.booking.closures import Closure
 from services.booking.course import Course
-from services.booking.planning import Calendar
+from services.booking.occupancy import Calendar
 from services.booking.profile import read_places
 from services.booking.rules import HEARS, aggregate_of, decide
 from services.booking.settings import BookingSettings
@@ -28,12 +29,12 @@ def build(settings: BookingSettings, clock: Clock) -> FastAPI:
         Misconfigured: a profile is wrong.
     """
     places = read_places(settings.profiles, settings.clinics)
-    rules: Rules[Course, Calendar] = Rules(
+    rules: Rules[Course | Closure, Calendar] = Rules(
         service="booking",
         hears=HEARS,
         aggregate_of=aggregate_of,
         decide=partial(decide, places),
-        load=store.load,
+        load=partial(store.load, places),
         save=store.save,
     )
     service = Service(rules, settings, settings.booking_database, MIGRATIONS, clock)

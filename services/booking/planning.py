@@ -1,177 +1,173 @@
-"""Which chair and which provider, and whether a time can be had at all. Pure."""
+"""A whole series from a patient's wishes: which days, and at what hour. Pure.
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from itertools import pairwise
-from typing import Final
-from uuid import UUID
+Of a day's free starts the one is taken at which the fewest chairs are in use, so that the load is level over the day
+and the morning does not fill first. The same wishes in the same calendar give the same plan.
+"""
 
-from services.booking.profile import Place, Protocol
-from shared.contract import Conflict, CourseRequested, Refusal
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime, timedelta
+from typing import Final, NamedTuple
+from uuid import uuid5
 
+from services.booking.occupancy import Calendar, Taken
+from services.booking.places import DAY, around, free_on, grid
+from services.booking.profile import Place
+from services.booking.seating import Visitor, rhythm
+from shared.clinic import WEEKDAYS
+from shared.contract import CoursePlan, CourseRequested, RequestedSession
 
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """A stretch of time in which a chair, a provider and a patient are not free; half-open, so neighbours may touch."""
+FIRST_WITHIN: Final = 7
+"""A plan's first session lies at most so many days from its `first_day`, that day counted."""
 
-    session_id: UUID
-    location: str
-    chair: str
-    provider: str
-    patient_id: str
-    starts_at: datetime
-    ends_at: datetime
+NEAREST_WITHIN: Final = 28
+"""So many days more are searched for another start of a plan that cannot be had."""
 
-    @property
-    def resources(self) -> tuple[str, str, str]:
-        """What it occupies. A patient is one person at every location."""
-        return f"{self.location}/chair/{self.chair}", f"{self.location}/provider/{self.provider}", self.patient_id
+STEPS: Final = 200
+"""A series that is not found in so many steps, or thrice its sessions, is given up: an answer must not take seconds."""
 
 
-Stretches = Mapping[object, tuple[Taken, ...]]
-"""What is taken, by resource and UTC day; and by session id, so that each can be found."""
+def days_of_request(place: Place, request: CourseRequested, now: datetime) -> set[date]:
+    """The days, by the place's clock, of which the calendar must be known to answer a request.
+
+    They are the wished days; where one is wrong by itself, those around it, too, since other times will be proposed.
+    """
+    if request.plan is not None:
+        return _days_of_plan(place, request, request.plan, now)
+    wishes = request.sessions or ()
+    starts = [(wish.session_id, wish.starts_at) for wish in wishes]
+    wrong = {conflict.session_id for conflict in rhythm(place.protocols[request.treatment], place.location, starts)}
+    days: set[date] = set()
+    for wish in wishes:
+        day = place.location.local(wish.starts_at).date()
+        is_wrong = wish.session_id in wrong or wish.starts_at <= now or not place.location.opens_on(day)
+        days.update(around(day) if is_wrong else (day,))
+    return days
 
 
-@dataclass(frozen=True, slots=True)
-class Calendar:
-    """What is taken at the locations of a batch. Every change gives a new calendar that shares `_base` with the old."""
-
-    _base: Stretches = field(default_factory=dict)
-    _changed: Stretches = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, taken: Iterable[Taken], named: Iterable[UUID] = ()) -> "Calendar":
-        """A calendar with these stretches.
-
-        Args:
-            named: session ids that belong to a course already, whatever became of it.
-        """
-        base: dict[object, tuple[Taken, ...]] = {session_id: () for session_id in named}
-        for stretch in taken:
-            for key in _keys(stretch):
-                base[key] = (*base.get(key, ()), stretch)
-        return cls(base)
-
-    def is_free(self, resource: str, starts_at: datetime, ends_at: datetime) -> bool:
-        """Whether nothing touches the inside of the stretch."""
-        return not any(
-            taken.starts_at < ends_at and starts_at < taken.ends_at
-            for day in _days(starts_at, ends_at)
-            for taken in self._at((resource, day))
-        )
-
-    def knows(self, session_id: UUID) -> bool:
-        """Whether a session of this id belongs to a course already."""
-        return session_id in self._changed or session_id in self._base
-
-    def take(self, stretch: Taken) -> "Calendar":
-        """This calendar with one stretch more."""
-        return self._with({key: (*self._at(key), stretch) for key in _keys(stretch)})
-
-    def free(self, session_id: UUID) -> "Calendar":
-        """This calendar without a session."""
-        gone = {key for stretch in self._at(session_id) for key in _keys(stretch)}
-        return self._with({key: tuple(t for t in self._at(key) if t.session_id != session_id) for key in gone})
-
-    def _at(self, key: object) -> tuple[Taken, ...]:
-        found = self._changed.get(key)
-        return self._base.get(key, ()) if found is None else found
-
-    def _with(self, changes: Stretches) -> "Calendar":
-        changed = {**self._changed, **changes}
-        return Calendar(self._base, changed) if len(changed) < FEW else Calendar({**self._base, **changed})
-
-
-FEW: Final = 200
-"""Changes that are kept beside the base: copying them with every change is cheaper than copying the base."""
-
-
-def _keys(stretch: Taken) -> Iterable[object]:
-    days = _days(stretch.starts_at, stretch.ends_at)
-    return (stretch.session_id, *((resource, day) for resource in stretch.resources for day in days))
-
-
-def _days(starts_at: datetime, ends_at: datetime) -> range:
-    return range(starts_at.toordinal(), ends_at.toordinal() + 1)  # instants are UTC everywhere
-
-
-@dataclass(frozen=True, slots=True)
-class Seats:
-    """Places for a whole course, and the calendar with them in it."""
-
-    taken: tuple[Taken, ...]
-    calendar: Calendar
-
-
-def seat(
-    calendar: Calendar, place: Place, patient_id: str, session_id: UUID, starts_at: datetime, ends_at: datetime
-) -> Taken | Refusal:
-    """A chair and a provider for one session, the first free of each in the profile's order, or why there is none."""
-    if not place.location.is_open(starts_at, ends_at):
-        return Refusal.CLOSED
-    if not calendar.is_free(patient_id, starts_at, ends_at):
-        return Refusal.PATIENT_BUSY
-    chair = _first_free(calendar, f"{place.name}/chair/", place.room.chairs, starts_at, ends_at)
-    if chair is None:
-        return Refusal.CHAIR_TAKEN
-    provider = _first_free(calendar, f"{place.name}/provider/", place.room.providers, starts_at, ends_at)
-    if provider is None:
-        return Refusal.PROVIDER_TAKEN
-    return Taken(session_id, place.name, chair, provider, patient_id, starts_at, ends_at)
-
-
-def seat_course(
-    calendar: Calendar, place: Place, request: CourseRequested, now: datetime
-) -> Seats | tuple[Conflict, ...]:
-    """Places for every session of a request in order of time, or every conflict; never a part of them."""
-    assert request.sessions is not None
+def _days_of_plan(place: Place, request: CourseRequested, plan: CoursePlan, now: datetime) -> set[date]:
     protocol = place.protocols[request.treatment]
-    conflicts = [Conflict(code=Refusal.RECORD_MISSING) for _ in missing_records(protocol, request)]
-    wished = sorted(request.sessions, key=lambda session: session.starts_at)
-    conflicts += rhythm(protocol, [(session.session_id, session.starts_at) for session in wished])
-    seats: list[Taken] = []
-    for session in wished:
-        ends_at = session.starts_at + visit_of(protocol, request)
-        if calendar.knows(session.session_id):
-            conflicts.append(Conflict(session_id=session.session_id, code=Refusal.COURSE_EXISTS))
-            continue
-        if session.starts_at <= now:
-            conflicts.append(Conflict(session_id=session.session_id, code=Refusal.IN_PAST))
-            continue
-        seated = seat(calendar, place, request.patient_id, session.session_id, session.starts_at, ends_at)
-        if isinstance(seated, Refusal):
-            conflicts.append(Conflict(session_id=session.session_id, code=seated))
-        else:
-            seats.append(seated)
-            calendar = calendar.take(seated)
-    return tuple(conflicts) if conflicts else Seats(tuple(seats), calendar)
+    gaps = (protocol.gaps_before(number).largest for number in range(2, (plan.count or protocol.count) + 1))
+    reach = min(sum(gaps, timedelta()) // DAY + 1, protocol.window_days)
+    first = max(plan.first_day, place.location.local(now).date())
+    return {first + n * DAY for n in range(FIRST_WITHIN + NEAREST_WITHIN + reach + 1)}
 
 
-def visit_of(protocol: Protocol, request: CourseRequested) -> timedelta:
-    """From arrival until the chair is free again; the request's own minutes go before the protocol's."""
-    return timedelta(minutes=request.minutes) if request.minutes is not None else protocol.visit
+class _Slot(NamedTuple):
+    """A start that the patient and the clinic can have; `load` is how many chairs are in use then."""
+
+    load: tuple[int, int]
+    wall: datetime
+    taken: Taken
 
 
-def missing_records(protocol: Protocol, request: CourseRequested) -> list[str]:
-    """The kinds of records that the protocol needs and the request does not bring."""
-    return sorted(set(protocol.records) - {record.kind for record in request.records})
+def plan_course(
+    calendar: Calendar, place: Place, request: CourseRequested, plan: CoursePlan, now: datetime
+) -> tuple[RequestedSession, ...] | datetime | None:
+    """Times for a whole series; or, where there are none, the nearest other start at which it could begin; or nothing.
+
+    The first session lies within a week from the plan's first day. The others follow in the protocol's rhythm, each on
+    the day nearest to its usual gap; where a later one finds no place, earlier ones give way.
+    """
+    visitor = Visitor.of(request, place)
+    days = _Days(calendar, place, visitor, plan, now)
+    first_day = max(plan.first_day, place.location.local(now).date())
+    for n in range(FIRST_WITHIN + NEAREST_WITHIN):
+        firsts = _candidates(days.slots(first_day + n * DAY))
+        for first in firsts if n < FIRST_WITHIN else firsts[:1]:
+            series = _Series(days, visitor, plan.count or visitor.protocol.count).from_(first)
+            if series is None:
+                continue
+            if n >= FIRST_WITHIN or plan.first_day < first_day:
+                return first.taken.starts_at
+            return tuple(
+                RequestedSession(session_id=uuid5(request.course_id, str(number)), starts_at=slot.taken.starts_at)
+                for number, slot in enumerate(series, start=1)
+            )
+    return None
 
 
-def rhythm(protocol: Protocol, starts: Sequence[tuple[UUID, datetime]]) -> list[Conflict]:
-    """What is wrong with the gaps and the length of a series, given in order of time; the later session is named."""
-    conflicts: list[Conflict] = []
-    for (_, earlier), (session_id, later) in pairwise(starts):
-        if later - earlier < timedelta(hours=protocol.smallest_gap_hours):
-            conflicts.append(Conflict(session_id=session_id, code=Refusal.TOO_CLOSE))
-        elif later - earlier > timedelta(hours=protocol.largest_gap_hours):
-            conflicts.append(Conflict(session_id=session_id, code=Refusal.TOO_FAR))
-    if starts and starts[-1][1] - starts[0][1] > timedelta(days=protocol.window_days):
-        conflicts.append(Conflict(session_id=starts[-1][0], code=Refusal.OUTSIDE_WINDOW))
-    return conflicts
+class _Days:
+    """What a patient could have on each day, found out when it is asked for."""
+
+    def __init__(self, calendar: Calendar, place: Place, visitor: Visitor, plan: CoursePlan, now: datetime) -> None:
+        self._calendar = calendar
+        self._place = place
+        self._visitor = visitor
+        self._plan = plan
+        self._now = now
+        self._chairs = {f"{place.name}/chair/{chair}" for chair in place.room.chairs}
+        self._known: dict[date, list[_Slot]] = {}
+
+    def slots(self, day: date) -> list[_Slot]:
+        """The starts of a day, those with the least load first."""
+        found = self._known.get(day)
+        if found is None:
+            found = self._known[day] = sorted(self._look(day))
+        return found
+
+    def _look(self, day: date) -> Iterator[_Slot]:
+        plan, local = self._plan, self._place.location.local
+        if plan.weekdays is not None and WEEKDAYS[day.weekday()] not in plan.weekdays:
+            return
+        opening = grid(self._place.location, day)
+        if not opening:
+            return
+        busy = self._calendar.at(self._chairs, opening[0], opening[-1] + DAY)
+        for taken in free_on(self._calendar, self._place, self._visitor, day, self._now):
+            wall = local(taken.starts_at).replace(tzinfo=None)
+            if (plan.earliest or "00:00") <= f"{wall:%H:%M}" <= (plan.latest or "24:00"):
+                yield _Slot(_load(busy, taken), wall, taken)
 
 
-def _first_free(
-    calendar: Calendar, prefix: str, names: Iterable[str], starts_at: datetime, ends_at: datetime
-) -> str | None:
-    return next((name for name in names if calendar.is_free(prefix + name, starts_at, ends_at)), None)
+def _load(busy: Sequence[Taken], slot: Taken) -> tuple[int, int]:
+    """The most chairs that are in use at one instant of a slot, and how many visits it touches."""
+    touching = [one for one in busy if one.starts_at < slot.ends_at and slot.starts_at < one.ends_at]
+    peaks = (max(one.starts_at, slot.starts_at) for one in touching)
+    return max((sum(two.starts_at <= at < two.ends_at for two in touching) for at in peaks), default=0), len(touching)
+
+
+def _candidates(slots: Sequence[_Slot]) -> list[_Slot]:
+    """Of a day's slots the one with the least load; then the earliest and the latest, which leave the most room for the
+    sessions before and after.
+    """
+    if not slots:
+        return []
+    by_time = sorted(slots, key=lambda slot: slot.wall)
+    return list({slot.wall: slot for slot in (slots[0], by_time[0], by_time[-1])}.values())
+
+
+class _Series:
+    """A search for the sessions after the first. What has led nowhere is not tried again."""
+
+    def __init__(self, days: _Days, visitor: Visitor, count: int) -> None:
+        self._days = days
+        self._protocol = visitor.protocol
+        self._count = count
+        self._steps = max(STEPS, 3 * count)
+        self._in_vain: set[tuple[int, datetime]] = set()
+
+    def from_(self, first: _Slot) -> list[_Slot] | None:
+        """A whole series that begins there."""
+        return self._extend([first], first.wall + timedelta(days=self._protocol.window_days))
+
+    def _extend(self, series: list[_Slot], until: datetime) -> list[_Slot] | None:
+        number = len(series) + 1
+        if number > self._count:
+            return series
+        for slot in self._next(number, series[-1].wall, until):
+            if self._steps > 0 and (number, slot.wall) not in self._in_vain:
+                self._steps -= 1
+                whole = self._extend([*series, slot], until)
+                if whole is not None:
+                    return whole
+                self._in_vain.add((number, slot.wall))
+        return None
+
+    def _next(self, number: int, last: datetime, until: datetime) -> Iterator[_Slot]:
+        gaps = self._protocol.gaps_before(number)
+        wished = last + gaps.usual
+        first, final = last + gaps.smallest, min(last + gaps.largest, until)
+        days = (first.date() + n * DAY for n in range((final.date() - first.date()).days + 1))
+        for day in sorted(days, key=lambda day: (abs((day - wished.date()) / DAY - (wished.hour - 12) / 24), day)):
+            if day > last.date():
+                yield from _candidates([slot for slot in self._days.slots(day) if first <= slot.wall <= final])

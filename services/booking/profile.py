@@ -2,58 +2,54 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from shared.clinic import Clinic, Location, ProfilePart, clinic_folders, read_clinics, read_profile
+from services.booking.protocol import Protocol, Weekdays
+from shared.clinic import WEEKDAYS, Clinic, Location, ProfilePart, clinic_folders, read_clinics, read_profile
 from shared.contract import Payer
 from shared.settings import Misconfigured
 
-Minutes = Annotated[int, Field(ge=0, le=600)]
 
+class Shift(ProfilePart):
+    """When one provider is there, wall time; two on one day leave a break between them."""
 
-class Protocol(ProfilePart):
-    """How one treatment is given. Gaps are between the starts of neighbouring sessions.
-
-    Source: Stella's and Albany's articles; 24 hours is the smallest gap seen in the field.
-    """
-
-    preparation_minutes: Minutes
-    treatment_minutes: Annotated[int, Field(ge=1, le=600)]
-    recovery_minutes: Minutes
-    smallest_gap_hours: Annotated[int, Field(ge=0)]
-    largest_gap_hours: Annotated[int, Field(gt=0)]
-    window_days: Annotated[int, Field(gt=0, description="first to last session")]
-    records: tuple[str, ...] = ()
-
-    @property
-    def visit(self) -> timedelta:
-        """From arrival until the chair is free again."""
-        return timedelta(minutes=self.preparation_minutes + self.treatment_minutes + self.recovery_minutes)
+    days: Weekdays
+    begins: time
+    ends: time
 
     @model_validator(mode="after")
-    def _gaps_in_order(self) -> Self:
-        if self.largest_gap_hours < self.smallest_gap_hours:
-            raise ValueError("largest_gap_hours must not be smaller than smallest_gap_hours")
-        if self.visit > timedelta(days=1):
-            raise ValueError("a visit of more than a day is not one session")
+    def _in_order(self) -> Self:
+        if self.ends <= self.begins:
+            raise ValueError("ends must be later than begins")
         return self
 
 
 class Room(ProfilePart):
-    """What one location has to give: a session takes one chair and one provider, who stays throughout."""
+    """What one location has to give. A provider of whom no shift is named is there whenever it is open."""
 
     chairs: Annotated[tuple[str, ...], Field(min_length=1)]
     providers: Annotated[tuple[str, ...], Field(min_length=1)]
+    shifts: dict[str, Annotated[tuple[Shift, ...], Field(min_length=1)]] = Field(default_factory=dict)
+
+    def on_duty(self, provider: str, begins: datetime, ends: datetime) -> bool:
+        """Whether a provider is there for a whole stretch of one day, wall time."""
+        shifts = self.shifts.get(provider)
+        return shifts is None or any(
+            WEEKDAYS[begins.weekday()] in shift.days and shift.begins <= begins.time() and ends.time() <= shift.ends
+            for shift in shifts
+        )
 
     @model_validator(mode="after")
     def _each_once(self) -> Self:
         for what, names in (("chair", self.chairs), ("provider", self.providers)):
             if doubles := {name for name in names if names.count(name) > 1}:
                 raise ValueError(f"{what} {sorted(doubles)[0]!r} stands twice")
+        if strangers := set(self.shifts) - set(self.providers):
+            raise ValueError(f"shifts.{sorted(strangers)[0]}: is none of the providers")
         return self
 
 

@@ -1,38 +1,74 @@
-"""Booking's tables: load many courses locked, save many. The only SQL of the service."""
+"""Booking's tables: load many courses locked, save many. With `occupancy_store` the only SQL of the service."""
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from datetime import date, datetime, timedelta
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.booking.course import OCCUPYING, Course, CourseState, Session
-from services.booking.planning import Calendar, Taken
-from services.booking.rules import needs_calendar
+from services.booking.closures import Closure
+from services.booking.course import OCCUPYING, Course, CourseState, Places, Session
+from services.booking.occupancy import Calendar
+from services.booking.occupancy_store import CLOSURE, closure_row, load_closures, lock_and_read
+from services.booking.rules import Sought, sought
 from shared.batch import Loaded
-from shared.contract import CourseRequested, SessionRescheduleRequested, SessionState
+from shared.contract import ClosureRequested, CourseChangeRequested, CourseRequested, SessionState
 from shared.database import Writes, nested, rows, take
 from shared.envelope import Message, from_stored, to_stored
 
-STANDING = ("course_id", "state", "hold_expires_at", "hold_open", "waiting")
-COURSE = (*STANDING, "request", "patient_id", "location")
-OWN = ("session_id", "number", "state", "starts_at", "ends_at", "chair", "provider", "version", '"grant"', "here_at")
+STANDING: Final = ("course_id", "state", "hold_expires_at", "hold_open", "waiting")
+COURSE: Final = (*STANDING, "request", "original", "patient_id", "location")
+
+KEY: Final = ("course_id", "session_id")
+PLACE: Final = ("starts_at", "ends_at", "time_zone", "chair", "provider", "provider_from", "provider_until")
+"""Where and when a session is: most changes leave it as it was."""
+
+GOING: Final = ("version", '"grant"', "here_at")
+OWN: Final = ("session_id", "number", "state", *PLACE, *GOING)
 """The columns of a session that are fields of `Session`, in their order."""
 
-SESSION = ("course_id", "location", "patient_id", *OWN)
-
-TAKEN = "session_id, location, chair, provider, patient_id, starts_at, ends_at"
+SESSION: Final = ("course_id", "location", "patient_id", *OWN)
 
 
-async def load(connection: AsyncConnection, messages: Sequence[Message]) -> Loaded[Course, Calendar]:
-    """The courses that a batch is about, locked, and the calendar as far as it needs one, locked by location."""
-    ids = {UUID(message.data.key) for message in messages}
-    await take(connection, "courses", "course_id", ids, "uuid", state="'awaited'", hold_open="false", waiting="'[]'")
-    courses = await load_courses(connection, ids)
-    seeking = [message for message in messages if needs_calendar(courses.get(message.data.key), message)]
-    return Loaded(courses, await _calendar(connection, courses, seeking) if seeking else Calendar())
+async def load(
+    places: Places, connection: AsyncConnection, messages: Sequence[Message]
+) -> Loaded[Course | Closure, Calendar]:
+    """What a batch is about, locked, and the calendar as far as it needs one, locked by location."""
+    closures = {m.data.closure_id for m in messages if isinstance(m.data, ClosureRequested)}
+    ids = {UUID(m.data.key) for m in messages if not isinstance(m.data, ClosureRequested)}
+    courses: dict[str, Course] = {}
+    if ids:
+        await take(
+            connection, "courses", "course_id", ids, "uuid", state="'awaited'", hold_open="false", waiting="'[]'"
+        )
+        courses = await load_courses(connection, ids)
+    seen = list(_sought(places, courses, messages))
+    calendar = await lock_and_read(connection, seen, _named(messages)) if seen else Calendar()
+    states: dict[str, Course | Closure] = {**courses}
+    if closures:  # after their location is locked
+        states |= await load_closures(connection, closures)
+    return Loaded(states, calendar)
+
+
+def _sought(places: Places, courses: Mapping[str, Course], messages: Sequence[Message]) -> Iterable[Sought]:
+    requests = {m.data.key: m.data for m in messages if isinstance(m.data, CourseRequested)}
+    for message in messages:
+        course = courses.get(message.data.key)
+        if course is not None and course.request is None and message.data.key in requests:
+            course = course._replace(request=requests[message.data.key])  # it comes in this batch
+        yield from sought(places, course, message)
+
+
+def _named(messages: Sequence[Message]) -> list[UUID]:
+    """The ids of sessions that are asked for."""
+    named: list[UUID] = []
+    for message in messages:
+        if isinstance(message.data, CourseRequested):
+            named += [wish.session_id for wish in message.data.sessions or ()]
+        elif isinstance(message.data, CourseChangeRequested):
+            named += [wish.session_id for wish in message.data.add_sessions or ()]
+    return named
 
 
 async def load_courses(connection: AsyncConnection, ids: set[UUID]) -> dict[str, Course]:
@@ -42,6 +78,7 @@ async def load_courses(connection: AsyncConnection, ids: set[UUID]) -> dict[str,
             course_id=row.course_id,
             state=CourseState(row.state),
             request=CourseRequested.model_validate_json(row.request) if row.request else None,
+            original=CourseRequested.model_validate_json(row.original) if row.original else None,
             hold_expires_at=row.hold_expires_at,
             hold_open=row.hold_open,
             sessions=tuple(Session(id, n, SessionState(state), *more) for id, n, state, *more in row.sessions),
@@ -49,71 +86,27 @@ async def load_courses(connection: AsyncConnection, ids: set[UUID]) -> dict[str,
         )
         for row in await rows(
             connection,
-            f"""SELECT course_id, state, CAST(request AS text), hold_expires_at, hold_open, waiting,
-                       {nested("sessions s", OWN, "s.course_id = courses.course_id", "number")} AS sessions
+            f"""SELECT course_id, state, CAST(request AS text), CAST(original AS text), hold_expires_at, hold_open,
+                       waiting, {nested("sessions s", OWN, "s.course_id = courses.course_id", "number")} AS sessions
                 FROM courses WHERE course_id = ANY(CAST(:ids AS uuid[]))""",
             ids=sorted(ids),
         )
     }
 
 
-async def _calendar(connection: AsyncConnection, courses: Mapping[str, Course], seeking: Sequence[Message]) -> Calendar:
-    """What is taken where the batch looks for places. One batch at a time looks at a location."""
-    requests = [message.data for message in seeking if isinstance(message.data, CourseRequested)]
-    known = [courses[message.data.key] for message in seeking if message.data.key in courses]
-    requests += [course.request for course in known if course.request is not None]
-    wished = {(r.location, session.starts_at) for r in requests for session in r.sessions or ()}
-    wishes = [*seeking, *(waiting for course in known for waiting in course.waiting)]
-    moves = [m.data.starts_at for m in wishes if isinstance(m.data, SessionRescheduleRequested)]
-    moves += [session.starts_at for course in known for session in course.sessions]
-    locations = sorted({request.location for request in requests})
-    wished |= {(location, starts_at) for location in locations for starts_at in moves}
-    if not wished:
-        return Calendar()
-    await rows(
-        connection,
-        "SELECT pg_advisory_xact_lock(hashtextextended(l, 0)) FROM unnest(CAST(:locations AS text[])) AS l",
-        locations=locations,
-    )
-    ids = [session.session_id for request in requests for session in request.sessions or ()]
-    named = await rows(
-        connection, "SELECT session_id FROM sessions WHERE session_id = ANY(CAST(:ids AS uuid[]))", ids=ids
-    )
-    starts: dict[tuple[str, date], list[datetime]] = defaultdict(list)
-    for location, starts_at in wished:
-        starts[location, starts_at.date()].append(starts_at)
-    taken = [
-        Taken(*row)
-        for row in await rows(  # no session is longer than a day
-            connection,
-            f"""SELECT {TAKEN} FROM sessions
-                JOIN unnest(CAST(:locations AS text[]), CAST(:firsts AS timestamptz[]), CAST(:lasts AS timestamptz[]))
-                     AS w (place, first, last) ON location = place
-                WHERE starts_at > first - interval '1 day' AND starts_at < last + interval '1 day' AND ends_at > first
-                AND occupies
-                UNION
-                SELECT {TAKEN} FROM sessions JOIN unnest(CAST(:patients AS text[])) AS person
-                     ON patient_taken && taken(person, :first, :last)
-                WHERE occupies""",
-            locations=[location for location, _ in starts],
-            firsts=[min(instants) for instants in starts.values()],
-            lasts=[max(instants) for instants in starts.values()],
-            patients=sorted({request.patient_id for request in requests}),
-            first=min(starts_at for _, starts_at in wished),
-            last=max(starts_at for _, starts_at in wished) + timedelta(days=1),
-        )
-    ]
-    return Calendar.of(taken, (row.session_id for row in named))
-
-
-def save(writes: Writes, loaded: Mapping[str, Course], changed: Mapping[str, Course], calendar: Calendar) -> None:
+def save(
+    writes: Writes, loaded: Mapping[str, Course | Closure], changed: Mapping[str, Course | Closure], calendar: Calendar
+) -> None:
     """Write what differs from what was loaded; what frees a place goes before what takes one."""
-    requested, courses = [], []
+    requested, courses, closures = [], [], []
     fresh: list[dict[str, Any]] = []
-    ended: list[dict[str, Any]] = []
-    going: list[dict[str, Any]] = []
+    ended, going = _Changes(), _Changes()
     for id, course in changed.items():
+        if isinstance(course, Closure):
+            closures.append(closure_row(course))
+            continue
         before = loaded[id]
+        assert isinstance(before, Course)
         if course.request is not before.request:
             requested.append(_course_row(course))
         elif _standing(course) != _standing(before):
@@ -121,17 +114,50 @@ def save(writes: Writes, loaded: Mapping[str, Course], changed: Mapping[str, Cou
         known = {session.session_id: session for session in before.sessions}
         for session in course.sessions:
             was = known.get(session.session_id)
-            if session is not was:
-                kind = fresh if was is None else going if session.state in OCCUPYING else ended
-                kind.append(_session_row(course, session))
+            if was is None:
+                fresh.append(_session_row(course, session))
+            elif session is not was:
+                (going if session.state in OCCUPYING else ended).add(course, was, session)
     writes.update("courses", COURSE, requested, key=["course_id"])
     writes.update("courses", STANDING, courses, key=["course_id"])
-    for one_kind in (ended, going):
-        if one_kind:
-            writes.update("sessions", SESSION, one_kind, key=["course_id", "session_id"])
-            if fresh or (going and one_kind is ended):
-                writes.then()
+    ended.save(writes)
+    if ended and going:
+        writes.then()
+    going.save(writes)
+    if fresh and (ended or going):
+        writes.then()
     writes.insert("sessions", SESSION, fresh)
+    writes.insert("closures", CLOSURE, closures)
+
+
+class _Changes:
+    """Sessions that have changed; those that are where they were have few columns to write."""
+
+    def __init__(self) -> None:
+        self._standing: list[dict[str, Any]] = []
+        self._moved: list[dict[str, Any]] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._standing or self._moved)
+
+    def add(self, course: Course, was: Session, session: Session) -> None:
+        if (was.starts_at, was.chair, was.provider) == (session.starts_at, session.chair, session.provider):
+            self._standing.append(
+                {
+                    "course_id": course.course_id,
+                    "session_id": session.session_id,
+                    "state": session.state,
+                    "version": session.version,
+                    "grant": session.grant,
+                    "here_at": session.here_at,
+                }
+            )
+        else:
+            self._moved.append(_session_row(course, session))
+
+    def save(self, writes: Writes) -> None:
+        writes.update("sessions", (*KEY, "state", *GOING), self._standing, key=KEY)
+        writes.update("sessions", (*KEY, "state", *PLACE, *GOING), self._moved, key=KEY)
 
 
 def _standing(course: Course) -> dict[str, Any]:
@@ -148,6 +174,7 @@ def _course_row(course: Course) -> dict[str, Any]:
     request = course.request
     return _standing(course) | {
         "request": request.model_dump(mode="json") if request else None,
+        "original": course.original.model_dump(mode="json") if course.original else None,
         "patient_id": request.patient_id if request else None,
         "location": request.location if request else None,
     }
@@ -155,20 +182,10 @@ def _course_row(course: Course) -> dict[str, Any]:
 
 def _session_row(course: Course, session: Session) -> dict[str, Any]:
     assert course.request is not None
-    return {
+    return session._asdict() | {
         "course_id": course.course_id,
-        "session_id": session.session_id,
-        "number": session.number,
-        "state": session.state,
-        "starts_at": session.starts_at,
-        "ends_at": session.ends_at,
         "location": course.request.location,
-        "chair": session.chair,
-        "provider": session.provider,
         "patient_id": course.request.patient_id,
-        "version": session.version,
-        "grant": session.grant,
-        "here_at": session.here_at,
     }
 
 

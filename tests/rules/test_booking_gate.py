@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from services.booking.course import TRANSITIONS, CourseState, Draft, IllegalTransition
-from services.booking.planning import Calendar
+from services.booking.occupancy import Calendar
 from shared.contract import (
     CourseClosed,
     CourseCompleted,
@@ -433,4 +433,4 @@ def test_no_rule_can_move_a_session_off_the_table(state: SessionState, to: Sessi
     message = Message("m", "", "", NOW, NOW, satisfied())
     draft = Draft(PLACES, story.course(), message, NOW, Calendar())
     with pytest.raises(IllegalTransition, match=f"{state} -> {to}"):
-        draft.move(story.session()._replace(state=state), to, SessionConfirmed, grant=1)
+        draft.move(story.session()._replace(state=state), to, grant=1)

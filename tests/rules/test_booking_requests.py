@@ -6,12 +6,11 @@ from uuid import UUID
 import pytest
 
 from services.booking.course import CourseState
-from services.booking.planning import Calendar, Taken
+from services.booking.occupancy import Calendar
 from services.booking.rules import decide
 from shared.contract import (
     By,
     CourseAccepted,
-    CourseChangeRequested,
     CourseClosed,
     CourseRejected,
     CourseRequested,
@@ -112,7 +111,6 @@ def test_the_requests_own_minutes_go_before_the_protocols() -> None:
     [
         ({"location": "nowhere"}, Refusal.UNKNOWN_LOCATION),
         ({"treatment": "leeches"}, Refusal.UNKNOWN_TREATMENT),
-        ({"sessions": None, "plan": {"first_day": "2026-03-10"}}, Refusal.NO_PLAN_FOUND),
     ],
 )
 def test_what_the_clinic_does_not_have_is_refused_by_name(told: dict[str, object], code: Refusal) -> None:
@@ -167,11 +165,6 @@ def test_a_rejected_course_may_be_asked_again_with_other_content() -> None:
     story = Story()
     story.tell(requested(location="nowhere"))
     assert names(story.tell(requested())) == ["course.accepted"]
-
-
-def test_a_change_of_a_course_is_refused_by_name() -> None:
-    story = accepted()
-    assert refused(story.tell(CourseChangeRequested(course_id=COURSE, companions=("x",)))) is Refusal.WRONG_STATE
 
 
 # What comes first ----------------------------------------------------------------------------------------------------
@@ -303,7 +296,7 @@ def test_a_moved_session_keeps_its_payment_and_its_old_place_is_free() -> None:
 def test_the_next_message_of_the_batch_sees_the_old_place_free_and_the_new_one_taken() -> None:
     story = confirmed(1, room(1))
     before = story.session()
-    seat = Taken(before.session_id, "stella", before.chair, before.provider, "p", before.starts_at, before.ends_at)
+    seat = story.taken(before, requested(1))
     wish = moved(1, start(2))
     message = Message("m", wish.type, "", NOW, NOW, wish)
     after = decide(room(1), story.course(), message, NOW, Calendar.of([seat])).context
@@ -366,7 +359,7 @@ def test_who_stood_at_the_desk_for_the_old_time_is_not_checked_in_for_the_new_on
     assert names(story.tell(satisfied(1))) == ["session.confirmed"]
 
 
-@pytest.mark.parametrize("before", [[checked_in()], [completed()], [missed()], [cancel(1)]], ids=first_type)
+@pytest.mark.parametrize("before", [[checked_in()], [completed()], [cancel(1)]], ids=first_type)
 def test_a_session_that_has_begun_or_ended_cannot_be_moved(before: list[EventData]) -> None:
     story = confirmed(2)
     story.now = start(1)

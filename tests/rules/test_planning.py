@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.booking.planning import Calendar, Seats, Taken, seat, seat_course
+from services.booking.occupancy import Calendar, Taken
 from services.booking.profile import Place, Room
+from services.booking.seating import Seats, Visitor, seat, seat_course
 from shared.contract import CourseRequested, Payer, RecordOnFile, Refusal, RequestedSession
 from tests.booking_story import COURSE, NOW, OTHER, PLACES, STELLA
 
@@ -38,7 +39,8 @@ def wish(*starts: datetime, course: UUID = COURSE, **told: object) -> CourseRequ
 
 def taken(at: datetime, chair: str = "chair-1", provider: str = "provider-1", **told: str) -> Taken:
     session_id = uuid5(OTHER, f"{at}{chair}{provider}{told}")
-    return Taken(session_id, told.get("location", "stella"), chair, provider, told.get("patient", "x"), at, at + VISIT)
+    where, who = told.get("location", "stella"), told.get("patient", "x")
+    return Taken(session_id, OTHER, where, chair, provider, who, at, at + VISIT)
 
 
 def refusals(
@@ -244,7 +246,7 @@ def _really_taken(code: Refusal, booked: list[Taken]) -> bool:
 def test_what_is_freed_can_be_taken_again() -> None:
     other = taken(TEN)
     calendar = Calendar.of([other])
-    where = (ONE_CHAIR, "patient", COURSE, TEN, TEN + VISIT)
+    where = (ONE_CHAIR, Visitor.of(wish(TEN), ONE_CHAIR), COURSE, TEN)
     assert seat(calendar, *where) is Refusal.CHAIR_TAKEN
     seated = seat(calendar.free(other.session_id), *where)
     assert isinstance(seated, Taken)

@@ -27,8 +27,8 @@ async def insert(booking: Road, by: timedelta, state: str = "held", **told: obje
     fields = {"location": "stella", "chair": "c", "provider": "p", "patient_id": "x"} | told
     return await booking.values(
         """INSERT INTO sessions (session_id, course_id, number, state, starts_at, ends_at, location, chair, provider,
-                                 patient_id, version, "grant")
-           VALUES (:id, :course, 2, :state, :starts_at, :ends_at, :location, :chair, :provider, :patient_id, 1, 0)
+                                 patient_id, version, "grant", time_zone)
+           VALUES (:id, :course, 2, :state, :starts_at, :ends_at, :location, :chair, :provider, :patient_id, 1, 0, 'UTC')
            RETURNING session_id""",
         id=uuid4(),
         course=COURSE,

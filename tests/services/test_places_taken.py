@@ -9,8 +9,8 @@ import asyncpg
 import pytest
 
 INSERT = """INSERT INTO sessions (course_id, session_id, number, state, starts_at, ends_at, location, chair, provider,
-                                  patient_id, version, "grant")
-            VALUES ($1, $2, 1, $3, $4, $5, $6, $7, $8, $9, 1, 1)"""
+                                  patient_id, version, "grant", time_zone)
+            VALUES ($1, $2, 1, $3, $4, $5, $6, $7, $8, $9, 1, 1, 'UTC')"""
 MONDAY = datetime(2026, 11, 30, 9, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 

@@ -10,8 +10,9 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.booking import store
+from services.booking.closures import Closure
 from services.booking.course import Course, CourseState
-from services.booking.planning import Calendar
+from services.booking.occupancy import Calendar
 from shared.batch import Loaded
 from shared.contract import (
     EVENTS,
@@ -565,10 +566,10 @@ async def test_two_that_speak_of_a_known_course_at_once_are_decided_one_after_th
 async def test_a_place_that_is_freed_and_taken_in_one_batch_needs_no_second_try(databases: dict[str, str]) -> None:
     tries = 0
 
-    async def counted(connection: AsyncConnection, messages: Sequence[Message]) -> Loaded[Course, Calendar]:
+    async def counted(connection: AsyncConnection, messages: Sequence[Message]) -> Loaded[Course | Closure, Calendar]:
         nonlocal tries
         tries += 1
-        return await store.load(connection, messages)
+        return await store.load(room(1), connection, messages)
 
     async with road(databases["booking"], replace(booking_rules(room(1)), load=counted)) as on:
         await on.hear(requested(1))

@@ -1,0 +1,150 @@
+"""What is taken, and what is closed: the calendar that decisions of a batch share. Pure."""
+
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Final, NamedTuple
+from uuid import UUID
+
+
+class Taken(NamedTuple):
+    """A stretch of time in which a chair, a provider and a patient are not free; half-open, so neighbours may touch.
+
+    `provider_from` and `provider_until`: where the provider stays for a part of the visit only.
+    """
+
+    session_id: UUID
+    course_id: UUID
+    location: str
+    chair: str
+    provider: str
+    patient_id: str
+    starts_at: datetime
+    ends_at: datetime
+    provider_from: datetime | None = None
+    provider_until: datetime | None = None
+
+    @property
+    def resources(self) -> tuple[str, str, str]:
+        """What it occupies. A patient is one person at every location."""
+        return f"{self.location}/chair/{self.chair}", f"{self.location}/provider/{self.provider}", self.patient_id
+
+
+class Closed(NamedTuple):
+    """A stretch in which a place, or one chair or provider of it, cannot be used. `resource` is its name as above."""
+
+    resource: str
+    starts_at: datetime
+    ends_at: datetime
+
+
+Stretch = tuple[datetime, datetime, Taken]
+"""From when until when something is occupied, and by whom."""
+
+Stretches = Mapping[object, tuple[Stretch, ...]]
+"""What is taken, by resource and UTC day; and by session id, so that each can be found."""
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """What is taken at the locations of a batch. Every change gives a new calendar that shares `_base` with the old."""
+
+    _base: Stretches = field(default_factory=dict)
+    _changed: Stretches = field(default_factory=dict)
+    closed: tuple[Closed, ...] = ()
+
+    @classmethod
+    def of(cls, taken: Iterable[Taken], named: Iterable[UUID] = (), closed: Iterable[Closed] = ()) -> "Calendar":
+        """A calendar with these stretches.
+
+        Args:
+            named: session ids that belong to a course already, whatever became of it.
+        """
+        base: dict[object, tuple[Stretch, ...]] = {session_id: () for session_id in named}
+        for one in taken:
+            for key, stretch in _stretches(one):
+                base[key] = (*base.get(key, ()), stretch)
+        return cls(base, {}, tuple(closed))
+
+    def is_free(self, resource: str, starts_at: datetime, ends_at: datetime) -> bool:
+        """Whether nothing touches the inside of the stretch."""
+        if self.closed and self.is_closed(resource, starts_at, ends_at):
+            return False
+        return not any(
+            begins < ends_at and starts_at < ends
+            for day in _days(starts_at, ends_at)
+            for begins, ends, _ in self._at((resource, day))
+        )
+
+    def is_closed(self, resource: str, starts_at: datetime, ends_at: datetime) -> bool:
+        """Whether a closure touches the inside of the stretch."""
+        return any(c.resource == resource and c.starts_at < ends_at and starts_at < c.ends_at for c in self.closed)
+
+    def displaces(self, taken: Taken) -> bool:
+        """Whether a session sits where something is closed."""
+        chair, provider, _ = taken.resources
+        whole = taken.starts_at, taken.ends_at
+        share = taken.provider_from or taken.starts_at, taken.provider_until or taken.ends_at
+        return (
+            self.is_closed(taken.location, *whole) or self.is_closed(chair, *whole) or self.is_closed(provider, *share)
+        )
+
+    def at(self, resources: Set[str], starts_at: datetime, ends_at: datetime) -> list[Taken]:
+        """Who occupies any of the resources within the stretch, in order of time."""
+        found = {
+            taken.session_id: taken
+            for resource in resources
+            for day in _days(starts_at, ends_at)
+            for begins, ends, taken in self._at((resource, day))
+            if begins < ends_at and starts_at < ends
+        }
+        return sorted(found.values(), key=lambda taken: (taken.starts_at, taken.session_id))
+
+    def knows(self, session_id: UUID) -> bool:
+        """Whether a session of this id belongs to a course already."""
+        return session_id in self._changed or session_id in self._base
+
+    def take(self, taken: Taken) -> "Calendar":
+        """This calendar with one session more."""
+        return self._with({key: (*self._at(key), stretch) for key, stretch in _stretches(taken)})
+
+    def free(self, session_id: UUID) -> "Calendar":
+        """This calendar without a session."""
+        gone = {key for _, _, taken in self._at(session_id) for key, _ in _stretches(taken)}
+        return self._with({key: tuple(s for s in self._at(key) if s[2].session_id != session_id) for key in gone})
+
+    def close(self, closed: Closed) -> "Calendar":
+        """This calendar with one closure more."""
+        return replace(self, closed=(*self.closed, closed))
+
+    def _at(self, key: object) -> tuple[Stretch, ...]:
+        found = self._changed.get(key)
+        return self._base.get(key, ()) if found is None else found
+
+    def _with(self, changes: Stretches) -> "Calendar":
+        changed = {**self._changed, **changes}
+        if len(changed) < FEW:
+            return Calendar(self._base, changed, self.closed)
+        return Calendar({**self._base, **changed}, {}, self.closed)
+
+
+FEW: Final = 200
+"""Changes that are kept beside the base: copying them with every change is cheaper than copying the base."""
+
+
+def _stretches(taken: Taken) -> Iterable[tuple[object, Stretch]]:
+    chair, provider, patient = taken.resources
+    whole = (taken.starts_at, taken.ends_at, taken)
+    days = _days(taken.starts_at, taken.ends_at)
+    yield taken.session_id, whole
+    for day in days:
+        yield (chair, day), whole
+        yield (patient, day), whole
+    if taken.provider_from is not None and taken.provider_until is not None:
+        whole = (taken.provider_from, taken.provider_until, taken)
+    for day in days:
+        yield (provider, day), whole
+
+
+def _days(starts_at: datetime, ends_at: datetime) -> range:
+    return range(starts_at.toordinal(), ends_at.toordinal() + 1)  # instants are UTC everywhere
