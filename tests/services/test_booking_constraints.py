@@ -28,7 +28,8 @@ async def insert(booking: Road, by: timedelta, state: str = "held", **told: obje
     return await booking.values(
         """INSERT INTO sessions (session_id, course_id, number, state, starts_at, ends_at, location, chair, provider,
                                  patient_id, version, "grant", time_zone)
-           VALUES (:id, :course, 2, :state, :starts_at, :ends_at, :location, :chair, :provider, :patient_id, 1, 0, 'UTC')
+           VALUES (:id, :course, 2, :state, :starts_at, :ends_at, :location, :chair, :provider,
+                   :patient_id, 1, 0, 'UTC')
            RETURNING session_id""",
         id=uuid4(),
         course=COURSE,
