@@ -116,16 +116,19 @@ def topics() -> None:
 
 @app.command("export-schemas")
 def export_schemas(
-    folder: Annotated[Path, typer.Argument(help="where schemas/ and events.md lie")] = Path("docs"),
+    folder: Annotated[Path, typer.Argument(help="where schemas/, events.md and states.md lie")] = Path("docs"),
 ) -> None:
-    """Write the JSON Schema of every event type, and the page of all events, from the code.
+    """Write the JSON Schema of every event type, and the pages of all events and of a session's states, from the code.
 
     Nothing is written when a change is not additive: that needs a new type.
     """
+    from deploy import states_page
     from deploy.schemas import NotAdditive, export
 
     try:
-        console.print(f"{len(export(folder))} files written to {folder}")
+        written = [*export(folder), folder / "states.md"]
+        written[-1].write_text(states_page.page())
+        console.print(f"{len(written)} files written to {folder}")
     except NotAdditive as error:
         _fail(str(error), EX_FAILED)
 
