@@ -93,6 +93,7 @@ def test_field_spravato_is_two_hours_on_site_whatever_a_request_says() -> None:
 def test_field_spravato_is_given_twice_a_week_then_weekly_then_every_week_or_two() -> None:
     spravato = protocol("albany", "spravato")
     assert [usual_weeks(spravato, *weeks) for weeks in ((1, 9), (9, 13))] == [4.5, 4]
+    assert spravato.gaps_before(12).largest < 2 * WEEK
     later = spravato.gaps_before(13)
     assert later.smallest <= WEEK
     assert later.largest >= 2 * WEEK
