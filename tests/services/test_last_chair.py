@@ -43,6 +43,9 @@ async def replicas(kafka: str, databases: dict[str, str], one_chair: Path) -> As
     settings = BookingSettings(kafka=kafka, booking_database=databases["booking"], profiles=one_chair)
     services: list[Service[Any, Any]] = [build(settings, WallClock()).state.service for _ in range(2)]
     await asyncio.gather(*(service.start() for service in services))
+    async with asyncio.timeout(30):
+        while not all(service.kafka._consumer().assignment() for service in services):  # noqa: ASYNC110 - no bell
+            await asyncio.sleep(0.05)
     yield services
     await asyncio.gather(*(service.stop() for service in services))
 
