@@ -13,7 +13,8 @@ from services.booking.closures import Closure, closed_by
 from services.booking.course import OCCUPYING, TRANSITIONS, Course, CourseState, Session
 from services.booking.occupancy import Calendar, Taken
 from services.booking.profile import Place, Room, read_places
-from services.booking.rules import Sought, decide, sought
+from services.booking.rules import decide
+from services.booking.sought import Sought, sought
 from shared.contract import (
     Basis,
     By,

@@ -71,6 +71,9 @@ def on_reschedule(draft: Draft, wish: SessionRescheduleRequested, session: Sessi
     if session.state not in (S.HELD, S.CONFIRMED, S.MISSED, S.RELEASED):
         draft.refuse(Refusal.WRONG_STATE, f"a session that is {session.state} cannot be moved")
         return
+    if session.state is S.RELEASED and draft.course.state is CourseState.CLOSED and not session.grant:
+        draft.refuse(Refusal.WRONG_STATE, "the course was released whole: request it anew")  # it may have no price
+        return
     elsewhere = draft.calendar.free(session.session_id)
     found = seat(elsewhere, draft.place, draft.visitor, session.session_id, wish.starts_at)
     if wish.starts_at <= draft.now:

@@ -78,7 +78,9 @@ class Calendar:
 
     def is_closed(self, resource: str, starts_at: datetime, ends_at: datetime) -> bool:
         """Whether a closure touches the inside of the stretch."""
-        return any(c.resource == resource and c.starts_at < ends_at and starts_at < c.ends_at for c in self.closed)
+        return bool(self.closed) and any(
+            c.resource == resource and c.starts_at < ends_at and starts_at < c.ends_at for c in self.closed
+        )
 
     def displaces(self, taken: Taken) -> bool:
         """Whether a session sits where something is closed."""

@@ -11,7 +11,7 @@ from services.booking.closures import Closure, closed_by
 from services.booking.occupancy import Calendar, Taken
 from services.booking.places import DAY
 from services.booking.profile import Place
-from services.booking.rules import Sought
+from services.booking.sought import Sought
 from shared.contract import ClosureRequested
 from shared.database import rows
 

@@ -121,10 +121,6 @@ class Protocol(Gaps):
             number -= phase.sessions
         return self
 
-    def is_given_on(self, weekday: Weekday) -> bool:
-        """Whether this is a day of the week for it."""
-        return self.weekdays is None or weekday in self.weekdays
-
     @model_validator(mode="after")
     def _one_visit(self) -> Self:
         if self.visit > timedelta(days=1):

@@ -4,9 +4,9 @@ A course is what its sessions are: accepted as a whole, over when each of them i
 itself is known waits in the course and is decided afterwards, so that any order across topics reaches the same end.
 """
 
-from collections.abc import Iterator, Mapping
-from datetime import date, datetime, timedelta
-from typing import Final, NamedTuple
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 from services.booking.changes import on_course_change, on_displaced, on_reschedule
@@ -15,9 +15,6 @@ from services.booking.course import OVER, Course, CourseState, Draft, Places
 from services.booking.floor import on_checked_in, on_completed, on_missed
 from services.booking.grants import end_hold, on_overdue, on_satisfied, on_withdrawn, release_all
 from services.booking.occupancy import Calendar
-from services.booking.places import DAY, LATER
-from services.booking.planning import days_of_request
-from services.booking.profile import Place
 from services.booking.requests import on_course_cancel, on_course_requested, on_session_cancel
 from shared.contract import (
     ClosedReason,
@@ -171,62 +168,6 @@ def _end(draft: Draft) -> None:
             course_id=course.course_id, reason=ClosedReason.CANCELLED if cancelled else ClosedReason.RELEASED
         )
     draft.events.append(end)
-
-
-class Sought(NamedTuple):
-    """A day of a place, by its own clock, of which the calendar must be known; `patient_id` is for whom."""
-
-    place: Place
-    day: date
-    patient_id: str
-
-
-def sought(places: Places, course: Course | None, message: Message) -> Iterator[Sought]:
-    """What a message may look at, so that it must be read and locked; nothing for most messages.
-
-    What waits for the message is decided with it, and so looks along.
-    """
-    data = message.data
-    if isinstance(data, ClosureRequested):
-        yield from _closed_days(places[data.location], data)
-        return
-    request = data if isinstance(data, CourseRequested) else course.request if course else None
-    place = places.get(request.location) if request else None
-    if request is None or place is None or request.treatment not in place.protocols:
-        return
-    days = _days(place, request, course, message)
-    if days:
-        for waiting in course.waiting if course else ():
-            days |= _days(place, request, course, waiting)
-    yield from (Sought(place, day, request.patient_id) for day in days)
-
-
-def _closed_days(place: Place, closure: ClosureRequested) -> Iterator[Sought]:
-    first, last = place.location.local(closure.starts_at).date(), place.location.local(closure.ends_at).date()
-    return (Sought(place, first + n * DAY, "") for n in range((last - first).days + 1))
-
-
-def _days(place: Place, request: CourseRequested, course: Course | None, message: Message) -> set[date]:
-    def day(at: datetime) -> date:
-        return place.location.local(at).date()
-
-    match message.data:
-        case CourseRequested():
-            return days_of_request(place, request, message.arrived_at)
-        case SessionRescheduleRequested(starts_at=starts_at):
-            return {day(starts_at)}
-        case CourseChangeRequested(add_sessions=wishes):
-            return {day(wish.starts_at) for wish in wishes or ()}
-        case PrepaymentSatisfied(session_id=id):
-            session = course.session(id) if course else None
-            return {day(session.starts_at)} if session is not None and session.state is S.RELEASED else set()
-        case TimerDue(kind="hold"):
-            return {day(session.starts_at) for session in course.sessions} if course else set()
-        case TimerDue(kind="displaced", subject=id):
-            session = course.session(UUID(id)) if course else None
-            return {day(session.starts_at) + n * DAY for n in range(LATER + 1)} if session else set()
-        case _:
-            return set()
 
 
 HEARS: Final[Mapping[str, frozenset[str]]] = {

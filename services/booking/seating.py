@@ -40,7 +40,8 @@ def seat(calendar: Calendar, place: Place, visitor: Visitor, session_id: UUID, s
     ends_at = starts_at + visitor.visit.whole
     if not place.location.is_open(starts_at, ends_at) or calendar.is_closed(place.name, starts_at, ends_at):
         return Refusal.CLOSED
-    if not visitor.protocol.is_given_on(WEEKDAYS[place.location.local(starts_at).weekday()]):
+    weekdays = visitor.protocol.weekdays
+    if weekdays is not None and WEEKDAYS[place.location.local(starts_at).weekday()] not in weekdays:
         return Refusal.CLOSED
     if not calendar.is_free(visitor.patient_id, starts_at, ends_at):
         return Refusal.PATIENT_BUSY

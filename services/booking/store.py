@@ -11,7 +11,7 @@ from services.booking.closures import Closure
 from services.booking.course import OCCUPYING, Course, CourseState, Places, Session
 from services.booking.occupancy import Calendar
 from services.booking.occupancy_store import CLOSURE, closure_row, load_closures, lock_and_read
-from services.booking.rules import Sought, sought
+from services.booking.sought import Sought, sought
 from shared.batch import Loaded
 from shared.contract import ClosureRequested, CourseChangeRequested, CourseRequested, SessionState
 from shared.database import Writes, nested, rows, take

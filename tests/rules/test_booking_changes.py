@@ -13,6 +13,8 @@ from shared.contract import (
     EventData,
     Insurance,
     Payer,
+    PricingRefusal,
+    PricingRejected,
     Refusal,
     RequestRejected,
     SessionEvent,
@@ -230,6 +232,19 @@ def test_a_released_session_can_be_moved_to_where_there_is_room() -> None:
     assert names(story.tell(moved(1, start(1) + 3 * HOUR))) == ["session.rescheduled"]
     assert story.states() == ["held", "confirmed"]
     assert names(story.tell(satisfied(1, grant=2))) == ["session.confirmed"]
+
+
+def test_a_course_that_was_released_whole_does_not_begin_again_by_a_move_unless_it_was_paid_late() -> None:
+    """What billing could not price would be held for ever."""
+    story = accepted(1, room(1))
+    story.tell(PricingRejected(course_id=COURSE, code=PricingRefusal.NO_PRICE, detail=""))
+    assert refused(story.tell(moved(1, start(2)))) is Refusal.WRONG_STATE
+    story = accepted(1, room(1))
+    story.deliver(NOW + 72 * HOUR)
+    story.tell(requested(1, OTHER))
+    story.tell(satisfied(1))
+    assert names(story.tell(moved(1, start(2)))) == ["session.rescheduled"]
+    assert story.course().state is CourseState.ACCEPTED
 
 
 def test_late_money_does_not_take_a_place_too_close_to_where_another_was_moved_meanwhile() -> None:

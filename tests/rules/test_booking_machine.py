@@ -188,7 +188,9 @@ class Booking(RuleBasedStateMachine):
         known = self.model.get(id)
         if known is None:
             return
-        free = at > self.story.now and self.can_sit(at, known.patient, but=id)
+        lost = known.state is S.RELEASED and not known.answered  # whether the course may go on all the same
+        lost = lost and self.story.course(course).state is CourseState.CLOSED
+        free = at > self.story.now and self.can_sit(at, known.patient, but=id) and not lost
         gaps = self.gaps([*self.series(course, but=id), at])
         if any(isinstance(event, SessionRescheduled) for event in self.tell(moved(number, at, course))):
             assert free
