@@ -12,7 +12,7 @@ from typing import Any, Final, Generic
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared import dead_letters
-from shared.contract import EventData
+from shared.contract import EVENTS, EventData
 from shared.database import Writes
 from shared.dead_letters import DeadLetter
 from shared.decision import Attention, Context, Decision, State, Timer
@@ -51,6 +51,8 @@ class Rules(Generic[State, Context]):
         due: (changed) -> the earliest instant at which the service's own loops must look at what has changed; where it
             is left out, nothing is due.
         rest: seconds between two small batches, at least: where nobody waits for an effect, more share a transaction.
+        notes: what is only written down of events that no rule decides about, by type: (writes, their data in order).
+            No state is loaded for them and no id remembered, so that the same again must write the same again.
     """
 
     service: str
@@ -61,6 +63,13 @@ class Rules(Generic[State, Context]):
     save: Callable[[Writes, Mapping[str, State], Mapping[str, State], Context], None]
     due: Callable[[Collection[State]], datetime | None] = lambda _: None
     rest: float = 0
+    notes: Mapping[str, Callable[[Writes, Sequence[Any]], None]] = field(default_factory=dict)
+
+    @property
+    def listens(self) -> dict[str, frozenset[str]]:
+        """The event types that are not passed over, by topic: those that are decided about and those that are noted."""
+        noted = [EVENTS[name] for name in self.notes]
+        return {topic: types | {e.type for e in noted if e.topic == topic} for topic, types in self.hears.items()}
 
 
 @dataclass(slots=True)
@@ -70,6 +79,7 @@ class Batch:
     messages: list[Message]
     letters: list[DeadLetter] = field(default_factory=list)
     heard: dict[tuple[str, int], int] = field(default_factory=dict)
+    notes: dict[str, list[EventData]] = field(default_factory=dict)
     outgoing: list[Outgoing] = field(default_factory=list)
     timers: list[tuple[str, Timer]] = field(default_factory=list)
     attention: list[tuple[str, Attention]] = field(default_factory=list)

@@ -120,8 +120,8 @@ def read(record: Record, arrived_at: datetime, hears: Container[str] | None = No
     """
     if record.value is None:
         return _erasure(record, arrived_at)
-    if hears is not None and is_for_others(record.topic, record.headers, hears):
-        raise NotHeard
+    if hears is not None and (other := type_for_others(record.topic, record.headers, hears)):
+        raise NotHeard(other)
     attributes, data = _structured(record) if _is_structured(record) else _binary(record)
     type_name, id = attributes["type"], attributes["id"]
     if not 1 <= len(id) <= 64 or not id.isprintable():
@@ -157,14 +157,14 @@ def read(record: Record, arrived_at: datetime, hears: Container[str] | None = No
     )
 
 
-def is_for_others(topic: str, headers: Iterable[tuple[str, bytes | None]], hears: Container[str]) -> bool:
-    """Most of what our own services tell is for somebody else: its type alone says so."""
+def type_for_others(topic: str, headers: Iterable[tuple[str, bytes | None]], hears: Container[str]) -> str | None:
+    """Most of what our own services tell is for somebody else: its type alone says so, and is given then."""
     if topic in SERVICE_TOPICS:
         for name, value in headers:
             if name == "ce_type" and value is not None:
                 type_name = value.decode(errors="replace")
-                return type_name not in hears and type_name in EVENTS
-    return False
+                return type_name if type_name not in hears and type_name in EVENTS else None
+    return None
 
 
 def explain(error: ValidationError) -> tuple[str, str]:

@@ -26,7 +26,7 @@ from faststream.kafka.message import KafkaAckableMessage
 from sqlalchemy.exc import SQLAlchemyError
 
 from shared import crash, metrics
-from shared.envelope import Record, is_for_others
+from shared.envelope import Record, type_for_others
 from shared.topics import LARGEST, START_SECONDS
 from shared.unparsed import read_from
 
@@ -60,7 +60,7 @@ class Kafka:
     Args:
         servers: `host:port`, several separated by commas.
         service: name of the service, which is its consumer group.
-        hears: the event types that it acts upon, by topic; what our services tell others is passed over.
+        hears: the event types that are for it, by topic; what our services tell others is passed over.
         handle: takes a batch; what it raises brings the batch back after a pause.
         passed: is told offsets before which nothing is to be heard any more.
         rest: seconds between two small batches, at least.
@@ -215,7 +215,7 @@ class Kafka:
         """What may be for this service; what our services tell others wakes nobody up."""
         everything = list(found)
         hears = self._hears
-        ours = tuple(_record(r) for r in everything if not is_for_others(r.topic, r.headers, hears[r.topic]))
+        ours = tuple(_record(r) for r in everything if not type_for_others(r.topic, r.headers, hears[r.topic]))
         if others := len(everything) - len(ours):
             metrics.HEARD.labels(self._service, "not_ours").inc(others)
         return ours

@@ -75,7 +75,7 @@ class Service(Generic[State, Context]):
         self.kafka = Kafka(
             settings.kafka,
             self.name,
-            rules.hears,
+            rules.listens,
             self.worker.on_records,
             self.worker.pass_over,
             rules.rest,

@@ -13,13 +13,14 @@ from datetime import UTC, datetime
 from typing import Generic
 
 import orjson
+from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared import attention, crash, dead_letters, inbox, metrics, outbox, timers
 from shared.batch import Answer, Batch, Rules
 from shared.clock import Clock
-from shared.contract import ANSWERED_BY
+from shared.contract import ANSWERED_BY, EVENTS
 from shared.database import DEADLOCK, RACED, REFUSED, Database, Writes, sqlstate
 from shared.dead_letters import DeadLetter
 from shared.decision import Attention, Context, State
@@ -36,6 +37,10 @@ class HeldBack(Exception):
 
 class PayloadConflict(Exception):
     """The same id came before with another payload."""
+
+
+class InFlight(Exception):
+    """The same id is being worked on at this moment; its answer can be had a moment later."""
 
 
 Committed = Callable[[bool, datetime | None, datetime | None], None]
@@ -112,6 +117,7 @@ class Worker(Generic[State, Context]):
 
         Raises:
             HeldBack: its course waits for an operator.
+            InFlight: the id is being worked on, here or by another replica.
             PayloadConflict: the id came before with another payload.
         """
         for attempt in range(TRIES):
@@ -180,8 +186,8 @@ class Worker(Generic[State, Context]):
         service = self._rules.service
         try:
             batch.messages.append(read(record, arrived_at, self._rules.hears[record.topic]))
-        except NotHeard:
-            return "not_ours"
+        except NotHeard as other:
+            return self._note(str(other), record, batch)
         except NotForUs:
             return "unknown_type"
         except Unreadable as error:
@@ -190,6 +196,15 @@ class Worker(Generic[State, Context]):
             batch.letters.append(
                 DeadLetter(record.place_id, "unreadable", None, error.code, str(error), record, arrived_at)
             )
+        return None
+
+    def _note(self, type_name: str, record: Record, batch: Batch) -> str | None:
+        if type_name not in self._rules.notes:
+            return "not_ours"
+        try:
+            batch.notes.setdefault(type_name, []).append(EVENTS[type_name].model_validate_json(record.value or b""))
+        except ValidationError:
+            return "unreadable_note"
         return None
 
     async def _carry(self, batch: Batch) -> None:
@@ -215,10 +230,10 @@ class Worker(Generic[State, Context]):
             raise RuntimeError("deadlocks without end")
         for message in batch.messages:
             await self._carry(Batch([message]))
-        await self._carry(Batch([], letters=batch.letters, heard=batch.heard))
+        await self._carry(Batch([], letters=batch.letters, heard=batch.heard, notes=batch.notes))
 
     async def _once(self, template: Batch, defect: Exception | None) -> Batch:
-        batch = Batch(list(template.messages), list(template.letters), template.heard)
+        batch = Batch(list(template.messages), list(template.letters), template.heard, template.notes)
         async with self._database.begin() as connection:
             now = self._clock.now()
             entries = [(m.id, inbox.digest(m), m.type) for m in batch.messages]
@@ -239,6 +254,8 @@ class Worker(Generic[State, Context]):
     async def _submit_once(self, message: Message) -> tuple[Batch, Answer]:
         batch = Batch([message])
         async with self._database.begin() as connection:
+            if not await inbox.hold(connection, message.id):
+                raise InFlight(message.id)
             aggregate = self._rules.aggregate_of(message)
             entry = (message.id, inbox.digest(message), message.type)
             claim = await inbox.claim(connection, [entry], [aggregate], self._clock.now())
@@ -289,6 +306,8 @@ class Worker(Generic[State, Context]):
         dead_letters.add(writes, batch.letters)
         attention.add(writes, batch.attention, now)
         outbox.add(writes, batch.outgoing, now)
+        for type_name, told in batch.notes.items():
+            self._rules.notes[type_name](writes, told)
         _remember(writes, batch.heard)
         await writes.run(connection)
         for letter in batch.letters:
