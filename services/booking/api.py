@@ -1,22 +1,31 @@
 """Booking's routes: a request becomes a message, takes the same road, and its decision is the answer."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime, time, timedelta
 from typing import Annotated, Any, Final
+from urllib.parse import urlencode
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
+from pydantic import Field
+from pydantic_core import from_json
 
-from services.booking import store
+from services.booking import board, store
+from services.booking.answers import COURSE_ID, EXAMPLES, SESSION_ID, BoardSession, ShownCourse, ShownSession, Told
+from services.booking.board import Cursor, needs_of
 from services.booking.course import Course
 from services.booking.profile import Place
+from shared.batch import Answer
 from shared.contract import (
     CourseAccepted,
     CourseCancelRequested,
+    CourseChangeRequested,
     CourseEvent,
     CourseRejected,
     CourseRequested,
+    Day,
     PatientCheckedIn,
     PatientMissed,
     Refusal,
@@ -24,58 +33,113 @@ from shared.contract import (
     SessionCancelRequested,
     SessionCheckInRefused,
     SessionRescheduleRequested,
+    SessionState,
     TreatmentCompleted,
 )
-from shared.http import IdempotencyKey, Problem, Role, body_schema, caller, read_body, service_of, submit
+from shared.http import (
+    IdempotencyKey,
+    Problem,
+    Role,
+    body_schema,
+    caller,
+    parse_body,
+    problems,
+    receive,
+    service_of,
+    submit,
+)
 
 Desk = Annotated[str, Depends(caller(Role.FRONT_DESK))]
+CourseId = Annotated[UUID, Path(examples=[COURSE_ID])]
+SessionId = Annotated[UUID, Path(examples=[SESSION_ID])]
+BoardDay = Annotated[Day, Query(examples=["2030-01-07"]), Field(ge=date(1900, 1, 1), le=date(2999, 12, 30))]
 
 REFUSALS: Final = {RequestRejected.type, SessionCheckInRefused.type, CourseRejected.type}
 
-STATUS: Final = {Refusal.NOT_PAID: 402, Refusal.UNKNOWN_COURSE: 404, Refusal.UNKNOWN_SESSION: 404}
+STATUS: Final = {
+    Refusal.NOT_PAID: 402,
+    Refusal.UNKNOWN_COURSE: 404,
+    Refusal.UNKNOWN_SESSION: 404,
+    Refusal.IN_PAST: 422,
+}
 """Refusals that HTTP has a word for; every other one is a conflict."""
+
+READ: Final = problems(401, 403, 404, 422, 503)
+WRITE: Final = problems(400, 401, 403, 404, 409, 413, 422, 503)
+"""What can go wrong; each with a stable code in its title."""
 
 
 def routes(places: Mapping[str, Place]) -> APIRouter:
     """The routes of booking."""
     router = APIRouter(tags=["booking"])
 
-    @router.post("/v1/courses", status_code=201, openapi_extra=body_schema(CourseRequested))
+    @router.post(
+        "/v1/courses",
+        status_code=201,
+        response_model=CourseAccepted,
+        responses=WRITE | {200: {"model": ShownCourse, "description": "It was accepted before"}},
+        openapi_extra=body_schema(CourseRequested, **EXAMPLES["request"]),
+    )
     async def request_course(request: Request, by: Desk, key: IdempotencyKey) -> JSONResponse:
-        """Hold chairs for a whole course, or learn every conflict."""
-        wish = await read_body(request, CourseRequested)
+        """Hold chairs for a whole course, or learn every conflict, with free times near by."""
+        body = await receive(request)
+        wish = parse_body(body, CourseRequested)
+        if wish.location in places:
+            _refuse_skipped(body, places[wish.location])
         answer = await submit(request, by, key, wish)
         for event in answer:
-            if event["type"] in REFUSALS:
-                raise _refused(event)
+            if event["type"] == CourseRejected.type:
+                raise _rejected(event["data"], wish)
+        await _judge(request, answer)
         accepted = next((event["data"] for event in answer if event["type"] == CourseAccepted.type), None)
-        return JSONResponse(
-            accepted or _shown(await _course(request, wish.course_id), places), 201 if accepted else 200
+        if accepted is not None:
+            return JSONResponse(accepted, 201)
+        return JSONResponse((await _shown(request, wish.course_id, places)).model_dump(mode="json"))
+
+    @router.get("/v1/courses/{course_id}", responses=READ)
+    async def get_course(request: Request, course_id: CourseId, by: Desk) -> ShownCourse:
+        """A course with its sessions."""
+        return await _shown(request, course_id, places)
+
+    for verb, asked in (("cancel", CourseCancelRequested), ("change", CourseChangeRequested)):
+        router.add_api_route(
+            f"/v1/courses/{{course_id}}/{verb}",
+            _course_action(asked, places),
+            methods=["POST"],
+            name=f"{verb}_course",
+            response_model=list[Told],
+            responses=WRITE,
+            openapi_extra=body_schema(asked, "course_id", **EXAMPLES[verb]),
         )
 
-    @router.get("/v1/courses/{course_id}")
-    async def get_course(request: Request, course_id: UUID, by: Desk) -> dict[str, Any]:
-        """A course with its sessions."""
-        return _shown(await _course(request, course_id), places)
+    @router.get("/v1/sessions", responses=READ)
+    async def day_board(
+        request: Request,
+        response: Response,
+        by: Desk,
+        location: Annotated[str, Query(examples=["albany"])],
+        day: BoardDay,
+        limit: Annotated[int, Query(ge=1, le=500)] = 200,
+        after: Annotated[str | None, Query(description="where the page before ended: see its Link header")] = None,
+    ) -> list[BoardSession]:
+        """One location's sessions of one day, by its own clock, each with why it is not confirmed.
 
-    @router.post("/v1/courses/{course_id}/cancel", openapi_extra=body_schema(CourseCancelRequested, "course_id"))
-    async def cancel_course(request: Request, course_id: UUID, by: Desk, key: IdempotencyKey) -> list[dict[str, Any]]:
-        """Cancel what has not begun."""
-        await _course(request, course_id)
-        return await _act(request, by, key, await read_body(request, CourseCancelRequested, course_id=str(course_id)))
-
-    @router.get("/v1/sessions")
-    async def day_board(request: Request, location: str, day: date, by: Desk) -> list[dict[str, Any]]:
-        """One location's sessions of one day, by its own clock."""
+        Where there are more, the header `Link` leads to the next page (RFC 8288).
+        """
         if location not in places:
             raise Problem(404, "not_found", "there is no such location")
         zone = places[location].location.tz
-        first = datetime.combine(day, time(), zone)
-        last = datetime.combine(day + timedelta(days=1), time(), zone)
+        first, last = (datetime.combine(day + timedelta(days=n), time(), zone) for n in (0, 1))
         async with service_of(request).database.begin() as connection:
-            return await store.sessions_of_day(connection, location, first, last)
+            found = await board.sessions_of_day(connection, location, first, last, limit + 1, _cursor(after))
+        shown = [BoardSession(time_zone=zone.key, **row) for row in found[:limit]]
+        if len(found) > limit:
+            end = Cursor(shown[-1].starts_at, shown[-1].session_id)
+            page = urlencode({"location": location, "day": day, "limit": limit, "after": end})
+            response.headers["Link"] = f'<{request.url.path}?{page}>; rel="next"'
+        return shown
 
-    for action, wish in (
+    for verb, wish in (
         ("reschedule", SessionRescheduleRequested),
         ("cancel", SessionCancelRequested),
         ("check-in", PatientCheckedIn),
@@ -83,41 +147,121 @@ def routes(places: Mapping[str, Place]) -> APIRouter:
         ("miss", PatientMissed),
     ):
         router.add_api_route(
-            f"/v1/sessions/{{session_id}}/{action}",
-            _session_action(wish),
+            f"/v1/sessions/{{session_id}}/{verb}",
+            _session_action(wish, places),
             methods=["POST"],
-            name=action,
-            openapi_extra=body_schema(wish, "course_id", "session_id"),
+            name=verb,
+            response_model=list[Told],
+            responses=WRITE | (problems(402) if wish is PatientCheckedIn else {}),
+            openapi_extra=body_schema(wish, "course_id", "session_id", **EXAMPLES[verb]),
         )
     return router
 
 
-def _session_action(wish: type[CourseEvent]) -> Any:
-    async def act(request: Request, session_id: UUID, by: Desk, key: IdempotencyKey) -> list[dict[str, Any]]:
-        async with service_of(request).database.begin() as connection:
-            course_id = await store.course_of(connection, session_id)
-        if course_id is None:
-            raise Problem(404, "not_found", "there is no such session")
-        data = await read_body(request, wish, course_id=str(course_id), session_id=str(session_id))
-        return await _act(request, by, key, data)
+def _course_action(wish: type[CourseEvent], places: Mapping[str, Place]) -> Any:
+    async def act(request: Request, course_id: CourseId, by: Desk, key: IdempotencyKey) -> Answer:
+        body = await receive(request)
+        course = await _course(request, course_id)
+        data = parse_body(body, wish, course_id=str(course_id))
+        if course.request is not None and course.request.location in places:
+            _refuse_skipped(body, places[course.request.location])
+        answer = await submit(request, by, key, data)
+        await _judge(request, answer)
+        return answer
 
     act.__doc__ = wish.__doc__
     return act
 
 
-async def _act(request: Request, by: str, key: str, wish: CourseEvent) -> list[dict[str, Any]]:
-    answer = await submit(request, by, key, wish)
+def _session_action(wish: type[CourseEvent], places: Mapping[str, Place]) -> Any:
+    async def act(request: Request, session_id: SessionId, by: Desk, key: IdempotencyKey) -> Answer:
+        body = await receive(request)
+        async with service_of(request).database.begin() as connection:
+            where = await board.whereabouts(connection, session_id)
+        if where is None:
+            raise Problem(404, "not_found", "there is no such session")
+        data = parse_body(body, wish, course_id=str(where.course_id), session_id=str(session_id))
+        if where.location in places:
+            _refuse_skipped(body, places[where.location])
+        answer = await submit(request, by, key, data)
+        await _judge(request, answer)
+        return answer
+
+    act.__doc__ = wish.__doc__
+    return act
+
+
+# Refusals ------------------------------------------------------------------------------------------------------------
+
+
+async def _judge(request: Request, answer: Answer) -> None:
+    """Tell a refusal as the problem that it is."""
     for event in answer:
-        if event["type"] in REFUSALS:
-            raise _refused(event)
-    return answer
+        if event["type"] not in REFUSALS:
+            continue
+        data = event["data"]
+        code = Refusal(data.get("code") or data["reason"])
+        match STATUS.get(code, 409):
+            case 402:
+                session_id = UUID(data["session_id"])
+                async with service_of(request).database.begin() as connection:
+                    waiting = await board.awaiting_authorization(connection, [session_id])
+                needs = needs_of(SessionState.HELD, session_id in waiting)
+                raise Problem(402, code, f"the session waits for: {needs}; the check-in is remembered", needs=needs)
+            case 404:
+                raise Problem(404, "not_found", f"there is no such {code.removeprefix('unknown_')}")
+            case 422:
+                raise Problem(422, code, "starts_at: lies in the past")
+            case status:
+                raise Problem(status, code, data.get("detail", "the session stands otherwise"))
 
 
-def _refused(event: dict[str, Any]) -> Problem:
-    data = event["data"]
-    code = Refusal(data.get("code") or data["reason"])
-    more = {"conflicts": data["conflicts"]} if "conflicts" in data else {}
-    return Problem(STATUS.get(code, 409), code, data.get("detail", "the session stands otherwise"), **more)
+def _rejected(data: dict[str, Any], wish: CourseRequested) -> Problem:
+    """Why a course could not be held. A time that is over is a mistake in the request, anything else a conflict."""
+    more = {name: data[name] for name in ("conflicts", "alternatives", "nearest_start") if name in data}
+    past = {conflict.get("session_id") for conflict in data["conflicts"] if conflict["code"] == Refusal.IN_PAST}
+    if not past:
+        return Problem(409, data["code"], data["detail"], **more)
+    fields = [f"sessions.{n}.starts_at" for n, s in enumerate(wish.sessions or ()) if str(s.session_id) in past]
+    return Problem(422, Refusal.IN_PAST, f"{', '.join(fields) or 'plan.first_day'}: lies in the past", **more)
+
+
+def _refuse_skipped(body: bytes, place: Place) -> None:
+    """Refuse times that the clocks of the place skip; the body is JSON that has been read before."""
+    if fields := list(skipped(from_json(body or b"{}"), place.location.tz)):
+        raise Problem(422, "invalid", f"{', '.join(fields)}: the clocks go forward then, and skip this time")
+
+
+def skipped(body: Any, zone: ZoneInfo, field: str = "") -> Iterator[str]:
+    """The fields with a time that no clock of the zone shows, since it lies in the hour that spring takes away.
+
+    A time counts as told by the zone's clock where it carries an offset that the zone has before or after that hour.
+    """
+    match body:
+        case dict():
+            for name, value in body.items():
+                yield from skipped(value, zone, f"{field}.{name}".lstrip("."))
+        case list():
+            for number, value in enumerate(body):
+                yield from skipped(value, zone, f"{field}.{number}")
+        case str():
+            try:
+                written = datetime.fromisoformat(body)
+            except ValueError:
+                return
+            before, after = (written.replace(tzinfo=zone, fold=fold).utcoffset() for fold in (0, 1))
+            if before is not None and after is not None and before < after and written.utcoffset() in (before, after):
+                yield field
+
+
+def _cursor(text: str | None) -> Cursor | None:
+    try:
+        return Cursor.read(text) if text is not None else None
+    except ValueError:
+        raise Problem(422, "invalid", "query.after: is no end of a page") from None
+
+
+# Courses as they stand -----------------------------------------------------------------------------------------------
 
 
 async def _course(request: Request, course_id: UUID) -> Course:
@@ -128,31 +272,24 @@ async def _course(request: Request, course_id: UUID) -> Course:
     return course
 
 
-def _shown(course: Course, places: Mapping[str, Place]) -> dict[str, Any]:
+async def _shown(request: Request, course_id: UUID, places: Mapping[str, Place]) -> ShownCourse:
+    course = await _course(request, course_id)
     assert course.request is not None
+    async with service_of(request).database.begin() as connection:
+        insurer = await board.awaiting_authorization(connection, [s.session_id for s in course.sessions])
     place = places.get(course.request.location)
-    return {
-        "course_id": str(course.course_id),
-        "state": course.state,
-        "patient_id": course.request.patient_id,
-        "location": course.request.location,
-        "treatment": course.request.treatment,
-        "payer": course.request.payer,
-        "package": course.request.package,
-        "hold_expires_at": course.hold_expires_at.isoformat() if course.hold_expires_at else None,
-        "sessions": [
-            {
-                "session_id": str(session.session_id),
-                "number": session.number,
-                "of": len(course.sessions),
-                "state": session.state,
-                "starts_at": session.starts_at.isoformat(),
-                "ends_at": session.ends_at.isoformat(),
-                "time_zone": place.location.zone if place else None,
-                "chair": session.chair,
-                "provider": session.provider,
-                "version": session.version,
-            }
+    told = course.request.model_dump(exclude={"sessions", "plan", "minutes", "records"})
+    return ShownCourse(
+        **told,
+        state=course.state,
+        hold_expires_at=course.hold_expires_at,
+        sessions=tuple(
+            ShownSession(
+                **{name: getattr(session, name) for name in ShownSession.model_fields if hasattr(session, name)},
+                of=len(course.sessions),
+                needs=needs_of(session.state, session.session_id in insurer),
+                time_zone=place.location.zone if place else "UTC",
+            )
             for session in course.sessions
-        ],
-    }
+        ),
+    )

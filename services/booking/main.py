@@ -6,7 +6,7 @@ from typing import Final
 
 from fastapi import FastAPI
 
-from services.booking import api, store
+from services.booking import api, board, feed, store
 from services.booking.closures import Closure
 from services.booking.course import Course
 from services.booking.occupancy import Calendar
@@ -36,9 +36,10 @@ def build(settings: BookingSettings, clock: Clock) -> FastAPI:
         decide=partial(decide, places),
         load=partial(store.load, places),
         save=store.save,
+        notes=board.NOTES,
     )
     service = Service(rules, settings, settings.booking_database, MIGRATIONS, clock)
-    return create_api(service, api.routes(places))
+    return create_api(service, api.routes(places), feed.feed_routes(places))
 
 
 def main() -> None:

@@ -187,25 +187,3 @@ def _session_row(course: Course, session: Session) -> dict[str, Any]:
         "location": course.request.location,
         "patient_id": course.request.patient_id,
     }
-
-
-async def sessions_of_day(
-    connection: AsyncConnection, location: str, first: datetime, last: datetime
-) -> list[dict[str, Any]]:
-    """The sessions that start at a location from `first` until before `last`, in order of time."""
-    found = await rows(
-        connection,
-        """SELECT session_id, course_id, number, state, starts_at, ends_at, chair, provider, version
-           FROM sessions WHERE location = :location AND starts_at >= :first AND starts_at < :last
-           ORDER BY starts_at, chair""",
-        location=location,
-        first=first,
-        last=last,
-    )
-    return [dict(row._mapping) for row in found]
-
-
-async def course_of(connection: AsyncConnection, session_id: UUID) -> UUID | None:
-    """The course that a session belongs to."""
-    found = await rows(connection, "SELECT course_id FROM sessions WHERE session_id = :id", id=session_id)
-    return found[0].course_id if found else None

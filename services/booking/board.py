@@ -1,0 +1,115 @@
+"""What the desk reads: the day's board, where a session belongs, and what it waits for. It decides nothing.
+
+Whether a session waits for money or for an insurer is billing's to say. Six such events come for every course and most
+say money, so they are notes: no course is loaded for them, and only what waits for an insurer has a row.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared.contract import Needs, PrepaymentRequired, SessionState
+from shared.database import Writes, rows
+
+
+def note_needs(writes: Writes, told: Sequence[PrepaymentRequired]) -> None:
+    """Remember which sessions wait for an authorization; the last word about a session counts."""
+    needs = {one.session_id: one.needs for one in told}
+    waiting = sorted(id for id, need in needs.items() if need is Needs.AUTHORIZATION)
+    if waiting:
+        writes.add(
+            "INSERT INTO awaiting_authorization SELECT unnest(CAST(:ids AS uuid[])) ON CONFLICT DO NOTHING", ids=waiting
+        )
+    if len(waiting) < len(needs):
+        writes.add(
+            "DELETE FROM awaiting_authorization WHERE session_id = ANY(CAST(:ids AS uuid[]))",
+            ids=[id for id, need in needs.items() if need is not Needs.AUTHORIZATION],
+        )
+
+
+NOTES: Final[Mapping[str, Callable[[Writes, Sequence[Any]], None]]] = {PrepaymentRequired.type: note_needs}
+
+
+async def awaiting_authorization(connection: AsyncConnection, ids: Iterable[UUID]) -> frozenset[UUID]:
+    """Which of these sessions wait for an insurer as far as billing has told."""
+    found = await rows(
+        connection,
+        "SELECT session_id FROM awaiting_authorization WHERE session_id = ANY(CAST(:ids AS uuid[]))",
+        ids=list(ids),
+    )
+    return frozenset(row.session_id for row in found)
+
+
+def needs_of(state: SessionState, awaits_authorization: bool) -> Needs | None:
+    """Why a session is not confirmed; None where it is, or where nothing is waited for any more."""
+    if state is not SessionState.HELD:
+        return None
+    return Needs.AUTHORIZATION if awaits_authorization else Needs.MONEY
+
+
+class Cursor(NamedTuple):
+    """The last session of a page: the next page begins after it, whatever has been booked or moved meanwhile."""
+
+    starts_at: datetime
+    session_id: UUID
+
+    @classmethod
+    def read(cls, text: str) -> "Cursor":
+        """The cursor that `str` wrote.
+
+        Raises:
+            ValueError: it did not.
+        """
+        instant, _, id = text.partition("_")
+        return cls(datetime.strptime(instant, _INSTANT).replace(tzinfo=UTC), UUID(hex=id))
+
+    def __str__(self) -> str:
+        return f"{self.starts_at.astimezone(UTC):{_INSTANT}}_{self.session_id.hex}"
+
+
+_INSTANT: Final = "%Y%m%dT%H%M%S.%fZ"
+
+
+async def sessions_of_day(
+    connection: AsyncConnection, location: str, first: datetime, last: datetime, limit: int, after: Cursor | None = None
+) -> list[dict[str, Any]]:
+    """The sessions that start at a location from `first` until before `last`, in order of time."""
+    since = after or Cursor(first, UUID(int=0))
+    found = await rows(
+        connection,
+        """SELECT s.session_id, s.course_id, s.patient_id, c.request ->> 'treatment' AS treatment,
+                  c.request ->> 'payer' AS payer, s.number,
+                  (SELECT count(*) FROM sessions o WHERE o.course_id = s.course_id) AS of,
+                  s.state, s.starts_at, s.ends_at, s.chair, s.provider, s.version, s.here_at,
+                  EXISTS (SELECT FROM awaiting_authorization a WHERE a.session_id = s.session_id) AS insurer
+           FROM sessions s JOIN courses c USING (course_id)
+           WHERE s.location = :location AND s.starts_at >= :since AND s.starts_at < :last
+                 AND (s.starts_at, s.session_id) > (:since, CAST(:id AS uuid))
+           ORDER BY s.starts_at, s.session_id LIMIT :limit""",
+        location=location,
+        since=since.starts_at,
+        id=since.session_id,
+        last=last,
+        limit=limit,
+    )
+    return [
+        {name: value for name, value in row._mapping.items() if name != "insurer"}
+        | {"needs": needs_of(SessionState(row.state), row.insurer)}
+        for row in found
+    ]
+
+
+class Whereabouts(NamedTuple):
+    """The course and the location that a session belongs to."""
+
+    course_id: UUID
+    location: str
+
+
+async def whereabouts(connection: AsyncConnection, session_id: UUID) -> Whereabouts | None:
+    """Where a session belongs; None where there is no such session."""
+    found = await rows(connection, "SELECT course_id, location FROM sessions WHERE session_id = :id", id=session_id)
+    return Whereabouts(*found[0]) if found else None

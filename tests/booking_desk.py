@@ -1,0 +1,127 @@
+"""Booking's HTTP for tests: the real app on a real database. The clock is set, and events are put in by hand."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx2
+from fastapi import FastAPI
+
+from services.booking.main import build
+from services.booking.settings import BookingSettings
+from shared.contract import EventData, Needs, PrepaymentRequired
+from shared.database import rows
+from shared.http import Role
+from shared.service import HttpServer, Service
+from tests.booking_story import CLINICS, COURSE, NOW, requested, session_id, start
+from tests.road import SetClock, record
+
+ROLES = tuple(Role)
+
+
+def key_of(role: str) -> str:
+    """The API key of somebody with this role."""
+    return f"a key of the {role}"
+
+
+def keys_file(folder: Path) -> Path:
+    """A file of keys, one for each role."""
+    file = folder / "keys.toml"
+    digests = {role: hashlib.sha256(key_of(role).encode()).hexdigest() for role in ROLES}
+    keys = (f'[[keys]]\nname = "{role}"\nsha256 = "{digest}"\nroles = ["{role}"]\n' for role, digest in digests.items())
+    file.write_text("".join(keys))
+    return file
+
+
+def wish(count: int = 1, course: UUID = COURSE, **told: Any) -> dict[str, Any]:
+    """The body that requests a course at Stella; a field that is told as None is left out."""
+    return requested(count, course, **told).model_dump(mode="json", exclude_none=True)
+
+
+def required(number: int = 1, needs: Needs = Needs.MONEY, course: UUID = COURSE) -> PrepaymentRequired:
+    """Billing tells what a session waits for."""
+    return PrepaymentRequired(
+        course_id=course,
+        session_id=session_id(number, course),
+        patient_id="patient-1",
+        needs=needs,
+        amount_cents=57917,
+        currency="USD",
+        due_at=start(number),
+    )
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Somebody at the desk, who calls booking."""
+
+    app: FastAPI
+    clock: SetClock
+    client: httpx2.AsyncClient
+
+    @property
+    def service(self) -> Service[Any, Any]:
+        service: Service[Any, Any] = self.app.state.service
+        return service
+
+    async def get(self, path: str, role: str = "front_desk", **parameters: Any) -> httpx2.Response:
+        """Look."""
+        headers = {"Authorization": f"Bearer {key_of(role)}"}
+        return await self.client.get(path, params=parameters or None, headers=headers)
+
+    async def post(
+        self, path: str, body: Any = None, key: str | None = None, role: str = "front_desk", method: str = "POST"
+    ) -> httpx2.Response:
+        """Ask, as somebody new unless there is a key. `body` is JSON, or bytes as they are."""
+        headers = {"Authorization": f"Bearer {key_of(role)}", "Idempotency-Key": key or str(uuid4())}
+        told = {"content": body} if isinstance(body, bytes) else {"json": body}
+        return await self.client.request(method, path, headers=headers, **told)
+
+    async def hear(self, *events: EventData) -> None:
+        """One batch from Kafka."""
+        await self.service.worker.on_records([record(event, at=self.clock.now()) for event in events])
+
+    async def timers(self, until: datetime) -> None:
+        """Let time pass and deliver what falls due."""
+        self.clock.time = until
+        while await self.service.worker.on_timers(until):
+            pass
+
+    async def rows(self, sql: str, **parameters: Any) -> Sequence[Any]:
+        """What stands in the database."""
+        async with self.service.database.begin() as connection:
+            return await rows(connection, sql, **parameters)
+
+
+@asynccontextmanager
+async def desk(url: str, keys: Path, *, on_a_socket: bool = False) -> AsyncIterator[Desk]:
+    """The app of one replica, spoken to directly or over a socket."""
+    clock = SetClock(NOW)
+    settings = BookingSettings(kafka="127.0.0.1:1", booking_database=url, profiles=CLINICS, api_keys=keys)
+    app = build(settings, clock)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(app.state.service.stop)
+        address = await stack.enter_async_context(served(app)) if on_a_socket else "http://booking"
+        transport = None if on_a_socket else httpx2.ASGITransport(app=app)
+        limits = httpx2.Limits(max_connections=100)
+        client = httpx2.AsyncClient(transport=transport, base_url=address, limits=limits, timeout=60)
+        yield Desk(app, clock, await stack.enter_async_context(client))
+
+
+@asynccontextmanager
+async def served(app: FastAPI) -> AsyncIterator[str]:
+    """The app on a port of its own; its address."""
+    server = HttpServer(app)
+    task = asyncio.create_task(server.serve())
+    await server.listens.wait()
+    try:
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await task

@@ -1,0 +1,314 @@
+"""What booking refuses at its door: bad input by field and never by value, keys, roles, and keys of idempotency."""
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+import httpx2
+import pytest
+
+from shared.database import run
+from shared.http import MAX_BODY, MAX_READ
+from tests.booking_desk import ROLES, Desk, desk, key_of, keys_file, wish
+from tests.booking_story import COURSE, HOUR, session_id, start
+
+COURSES: Final = "/v1/courses"
+COURSE_PATH: Final = f"/v1/courses/{COURSE}"
+SESSION_PATH: Final = f"/v1/sessions/{session_id(1)}"
+NOBODY: Final = "00000000-0000-4000-8000-00000000dead"
+SECRET: Final = "Canary Q. Patient"
+"""Stands for whatever somebody puts where it does not belong."""
+
+
+@pytest.fixture
+async def booking(databases: dict[str, str], tmp_path: Path) -> AsyncIterator[Desk]:
+    async with desk(databases["booking"], keys_file(tmp_path)) as opened:
+        yield opened
+
+
+# Bad input -----------------------------------------------------------------------------------------------------------
+
+
+def starting(text: Any) -> dict[str, Any]:
+    return wish() | {"sessions": [{"session_id": str(session_id(1)), "starts_at": text}]}
+
+
+def without(body: dict[str, Any], field: str) -> dict[str, Any]:
+    return {name: value for name, value in body.items() if name != field}
+
+
+def planned(**plan: Any) -> dict[str, Any]:
+    return without(wish(), "sessions") | {"plan": {"first_day": "2026-03-10"} | plan}
+
+
+WINTER, SUMMER = "2027-03-14T02:30:00-06:00", "2027-03-14T02:30:00-05:00"
+"""The time that Chicago's clocks skip, by the offset before and after."""
+
+HERE: Final = {"at": start(1).isoformat()}
+TREATED: Final = {"started_at": start(1).isoformat(), "ended_at": (start(1) + HOUR).isoformat()}
+BACKWARDS: Final = {"started_at": TREATED["ended_at"], "ended_at": TREATED["started_at"]}
+NO_UNITS: Final = TREATED | {"services": [{"code": "96365", "units": 0}]}
+NAN_AT: Final = json.dumps(HERE | {"starts_at": float("nan")}).encode()
+
+BAD: Final[list[tuple[str, str, Any, int, str]]] = [
+    ("truncated JSON", COURSES, json.dumps(wish()).encode()[:-9], 400, "JSON"),
+    ("no JSON", COURSES, b"\xff\xfe{}", 400, "JSON"),
+    ("an empty body", COURSES, b"", 400, "JSON"),
+    ("nested too deep", COURSES, b"[" * 5000, 400, "JSON"),
+    ("no object", COURSES, [], 422, "data"),
+    ("an unknown field", COURSES, wish() | {"name": SECRET}, 422, "name"),
+    ("an unknown field within", COURSES, starting(start(1).isoformat()) | {"plan": {"name": SECRET}}, 422, "plan"),
+    ("a missing field", COURSES, without(wish(), "payer"), 422, "payer"),
+    ("sessions and a plan", COURSES, planned() | wish(), 422, "data"),
+    ("a naive time", COURSES, starting("2026-03-10T10:00:00"), 422, "sessions.0.starts_at"),
+    ("a time in seconds", COURSES, starting(1773154800), 422, "sessions.0.starts_at"),
+    ("no time", COURSES, starting(SECRET), 422, "sessions.0.starts_at"),
+    ("a year that nobody means", COURSES, starting("9999-12-31T10:00:00Z"), 422, "sessions.0.starts_at"),
+    ("a time in the gap, by winter's clock", COURSES, starting(WINTER), 422, "sessions.0.starts_at"),
+    ("a time in the gap, by summer's clock", COURSES, starting(SUMMER), 422, "sessions.0.starts_at"),
+    ("a time that is over", COURSES, starting("2026-02-27T16:00:00Z"), 422, "sessions.0.starts_at"),
+    ("a session twice", COURSES, wish() | {"sessions": wish()["sessions"] * 2}, 422, "data"),
+    ("no session", COURSES, wish() | {"sessions": []}, 422, "sessions"),
+    ("NUL in an id", COURSES, wish() | {"patient_id": "p\x00"}, 422, "patient_id"),
+    ("a bidi mark in an id", COURSES, wish() | {"patient_id": "p\u202e1"}, 422, "patient_id"),
+    ("NUL in a name", COURSES, wish() | {"location": "stella\x00"}, 422, "location"),
+    ("an id of 65 characters", COURSES, wish() | {"patient_id": "p" * 65}, 422, "patient_id"),
+    ("no UUID", COURSES, wish() | {"course_id": SECRET}, 422, "course_id"),
+    ("NaN", COURSES, json.dumps(wish() | {"minutes": float("nan")}).encode(), 422, "minutes"),
+    ("a negative number", COURSES, wish() | {"minutes": -1}, 422, "minutes"),
+    ("1e30", COURSES, json.dumps(wish()).replace('"payer"', '"minutes": 1e30, "payer"').encode(), 422, "minutes"),
+    ("a part of a minute", COURSES, wish() | {"minutes": 45.5}, 422, "minutes"),
+    ("a payer that there is not", COURSES, wish() | {"payer": SECRET}, 422, "payer"),
+    ("a wall time that there is not", COURSES, planned(earliest="25:00"), 422, "plan.earliest"),
+    ("a day that there is not", COURSES, planned(first_day="2026-02-30"), 422, "plan.first_day"),
+    ("an unknown wish's author", f"{COURSE_PATH}/cancel", {"by": SECRET}, 422, "by"),
+    ("a field of the URL", f"{COURSE_PATH}/cancel", {"by": "patient", "course_id": NOBODY}, 422, "course_id"),
+    ("an unknown change", f"{COURSE_PATH}/change", {"name": SECRET}, 422, "name"),
+    ("a naive move", f"{SESSION_PATH}/reschedule", {"starts_at": "2026-03-11T10:00:00"}, 422, "starts_at"),
+    ("a move into the gap", f"{SESSION_PATH}/reschedule", {"starts_at": WINTER}, 422, "starts_at"),
+    ("a move into the past", f"{SESSION_PATH}/reschedule", {"starts_at": "2026-02-27T16:00:00Z"}, 422, "starts_at"),
+    ("NaN for a time that may be left out", f"{SESSION_PATH}/check-in", NAN_AT, 422, "starts_at"),
+    ("end before start", f"{SESSION_PATH}/complete", BACKWARDS, 422, "data"),
+    ("units that are no count", f"{SESSION_PATH}/complete", NO_UNITS, 422, "services.0.units"),
+    ("a missing time", f"{SESSION_PATH}/miss", {}, 422, "at"),
+    ("no id in the path", "/v1/courses/x/cancel", {"by": "patient"}, 422, "course_id"),
+    ("a course's action on nobody", f"/v1/courses/{NOBODY}/cancel", {"by": "patient"}, 404, "no such course"),
+    ("a session's action on nobody", f"/v1/sessions/{NOBODY}/cancel", {"by": "patient"}, 404, "no such session"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "body", "status", "named"), [case[1:] for case in BAD], ids=[case[0] for case in BAD])
+async def test_bad_input_is_refused_by_field_and_leaves_nothing_behind(
+    booking: Desk, path: str, body: Any, status: int, named: str
+) -> None:
+    if path != COURSES:
+        assert (await booking.post(COURSES, wish())).status_code == 201
+    before = await booking.rows("SELECT course_id, version FROM sessions")
+    answer = await booking.post(path, body)
+    assert answer.status_code == status, answer.text
+    problem = answer.json()
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert problem["status"] == status
+    assert re.search(rf"\b{re.escape(named)}\b", problem["detail"])
+    assert SECRET not in answer.text
+    assert await booking.rows("SELECT course_id, version FROM sessions") == before
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "named"),
+    [
+        ("location=nowhere&day=2026-03-10", 404, "location"),
+        ("location=stella%00&day=2026-03-10", 404, "location"),
+        ("day=2026-03-10", 422, "query.location"),
+        ("location=stella", 422, "query.day"),
+        ("location=stella&day=2026-02-30", 422, "query.day"),
+        ("location=stella&day=1773154800", 422, "query.day"),
+        ("location=stella&day=9999-12-31", 422, "query.day"),
+        ("location=stella&day=0001-01-01", 422, "query.day"),
+        ("location=stella&day=2026-03-10&limit=0", 422, "query.limit"),
+        ("location=stella&day=2026-03-10&limit=501", 422, "query.limit"),
+        ("location=stella&day=2026-03-10&after=20261310T000000.0Z_0", 422, "query.after"),
+        ("location=stella&day=2026-03-10&after=%00", 422, "query.after"),
+    ],
+)
+async def test_a_board_that_cannot_be_meant_is_refused(booking: Desk, query: str, status: int, named: str) -> None:
+    answer = await booking.get(f"/v1/sessions?{query}")
+    assert (answer.status_code, named in answer.json()["detail"]) == (status, True), answer.text
+
+
+async def test_a_taken_chair_is_a_conflict(booking: Desk) -> None:
+    for n in range(4):
+        course = UUID(int=COURSE.int + 1 + n)
+        assert (await booking.post(COURSES, wish(course=course))).status_code == 201
+    answer = await booking.post(COURSES, wish())
+    assert (answer.status_code, answer.json()["title"]) == (409, "chair_taken")
+    assert answer.json()["conflicts"] == [{"session_id": str(session_id(1)), "code": "chair_taken"}]
+
+
+async def test_a_body_that_is_too_large_is_refused_and_its_sender_reads_why(
+    databases: dict[str, str], tmp_path: Path
+) -> None:
+    async with desk(databases["booking"], keys_file(tmp_path), on_a_socket=True) as booking:
+        for size in (MAX_BODY + 1, 5_000_000, MAX_READ):
+            answer = await booking.post(COURSES, b" " * size)
+            assert (answer.status_code, answer.json()["title"]) == (413, "too_large")
+
+
+# Keys and roles ------------------------------------------------------------------------------------------------------
+
+OPEN: Final = {"/health/live", "/health/ready", "/metrics", "/v1/calendars/{token}.ics"}
+"""What needs no key: the last has its own."""
+
+
+def guarded(booking: Desk) -> list[tuple[str, str]]:
+    """Method and path of every route that a key opens."""
+    return [
+        (method.upper(), re.sub(r"{\w+}", NOBODY, path.replace("{location}", "stella").replace("{id}", "1")))
+        for path, methods in booking.app.openapi()["paths"].items()
+        for method in methods
+        if path not in OPEN
+    ]
+
+
+async def test_no_route_opens_without_a_key_or_with_a_wrong_one(booking: Desk) -> None:
+    answers = set()
+    for method, path in guarded(booking):
+        for given in ("", "Bearer", "Bearer wrong", f"Basic {key_of('front_desk')}", key_of("till"), "Bearer \xff"):
+            headers = {"Authorization": given.encode("latin-1")} if given else {}
+            answer = await booking.client.request(method, path, headers=headers)
+            assert answer.status_code == 401, (method, path, given)
+            assert answer.headers["www-authenticate"] == "Bearer"
+            answers.add(answer.text)
+    assert len(answers) == 1
+
+
+async def test_a_key_opens_what_its_role_may_do_and_nothing_else(booking: Desk) -> None:
+    allowed = {
+        (method, path): {role for role in ROLES if (await ask(booking, method, path, role)).status_code != 403}
+        for method, path in guarded(booking)
+    }
+    operators = {place for place in allowed if place[1].startswith("/ops/") or place[1].startswith("/v1/locations/")}
+    assert operators
+    assert {place for place, roles in allowed.items() if roles == {"operator"}} == operators
+    assert {place for place, roles in allowed.items() if roles == {"front_desk"}} == set(allowed) - operators
+
+
+async def ask(booking: Desk, method: str, path: str, role: str) -> httpx2.Response:
+    return await booking.client.request(method, path, headers={"Authorization": f"Bearer {key_of(role)}"})
+
+
+async def test_a_key_that_is_taken_out_is_shut_at_once(databases: dict[str, str], tmp_path: Path) -> None:
+    file = keys_file(tmp_path)
+    async with desk(databases["booking"], file) as booking:
+        await booking.post(COURSES, wish())
+        assert (await booking.get(COURSE_PATH)).status_code == 200
+        file.write_text("")
+        assert (await booking.get(COURSE_PATH)).status_code == 401
+
+
+async def test_what_is_not_there_and_what_is_something_else_get_the_same_answer(booking: Desk) -> None:
+    await booking.post(COURSES, wish())
+    for path in (COURSES, "/v1/sessions"):
+        method, tail, body = ("GET", "", None) if path == COURSES else ("POST", "/cancel", {"by": "patient"})
+        answers = [
+            await booking.post(f"{path}/{id}{tail}", body, method=method)
+            for id in (NOBODY, uuid4(), session_id(1) if path == COURSES else COURSE)
+        ]
+        assert {answer.status_code for answer in answers} == {404}
+        assert len({answer.text for answer in answers}) == 1
+
+
+# Idempotency keys ----------------------------------------------------------------------------------------------------
+
+
+async def test_a_request_without_an_idempotency_key_is_refused(booking: Desk) -> None:
+    headers = {"Authorization": f"Bearer {key_of('front_desk')}"}
+    for path, body in ((COURSES, wish()), (f"{COURSE_PATH}/cancel", {"by": "patient"}), (f"{SESSION_PATH}/miss", HERE)):
+        answer = await booking.client.post(path, json=body, headers=headers)
+        assert (answer.status_code, "Idempotency-Key" in answer.json()["detail"]) == (400, True)
+    assert not await booking.rows("SELECT 1 FROM inbox")
+
+
+async def test_a_key_with_another_body_is_refused_and_the_first_answer_stands(booking: Desk) -> None:
+    first = await booking.post(COURSES, wish(), key="k")
+    other = await booking.post(COURSES, wish(2), key="k")
+    assert (other.status_code, other.json()["title"]) == (422, "idempotency_key_reused")
+    assert (await booking.post(COURSES, wish(), key="k")).json() == first.json()
+
+
+async def test_a_key_belongs_to_its_route(booking: Desk) -> None:
+    assert (await booking.post(COURSES, wish(2), key="k")).status_code == 201
+    moved = await booking.post(f"{SESSION_PATH}/reschedule", {"starts_at": (start(1) + HOUR).isoformat()}, key="k")
+    assert [event["type"] for event in moved.json()] == ["booking.session.rescheduled.v1"]
+    for number in (1, 2):
+        gone = await booking.post(f"/v1/sessions/{session_id(number)}/cancel", {"by": "patient"}, key="k")
+        assert gone.json()[0]["data"]["session_id"] == str(session_id(number))
+
+
+async def test_a_refusal_is_kept_too(booking: Desk) -> None:
+    await booking.post(COURSES, wish())
+    first = await booking.post(f"{SESSION_PATH}/check-in", HERE, key="k")
+    booking.clock.time = start(1)
+    again = await booking.post(f"{SESSION_PATH}/check-in", HERE, key="k")
+    assert (first.status_code, again.status_code, again.json()) == (409, 409, first.json())
+
+
+async def test_a_key_that_is_being_worked_on_is_a_conflict_until_its_answer_is_there(booking: Desk) -> None:
+    async with booking.service.database.begin() as connection:
+        await run(connection, "LOCK TABLE inbox IN EXCLUSIVE MODE")
+        first = asyncio.create_task(booking.post(COURSES, wish(), key="k"))
+        waiting = "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'inbox'::regclass"
+        while not await booking.rows(waiting):  # noqa: ASYNC110 - PostgreSQL rings no bell
+            await asyncio.sleep(0.01)
+        second = await booking.post(COURSES, wish(), key="k")
+        assert (second.status_code, second.json()["title"]) == (409, "in_flight")
+    answer = await first
+    assert answer.status_code == 201
+    assert (await booking.post(COURSES, wish(), key="k")).json() == answer.json()
+
+
+async def test_a_defect_is_a_problem_too_and_changes_nothing(
+    databases: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError(SECRET)
+
+    async with desk(databases["booking"], keys_file(tmp_path), on_a_socket=True) as booking:
+        with monkeypatch.context() as broken:
+            broken.setattr(booking.service.worker, "_rules", replace(booking.service.worker._rules, decide=fail))
+            answer = await booking.post(COURSES, wish(), key="k")
+        assert (answer.status_code, answer.json()["title"]) == (500, "defect")
+        assert SECRET not in answer.text
+        assert (await booking.post(COURSES, wish(), key="k")).status_code == 201
+
+
+# Crowds --------------------------------------------------------------------------------------------------------------
+
+
+async def test_of_a_hundred_requests_for_the_last_chair_on_two_replicas_one_gets_it(
+    databases: dict[str, str], tmp_path: Path
+) -> None:
+    keys = keys_file(tmp_path)
+    async with AsyncExitStack() as stack:
+        one, two = [
+            await stack.enter_async_context(desk(databases["booking"], keys, on_a_socket=True)) for _ in range(2)
+        ]
+        for n in range(3):
+            assert (await one.post(COURSES, wish(course=UUID(int=COURSE.int + 1000 + n)))).status_code == 201
+        crowd = [UUID(int=COURSE.int + 1 + n) for n in range(100)]
+        answers = await asyncio.gather(
+            *((one, two)[n % 2].post(COURSES, wish(course=course)) for n, course in enumerate(crowd))
+        )
+        refused = [answer for answer in answers if answer.status_code == 409]
+        assert [answer.status_code for answer in answers if answer not in refused] == [201]
+        assert len(refused) == 99
+        assert {answer.json()["title"] for answer in refused} == {"chair_taken"}
+        assert all(answer.json()["conflicts"] for answer in refused)
+        held = await one.rows("SELECT chair FROM sessions WHERE occupies")
+        assert sorted(row.chair for row in held) == ["chair-1", "chair-2", "chair-3", "chair-4"]
