@@ -157,7 +157,9 @@ class caller:
 
 # What they ask -------------------------------------------------------------------------------------------------------
 
-IdempotencyKey = Annotated[str, Header(alias="Idempotency-Key", min_length=1, max_length=64)]
+IdempotencyKey = Annotated[
+    str, Header(alias="Idempotency-Key", min_length=1, max_length=64, examples=["1f6c1a9e-5d0c-4c4e-9a55-2a1d3cf5e6b7"])
+]
 Body = TypeVar("Body", bound=BaseModel)
 
 

@@ -12,6 +12,7 @@ from shared.contract import Id, Insurance, Name, Needs, Payer, SessionState
 COURSE_ID: Final = "0b7f7a52-6d0b-4c26-9a5e-0f6a3d1c2b10"
 SESSION_ID: Final = "3f0c9a44-0d6e-4a7e-9f41-6f2f5a3a1c01"
 STARTS_AT: Final = "2030-01-07T15:00:00Z"
+PAGE_END: Final = "20300107T150000.000000Z_3f0c9a440d6e4a7e9f416f2f5a3a1c01"
 ENDS_AT: Final = "2030-01-07T16:45:00Z"
 
 WISH: Final[dict[str, Any]] = {
@@ -54,6 +55,11 @@ SESSION: Final[dict[str, Any]] = {
     "version": 1,
     "here_at": None,
 }
+
+BOOKED: Final = {name: value for name, value in SESSION.items() if name not in ("needs", "here_at")}
+"""As events tell it."""
+
+ACCEPTED: Final = WISH | {"companions": [], "hold_expires_at": "2030-01-04T12:00:00Z", "sessions": [BOOKED]}
 
 
 class ShownSession(BaseModel):
@@ -143,7 +149,7 @@ class Told(BaseModel):
             "examples": [
                 {
                     "type": "booking.session.cancelled.v1",
-                    "data": {name: value for name, value in SESSION.items() if name not in ("needs", "here_at")}
+                    "data": BOOKED
                     | {
                         "state": "cancelled",
                         "version": 2,

@@ -1,22 +1,31 @@
 """Booking's routes: a request becomes a message, takes the same road, and its decision is the answer."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import Field
-from pydantic_core import from_json
 
 from services.booking import board, store
-from services.booking.answers import COURSE_ID, EXAMPLES, SESSION_ID, BoardSession, ShownCourse, ShownSession, Told
+from services.booking.answers import (
+    ACCEPTED,
+    COURSE_ID,
+    EXAMPLES,
+    PAGE_END,
+    SESSION_ID,
+    BoardSession,
+    ShownCourse,
+    ShownSession,
+    Told,
+)
 from services.booking.board import Cursor, needs_of
 from services.booking.course import Course
 from services.booking.profile import Place
+from services.booking.refusals import judge, refuse_skipped, rejected
 from shared.batch import Answer
 from shared.contract import (
     CourseAccepted,
@@ -28,12 +37,8 @@ from shared.contract import (
     Day,
     PatientCheckedIn,
     PatientMissed,
-    Refusal,
-    RequestRejected,
     SessionCancelRequested,
-    SessionCheckInRefused,
     SessionRescheduleRequested,
-    SessionState,
     TreatmentCompleted,
 )
 from shared.http import (
@@ -54,16 +59,6 @@ CourseId = Annotated[UUID, Path(examples=[COURSE_ID])]
 SessionId = Annotated[UUID, Path(examples=[SESSION_ID])]
 BoardDay = Annotated[Day, Query(examples=["2030-01-07"]), Field(ge=date(1900, 1, 1), le=date(2999, 12, 30))]
 
-REFUSALS: Final = {RequestRejected.type, SessionCheckInRefused.type, CourseRejected.type}
-
-STATUS: Final = {
-    Refusal.NOT_PAID: 402,
-    Refusal.UNKNOWN_COURSE: 404,
-    Refusal.UNKNOWN_SESSION: 404,
-    Refusal.IN_PAST: 422,
-}
-"""Refusals that HTTP has a word for; every other one is a conflict."""
-
 READ: Final = problems(401, 403, 404, 422, 503)
 WRITE: Final = problems(400, 401, 403, 404, 409, 413, 422, 503)
 """What can go wrong; each with a stable code in its title."""
@@ -77,7 +72,11 @@ def routes(places: Mapping[str, Place]) -> APIRouter:
         "/v1/courses",
         status_code=201,
         response_model=CourseAccepted,
-        responses=WRITE | {200: {"model": ShownCourse, "description": "It was accepted before"}},
+        responses=WRITE
+        | {
+            200: {"model": ShownCourse, "description": "It was accepted before"},
+            201: {"content": {"application/json": {"example": ACCEPTED}}},
+        },
         openapi_extra=body_schema(CourseRequested, **EXAMPLES["request"]),
     )
     async def request_course(request: Request, by: Desk, key: IdempotencyKey) -> JSONResponse:
@@ -85,12 +84,12 @@ def routes(places: Mapping[str, Place]) -> APIRouter:
         body = await receive(request)
         wish = parse_body(body, CourseRequested)
         if wish.location in places:
-            _refuse_skipped(body, places[wish.location])
+            refuse_skipped(body, places[wish.location])
         answer = await submit(request, by, key, wish)
         for event in answer:
             if event["type"] == CourseRejected.type:
-                raise _rejected(event["data"], wish)
-        await _judge(request, answer)
+                raise rejected(event["data"], wish)
+        await judge(request, answer)
         accepted = next((event["data"] for event in answer if event["type"] == CourseAccepted.type), None)
         if accepted is not None:
             return JSONResponse(accepted, 201)
@@ -119,8 +118,10 @@ def routes(places: Mapping[str, Place]) -> APIRouter:
         by: Desk,
         location: Annotated[str, Query(examples=["albany"])],
         day: BoardDay,
-        limit: Annotated[int, Query(ge=1, le=500)] = 200,
-        after: Annotated[str | None, Query(description="where the page before ended: see its Link header")] = None,
+        limit: Annotated[int, Query(ge=1, le=500, examples=[200])] = 200,
+        after: Annotated[
+            str | None, Query(description="Where the page before ended: its Link header says", examples=[PAGE_END])
+        ] = None,
     ) -> list[BoardSession]:
         """One location's sessions of one day, by its own clock, each with why it is not confirmed.
 
@@ -164,9 +165,9 @@ def _course_action(wish: type[CourseEvent], places: Mapping[str, Place]) -> Any:
         course = await _course(request, course_id)
         data = parse_body(body, wish, course_id=str(course_id))
         if course.request is not None and course.request.location in places:
-            _refuse_skipped(body, places[course.request.location])
+            refuse_skipped(body, places[course.request.location])
         answer = await submit(request, by, key, data)
-        await _judge(request, answer)
+        await judge(request, answer)
         return answer
 
     act.__doc__ = wish.__doc__
@@ -182,76 +183,13 @@ def _session_action(wish: type[CourseEvent], places: Mapping[str, Place]) -> Any
             raise Problem(404, "not_found", "there is no such session")
         data = parse_body(body, wish, course_id=str(where.course_id), session_id=str(session_id))
         if where.location in places:
-            _refuse_skipped(body, places[where.location])
+            refuse_skipped(body, places[where.location])
         answer = await submit(request, by, key, data)
-        await _judge(request, answer)
+        await judge(request, answer)
         return answer
 
     act.__doc__ = wish.__doc__
     return act
-
-
-# Refusals ------------------------------------------------------------------------------------------------------------
-
-
-async def _judge(request: Request, answer: Answer) -> None:
-    """Tell a refusal as the problem that it is."""
-    for event in answer:
-        if event["type"] not in REFUSALS:
-            continue
-        data = event["data"]
-        code = Refusal(data.get("code") or data["reason"])
-        match STATUS.get(code, 409):
-            case 402:
-                session_id = UUID(data["session_id"])
-                async with service_of(request).database.begin() as connection:
-                    waiting = await board.awaiting_authorization(connection, [session_id])
-                needs = needs_of(SessionState.HELD, session_id in waiting)
-                raise Problem(402, code, f"the session waits for: {needs}; the check-in is remembered", needs=needs)
-            case 404:
-                raise Problem(404, "not_found", f"there is no such {code.removeprefix('unknown_')}")
-            case 422:
-                raise Problem(422, code, "starts_at: lies in the past")
-            case status:
-                raise Problem(status, code, data.get("detail", "the session stands otherwise"))
-
-
-def _rejected(data: dict[str, Any], wish: CourseRequested) -> Problem:
-    """Why a course could not be held. A time that is over is a mistake in the request, anything else a conflict."""
-    more = {name: data[name] for name in ("conflicts", "alternatives", "nearest_start") if name in data}
-    past = {conflict.get("session_id") for conflict in data["conflicts"] if conflict["code"] == Refusal.IN_PAST}
-    if not past:
-        return Problem(409, data["code"], data["detail"], **more)
-    fields = [f"sessions.{n}.starts_at" for n, s in enumerate(wish.sessions or ()) if str(s.session_id) in past]
-    return Problem(422, Refusal.IN_PAST, f"{', '.join(fields) or 'plan.first_day'}: lies in the past", **more)
-
-
-def _refuse_skipped(body: bytes, place: Place) -> None:
-    """Refuse times that the clocks of the place skip; the body is JSON that has been read before."""
-    if fields := list(skipped(from_json(body or b"{}"), place.location.tz)):
-        raise Problem(422, "invalid", f"{', '.join(fields)}: the clocks go forward then, and skip this time")
-
-
-def skipped(body: Any, zone: ZoneInfo, field: str = "") -> Iterator[str]:
-    """The fields with a time that no clock of the zone shows, since it lies in the hour that spring takes away.
-
-    A time counts as told by the zone's clock where it carries an offset that the zone has before or after that hour.
-    """
-    match body:
-        case dict():
-            for name, value in body.items():
-                yield from skipped(value, zone, f"{field}.{name}".lstrip("."))
-        case list():
-            for number, value in enumerate(body):
-                yield from skipped(value, zone, f"{field}.{number}")
-        case str():
-            try:
-                written = datetime.fromisoformat(body)
-            except ValueError:
-                return
-            before, after = (written.replace(tzinfo=zone, fold=fold).utcoffset() for fold in (0, 1))
-            if before is not None and after is not None and before < after and written.utcoffset() in (before, after):
-                yield field
 
 
 def _cursor(text: str | None) -> Cursor | None:
