@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from uuid import UUID, uuid4
 
 import httpx2
@@ -22,19 +22,23 @@ from shared.service import HttpServer, Service
 from tests.booking_story import CLINICS, COURSE, NOW, requested, session_id, start
 from tests.road import SetClock, record
 
-ROLES = tuple(Role)
+ROLES: Final = tuple(Role)
+
+SECOND_DESK: Final = "second desk"
+"""The name of another key that has the desk's role."""
 
 
 def key_of(role: str) -> str:
-    """The API key of somebody with this role."""
+    """The API key of somebody with this role or name."""
     return f"a key of the {role}"
 
 
 def keys_file(folder: Path) -> Path:
-    """A file of keys, one for each role."""
+    """A file of keys, one for each role, and one of a second desk."""
     file = folder / "keys.toml"
-    digests = {role: hashlib.sha256(key_of(role).encode()).hexdigest() for role in ROLES}
-    keys = (f'[[keys]]\nname = "{role}"\nsha256 = "{digest}"\nroles = ["{role}"]\n' for role, digest in digests.items())
+    owners = {role: role for role in ROLES} | {SECOND_DESK: Role.FRONT_DESK}
+    digests = {name: hashlib.sha256(key_of(name).encode()).hexdigest() for name in owners}
+    keys = (f'[[keys]]\nname = "{n}"\nsha256 = "{digests[n]}"\nroles = ["{role}"]\n' for n, role in owners.items())
     file.write_text("".join(keys))
     return file
 

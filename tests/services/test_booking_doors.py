@@ -3,6 +3,8 @@
 import asyncio
 import json
 import re
+import urllib.error
+import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -15,8 +17,8 @@ import pytest
 
 from shared.database import run
 from shared.http import MAX_BODY, MAX_READ
-from tests.booking_desk import ROLES, Desk, desk, key_of, keys_file, wish
-from tests.booking_story import COURSE, HOUR, session_id, start
+from tests.booking_desk import ROLES, SECOND_DESK, Desk, desk, key_of, keys_file, wish
+from tests.booking_story import COURSE, HOUR, OTHER, session_id, start
 
 COURSES: Final = "/v1/courses"
 COURSE_PATH: Final = f"/v1/courses/{COURSE}"
@@ -155,9 +157,18 @@ async def test_a_body_that_is_too_large_is_refused_and_its_sender_reads_why(
     databases: dict[str, str], tmp_path: Path
 ) -> None:
     async with desk(databases["booking"], keys_file(tmp_path), on_a_socket=True) as booking:
+
+        def send(size: int) -> tuple[int, str]:
+            """As a plain client does, which reads no answer before it has sent all."""
+            headers = {"Authorization": f"Bearer {key_of('front_desk')}", "Idempotency-Key": "k"}
+            request = urllib.request.Request(f"{booking.client.base_url}{COURSES}", b" " * size, headers)
+            with pytest.raises(urllib.error.HTTPError) as refusal, urllib.request.urlopen(request, timeout=30):
+                pass
+            with refusal.value as answer:
+                return answer.code, json.loads(answer.read())["title"]
+
         for size in (MAX_BODY + 1, 5_000_000, MAX_READ):
-            answer = await booking.post(COURSES, b" " * size)
-            assert (answer.status_code, answer.json()["title"]) == (413, "too_large")
+            assert await asyncio.to_thread(send, size) == (413, "too_large")
 
 
 # Keys and roles ------------------------------------------------------------------------------------------------------
@@ -240,6 +251,12 @@ async def test_a_key_with_another_body_is_refused_and_the_first_answer_stands(bo
     other = await booking.post(COURSES, wish(2), key="k")
     assert (other.status_code, other.json()["title"]) == (422, "idempotency_key_reused")
     assert (await booking.post(COURSES, wish(), key="k")).json() == first.json()
+
+
+async def test_a_key_belongs_to_its_caller(booking: Desk) -> None:
+    assert (await booking.post(COURSES, wish(), key="k")).status_code == 201
+    other = wish(course=OTHER)
+    assert (await booking.post(COURSES, other, key="k", role=SECOND_DESK)).status_code == 201
 
 
 async def test_a_key_belongs_to_its_route(booking: Desk) -> None:
