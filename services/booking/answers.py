@@ -1,7 +1,7 @@
 """What booking's routes take and give, with an example of each for the OpenAPI document."""
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
@@ -10,6 +10,7 @@ from services.booking.course import CourseState
 from shared.contract import Id, Insurance, Name, Needs, Payer, SessionState
 
 COURSE_ID: Final = "0b7f7a52-6d0b-4c26-9a5e-0f6a3d1c2b10"
+CLOSURE_ID: Final = "5b1f0d3e-8f0f-4b53-9a4c-7d6f7c1e2a90"
 SESSION_ID: Final = "3f0c9a44-0d6e-4a7e-9f41-6f2f5a3a1c01"
 STARTS_AT: Final = "2030-01-07T15:00:00Z"
 PAGE_END: Final = "20300107T150000.000000Z_3f0c9a440d6e4a7e9f416f2f5a3a1c01"
@@ -21,6 +22,13 @@ WISH: Final[dict[str, Any]] = {
     "location": "albany",
     "treatment": "ketamine_induction",
     "payer": "self_pay",
+}
+
+CLOSED: Final[dict[str, Any]] = {
+    "closure_id": CLOSURE_ID,
+    "location": "albany",
+    "starts_at": "2030-01-07T08:00:00-06:00",
+    "ends_at": "2030-01-07T18:00:00-06:00",
 }
 
 EXAMPLES: Final[dict[str, dict[str, Any]]] = {
@@ -37,6 +45,10 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     "reschedule": {"later": {"starts_at": "2030-01-08T09:00:00-06:00"}},
     "check-in": {"here": {"at": STARTS_AT, "starts_at": STARTS_AT}},
     "complete": {"treated": {"started_at": "2030-01-07T15:15:00Z", "ended_at": "2030-01-07T16:00:00Z"}},
+    "closure": {
+        "provider": CLOSED | {"provider": "provider-1"},
+        "snow": CLOSED | {"closure_id": "e0d3a9f2-4c61-4f0f-8a5b-2f7d9b6c1e33"},
+    },
     "miss": {"absent": {"at": ENDS_AT, "starts_at": STARTS_AT}},
 }
 """Bodies by what they ask for."""
@@ -167,3 +179,79 @@ class Told(BaseModel):
 
     type: str
     data: dict[str, Any]
+
+
+class FreePlace(BaseModel):
+    """A start that can be had, with the chair and the provider that are free then."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{name: SESSION[name] for name in ("starts_at", "ends_at", "time_zone", "chair", "provider")}]
+        }
+    )
+
+    starts_at: datetime
+    ends_at: datetime
+    time_zone: str
+    chair: str
+    provider: str
+
+
+class DisplacedSession(BaseModel):
+    """A session that sat where a closure is.
+
+    Attributes:
+        result: `waiting` for its turn, `moved` to where it is now, `stays` since no other place was found (a person
+            hears of it), or `over`.
+    """
+
+    session_id: UUID
+    course_id: UUID
+    state: SessionState
+    starts_at: datetime
+    ends_at: datetime
+    chair: str
+    provider: str
+    previous_starts_at: datetime
+    previous_chair: str
+    previous_provider: str
+    result: Literal["waiting", "moved", "stays", "over"]
+
+
+class ShownClosure(BaseModel):
+    """A closure, and each session that it concerns, in order of time."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                CLOSED
+                | {
+                    "chair": None,
+                    "provider": "provider-1",
+                    "sessions": [
+                        {
+                            "session_id": SESSION_ID,
+                            "course_id": COURSE_ID,
+                            "state": "confirmed",
+                            "starts_at": STARTS_AT,
+                            "ends_at": ENDS_AT,
+                            "chair": "chair-1",
+                            "provider": "provider-2",
+                            "previous_starts_at": STARTS_AT,
+                            "previous_chair": "chair-1",
+                            "previous_provider": "provider-1",
+                            "result": "moved",
+                        }
+                    ],
+                }
+            ]
+        }
+    )
+
+    closure_id: UUID
+    location: Name
+    chair: Name | None
+    provider: Name | None
+    starts_at: datetime
+    ends_at: datetime
+    sessions: tuple[DisplacedSession, ...]

@@ -1,40 +1,39 @@
 """Booking's routes: a request becomes a message, takes the same road, and its decision is the answer."""
 
 from collections.abc import Mapping
-from datetime import date, datetime, time, timedelta
 from typing import Annotated, Any, Final
-from urllib.parse import urlencode
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Request
 from fastapi.responses import JSONResponse
-from pydantic import Field
 
 from services.booking import board, store
 from services.booking.answers import (
     ACCEPTED,
+    CLOSURE_ID,
     COURSE_ID,
     EXAMPLES,
-    PAGE_END,
     SESSION_ID,
-    BoardSession,
+    DisplacedSession,
+    ShownClosure,
     ShownCourse,
     ShownSession,
     Told,
 )
-from services.booking.board import Cursor, needs_of
+from services.booking.board import needs_of
 from services.booking.course import Course
+from services.booking.occupancy_store import closure_results, load_closures
 from services.booking.profile import Place
 from services.booking.refusals import judge, refuse_skipped, rejected
 from shared.batch import Answer
 from shared.contract import (
+    ClosureRequested,
     CourseAccepted,
     CourseCancelRequested,
     CourseChangeRequested,
     CourseEvent,
     CourseRejected,
     CourseRequested,
-    Day,
     PatientCheckedIn,
     PatientMissed,
     SessionCancelRequested,
@@ -57,7 +56,6 @@ from shared.http import (
 Desk = Annotated[str, Depends(caller(Role.FRONT_DESK))]
 CourseId = Annotated[UUID, Path(examples=[COURSE_ID])]
 SessionId = Annotated[UUID, Path(examples=[SESSION_ID])]
-BoardDay = Annotated[Day, Query(examples=["2030-01-07"]), Field(ge=date(1900, 1, 1), le=date(2999, 12, 30))]
 
 READ: Final = problems(401, 403, 404, 422, 503)
 WRITE: Final = problems(400, 401, 403, 404, 409, 413, 422, 503)
@@ -93,12 +91,12 @@ def routes(places: Mapping[str, Place]) -> APIRouter:
         accepted = next((event["data"] for event in answer if event["type"] == CourseAccepted.type), None)
         if accepted is not None:
             return JSONResponse(accepted, 201)
-        return JSONResponse((await _shown(request, wish.course_id, places)).model_dump(mode="json"))
+        return JSONResponse((await _shown(request, wish.course_id)).model_dump(mode="json"))
 
     @router.get("/v1/courses/{course_id}", responses=READ)
     async def get_course(request: Request, course_id: CourseId, by: Desk) -> ShownCourse:
         """A course with its sessions."""
-        return await _shown(request, course_id, places)
+        return await _shown(request, course_id)
 
     for verb, asked in (("cancel", CourseCancelRequested), ("change", CourseChangeRequested)):
         router.add_api_route(
@@ -110,35 +108,6 @@ def routes(places: Mapping[str, Place]) -> APIRouter:
             responses=WRITE,
             openapi_extra=body_schema(asked, "course_id", **EXAMPLES[verb]),
         )
-
-    @router.get("/v1/sessions", responses=READ)
-    async def day_board(
-        request: Request,
-        response: Response,
-        by: Desk,
-        location: Annotated[str, Query(examples=["albany"])],
-        day: BoardDay,
-        limit: Annotated[int, Query(ge=1, le=500, examples=[200])] = 200,
-        after: Annotated[
-            str | None, Query(description="Where the page before ended: its Link header says", examples=[PAGE_END])
-        ] = None,
-    ) -> list[BoardSession]:
-        """One location's sessions of one day, by its own clock, each with why it is not confirmed.
-
-        Where there are more, the header `Link` leads to the next page (RFC 8288).
-        """
-        if location not in places:
-            raise Problem(404, "not_found", "there is no such location")
-        zone = places[location].location.tz
-        first, last = (datetime.combine(day + timedelta(days=n), time(), zone) for n in (0, 1))
-        async with service_of(request).database.begin() as connection:
-            found = await board.sessions_of_day(connection, location, first, last, limit + 1, _cursor(after))
-        shown = [BoardSession(time_zone=zone.key, **row) for row in found[:limit]]
-        if len(found) > limit:
-            end = Cursor(shown[-1].starts_at, shown[-1].session_id)
-            page = urlencode({"location": location, "day": day, "limit": limit, "after": end})
-            response.headers["Link"] = f'<{request.url.path}?{page}>; rel="next"'
-        return shown
 
     for verb, wish in (
         ("reschedule", SessionRescheduleRequested),
@@ -156,7 +125,45 @@ def routes(places: Mapping[str, Place]) -> APIRouter:
             responses=WRITE | (problems(402) if wish is PatientCheckedIn else {}),
             openapi_extra=body_schema(wish, "course_id", "session_id", **EXAMPLES[verb]),
         )
+
+    @router.post(
+        "/v1/closures",
+        status_code=201,
+        responses=WRITE,
+        openapi_extra=body_schema(ClosureRequested, **EXAMPLES["closure"]),
+    )
+    async def request_closure(request: Request, by: Desk, key: IdempotencyKey) -> ShownClosure:
+        """Close a place, a chair or a provider for a while, and move the sessions that are there.
+
+        Each is moved by a message of its own a moment later: look again to learn where it went.
+        """
+        body = await receive(request)
+        wish = parse_body(body, ClosureRequested)
+        _check_closure(places, wish)
+        refuse_skipped(body, places[wish.location])
+        await submit(request, by, key, wish)
+        asked, shown = await _closure(request, wish.closure_id)
+        if asked != wish:
+            raise Problem(409, "closure_exists", "the closure id is taken by a closure with other content")
+        return shown
+
+    @router.get("/v1/closures/{closure_id}", responses=READ)
+    async def get_closure(
+        request: Request, closure_id: Annotated[UUID, Path(examples=[CLOSURE_ID])], by: Desk
+    ) -> ShownClosure:
+        """A closure, and what became of each session that it concerns."""
+        return (await _closure(request, closure_id))[1]
+
     return router
+
+
+def _check_closure(places: Mapping[str, Place], wish: ClosureRequested) -> None:
+    if wish.location not in places:
+        raise Problem(404, "not_found", "there is no such location")
+    room = places[wish.location].room
+    for field, name, names in (("chair", wish.chair, room.chairs), ("provider", wish.provider, room.providers)):
+        if name is not None and name not in names:
+            raise Problem(422, "invalid", f"{field}: the location has none of this name")
 
 
 def _course_action(wish: type[CourseEvent], places: Mapping[str, Place]) -> Any:
@@ -192,14 +199,7 @@ def _session_action(wish: type[CourseEvent], places: Mapping[str, Place]) -> Any
     return act
 
 
-def _cursor(text: str | None) -> Cursor | None:
-    try:
-        return Cursor.read(text) if text is not None else None
-    except ValueError:
-        raise Problem(422, "invalid", "query.after: is no end of a page") from None
-
-
-# Courses as they stand -----------------------------------------------------------------------------------------------
+# As things stand -----------------------------------------------------------------------------------------------
 
 
 async def _course(request: Request, course_id: UUID) -> Course:
@@ -210,12 +210,11 @@ async def _course(request: Request, course_id: UUID) -> Course:
     return course
 
 
-async def _shown(request: Request, course_id: UUID, places: Mapping[str, Place]) -> ShownCourse:
+async def _shown(request: Request, course_id: UUID) -> ShownCourse:
     course = await _course(request, course_id)
     assert course.request is not None
     async with service_of(request).database.begin() as connection:
         insurer = await board.awaiting_authorization(connection, [s.session_id for s in course.sessions])
-    place = places.get(course.request.location)
     told = course.request.model_dump(exclude={"sessions", "plan", "minutes", "records"})
     return ShownCourse(
         **told,
@@ -226,8 +225,17 @@ async def _shown(request: Request, course_id: UUID, places: Mapping[str, Place])
                 **{name: getattr(session, name) for name in ShownSession.model_fields if hasattr(session, name)},
                 of=len(course.sessions),
                 needs=needs_of(session.state, session.session_id in insurer),
-                time_zone=place.location.zone if place else "UTC",
             )
             for session in course.sessions
         ),
     )
+
+
+async def _closure(request: Request, closure_id: UUID) -> tuple[ClosureRequested, ShownClosure]:
+    async with service_of(request).database.begin() as connection:
+        closures = await load_closures(connection, [closure_id])
+        results = await closure_results(connection, closure_id)
+    for closure in closures.values():
+        sessions = tuple(DisplacedSession(**row) for row in results)
+        return closure.request, ShownClosure(**dict(closure.request), sessions=sessions)
+    raise Problem(404, "not_found", "there is no such closure")

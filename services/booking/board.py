@@ -1,18 +1,26 @@
-"""What the desk reads: the day's board, where a session belongs, and what it waits for. It decides nothing.
+"""What the desk looks at: free places, the day's board, and what a session waits for. Nothing is decided here.
 
 Whether a session waits for money or for an insurer is billing's to say. Six such events come for every course and most
 say money, so they are notes: no course is loaded for them, and only what waits for an insurer has a row.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Annotated, Any, Final, NamedTuple
+from urllib.parse import urlencode
 from uuid import UUID
 
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from shared.contract import Needs, PrepaymentRequired, SessionState
+from services.booking.answers import PAGE_END, BoardSession, FreePlace
+from services.booking.occupancy_store import occupancy
+from services.booking.places import first_places
+from services.booking.profile import Place
+from shared.contract import Day, Id, Needs, PrepaymentRequired, SessionState
 from shared.database import Writes, rows
+from shared.http import Problem, Role, caller, problems, service_of
 
 
 def note_needs(writes: Writes, told: Sequence[PrepaymentRequired]) -> None:
@@ -50,6 +58,19 @@ def needs_of(state: SessionState, awaits_authorization: bool) -> Needs | None:
     return Needs.AUTHORIZATION if awaits_authorization else Needs.MONEY
 
 
+class Whereabouts(NamedTuple):
+    """The course and the location that a session belongs to."""
+
+    course_id: UUID
+    location: str
+
+
+async def whereabouts(connection: AsyncConnection, session_id: UUID) -> Whereabouts | None:
+    """Where a session belongs; None where there is no such session."""
+    found = await rows(connection, "SELECT course_id, location FROM sessions WHERE session_id = :id", id=session_id)
+    return Whereabouts(*found[0]) if found else None
+
+
 class Cursor(NamedTuple):
     """The last session of a page: the next page begins after it, whatever has been booked or moved meanwhile."""
 
@@ -75,7 +96,7 @@ _INSTANT: Final = "%Y%m%dT%H%M%S.%fZ"
 
 async def sessions_of_day(
     connection: AsyncConnection, location: str, first: datetime, last: datetime, limit: int, after: Cursor | None = None
-) -> list[dict[str, Any]]:
+) -> list[BoardSession]:
     """The sessions that start at a location from `first` until before `last`, in order of time."""
     since = after or Cursor(first, UUID(int=0))
     found = await rows(
@@ -83,7 +104,7 @@ async def sessions_of_day(
         """SELECT s.session_id, s.course_id, s.patient_id, c.request ->> 'treatment' AS treatment,
                   c.request ->> 'payer' AS payer, s.number,
                   (SELECT count(*) FROM sessions o WHERE o.course_id = s.course_id) AS of,
-                  s.state, s.starts_at, s.ends_at, s.chair, s.provider, s.version, s.here_at,
+                  s.state, s.starts_at, s.ends_at, s.time_zone, s.chair, s.provider, s.version, s.here_at,
                   EXISTS (SELECT FROM awaiting_authorization a WHERE a.session_id = s.session_id) AS insurer
            FROM sessions s JOIN courses c USING (course_id)
            WHERE s.location = :location AND s.starts_at >= :since AND s.starts_at < :last
@@ -95,21 +116,95 @@ async def sessions_of_day(
         last=last,
         limit=limit,
     )
-    return [
-        {name: value for name, value in row._mapping.items() if name != "insurer"}
-        | {"needs": needs_of(SessionState(row.state), row.insurer)}
-        for row in found
-    ]
+    return [BoardSession(**row._mapping, needs=needs_of(SessionState(row.state), row.insurer)) for row in found]
 
 
-class Whereabouts(NamedTuple):
-    """The course and the location that a session belongs to."""
+# Routes --------------------------------------------------------------------------------------------------------------
 
-    course_id: UUID
-    location: str
+Desk = Annotated[str, Depends(caller(Role.FRONT_DESK))]
+AtLocation = Annotated[str, Query(examples=["albany"])]
+FIRST, LAST = date(1900, 1, 1), date(2999, 12, 1)
+AnyDay = Annotated[Day, Field(ge=FIRST, le=LAST)]
+
+LOOKED_AT: Final = 30
+"""Days over which free places are looked for where no last day is given."""
+
+MOST_DAYS: Final = 92
 
 
-async def whereabouts(connection: AsyncConnection, session_id: UUID) -> Whereabouts | None:
-    """Where a session belongs; None where there is no such session."""
-    found = await rows(connection, "SELECT course_id, location FROM sessions WHERE session_id = :id", id=session_id)
-    return Whereabouts(*found[0]) if found else None
+def board_routes(places: Mapping[str, Place]) -> APIRouter:
+    """The routes of those who look."""
+    router = APIRouter(tags=["board"], responses=problems(401, 403, 404, 422, 503))
+
+    @router.get("/v1/availability")
+    async def first_free_places(
+        request: Request,
+        by: Desk,
+        location: AtLocation,
+        treatment: Annotated[str, Query(examples=["ketamine_induction"])],
+        first_day: Annotated[AnyDay | None, Query(description="Today when left out", examples=["2030-01-07"])] = None,
+        last_day: Annotated[
+            AnyDay | None, Query(description=f"At most {MOST_DAYS} days are looked at", examples=["2030-01-31"])
+        ] = None,
+        minutes: Annotated[
+            int | None, Query(ge=1, le=600, description="The whole visit, else the protocol's", examples=[60])
+        ] = None,
+        patient_id: Annotated[Id | None, Query(description="Who must be free then, too", examples=["p-1043"])] = None,
+        limit: Annotated[int, Query(ge=1, le=200, examples=[10])] = 10,
+    ) -> list[FreePlace]:
+        """The first free places for one session of a treatment. They are not held: somebody else may be faster."""
+        place = _place(places, location)
+        if treatment not in place.protocols:
+            raise Problem(422, "invalid", "query.treatment: the location has no protocol for it")
+        service = service_of(request)
+        now = service.clock.now()
+        first = first_day or place.location.local(now).date()
+        days = (last_day - first).days + 1 if last_day else LOOKED_AT
+        if not 1 <= days <= MOST_DAYS:
+            raise Problem(422, "invalid", f"query.last_day: must lie 0 to {MOST_DAYS - 1} days after the first")
+        async with service.database.begin() as connection:
+            calendar = await occupancy(connection, place, first, days, patient_id or "")
+        found = first_places(calendar, place, treatment, first, days, now, limit, minutes, patient_id or "")
+        return [FreePlace(**free._asdict(), time_zone=place.location.zone) for free in found]
+
+    @router.get("/v1/sessions")
+    async def day_board(
+        request: Request,
+        response: Response,
+        by: Desk,
+        location: AtLocation,
+        day: Annotated[AnyDay, Query(examples=["2030-01-07"])],
+        limit: Annotated[int, Query(ge=1, le=500, examples=[200])] = 200,
+        after: Annotated[
+            str | None, Query(description="Where the page before ended: its Link header says", examples=[PAGE_END])
+        ] = None,
+    ) -> list[BoardSession]:
+        """One location's sessions of one day, by its own clock, each with why it is not confirmed.
+
+        Where there are more, the header `Link` leads to the next page (RFC 8288).
+        """
+        zone = _place(places, location).location.tz
+        first, last = (datetime.combine(day + timedelta(days=n), time(), zone) for n in (0, 1))
+        async with service_of(request).database.begin() as connection:
+            found = await sessions_of_day(connection, location, first, last, limit + 1, _cursor(after))
+        shown = found[:limit]
+        if len(found) > limit:
+            end = Cursor(shown[-1].starts_at, shown[-1].session_id)
+            page = urlencode({"location": location, "day": day, "limit": limit, "after": end})
+            response.headers["Link"] = f'<{request.url.path}?{page}>; rel="next"'
+        return shown
+
+    return router
+
+
+def _place(places: Mapping[str, Place], location: str) -> Place:
+    if location not in places:
+        raise Problem(404, "not_found", "there is no such location")
+    return places[location]
+
+
+def _cursor(text: str | None) -> Cursor | None:
+    try:
+        return Cursor.read(text) if text is not None else None
+    except ValueError:
+        raise Problem(422, "invalid", "query.after: is no end of a page") from None

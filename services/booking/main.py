@@ -39,7 +39,7 @@ def build(settings: BookingSettings, clock: Clock) -> FastAPI:
         notes=board.NOTES,
     )
     service = Service(rules, settings, settings.booking_database, MIGRATIONS, clock)
-    return create_api(service, api.routes(places), feed.feed_routes(places))
+    return create_api(service, api.routes(places), board.board_routes(places), feed.feed_routes(places))
 
 
 def main() -> None:

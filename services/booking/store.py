@@ -1,7 +1,6 @@
 """Booking's tables: load many courses locked, save many. With `occupancy_store` the only SQL of the service."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -14,6 +15,7 @@ from tests.booking_story import COURSE, DAY, HOUR, NOW, OTHER, satisfied, sessio
 
 COURSE_PATH = f"/v1/courses/{COURSE}"
 SESSION_PATH = f"/v1/sessions/{session_id(1)}"
+CHICAGO = ZoneInfo("America/Chicago")
 
 
 @pytest.fixture
@@ -72,6 +74,53 @@ async def test_a_course_that_cannot_be_held_names_every_conflict_and_holds_nothi
     shown = (await booking.get(COURSE_PATH)).json()
     assert (shown["state"], shown["sessions"]) == ("rejected", [])
     assert (await booking.post("/v1/courses", wish())).status_code == 201, "after a rejection it may be asked again"
+
+
+async def test_a_taken_time_is_answered_with_free_ones_near_by(booking: Desk) -> None:
+    for n in range(4):
+        await booking.post("/v1/courses", wish(course=UUID(int=COURSE.int + 1 + n)))
+    answer = (await booking.post("/v1/courses", wish())).json()
+    [near] = answer["alternatives"]
+    assert near["session_id"] == str(session_id(1))
+    assert len(near["starts_at"]) == 3
+    for free in near["starts_at"]:
+        moved = wish(sessions=[{"session_id": str(session_id(1)), "starts_at": free}])
+        assert (await booking.post("/v1/courses", moved)).status_code == 201
+        await booking.post(f"{COURSE_PATH}/cancel", {"by": "clinic"})
+        break
+
+
+async def test_a_plan_is_worked_out_or_the_nearest_start_is_named(booking: Desk) -> None:
+    plan = {"first_day": "2026-03-09", "count": 3, "weekdays": ["tue", "thu"], "earliest": "09:00", "latest": "11:00"}
+    answer = await booking.post("/v1/courses", planned(plan))
+    assert answer.status_code == 201
+    starts = [datetime.fromisoformat(s["starts_at"]).astimezone(CHICAGO) for s in answer.json()["sessions"]]
+    assert len(starts) == 3
+    assert {f"{at:%a}" for at in starts} <= {"Tue", "Thu"}
+    assert all("09:00" <= f"{at:%H:%M}" <= "11:00" for at in starts)
+    never = await booking.post("/v1/courses", planned(plan | {"weekdays": ["sun"]}, course=OTHER))
+    assert (never.status_code, never.json()["title"]) == (409, "no_plan_found")
+    over = await booking.post("/v1/courses", planned(plan | {"first_day": "2026-02-02"}, course=OTHER))
+    assert (over.status_code, over.json()["detail"]) == (422, "plan.first_day: lies in the past")
+    assert datetime.fromisoformat(over.json()["nearest_start"]) > NOW
+
+
+def planned(plan: dict[str, Any], **told: Any) -> dict[str, Any]:
+    return {name: value for name, value in wish(**told).items() if name != "sessions"} | {"plan": plan}
+
+
+async def test_a_change_is_told_and_shown(booking: Desk) -> None:
+    await booking.post("/v1/courses", wish(2))
+    changed = await booking.post(f"{COURSE_PATH}/change", {"companions": ["c-1"]})
+    assert [event["type"] for event in changed.json()] == ["booking.course.changed.v1"]
+    assert (await booking.get(COURSE_PATH)).json()["companions"] == ["c-1"]
+    taken = {"add_sessions": [{"session_id": str(session_id(3)), "starts_at": start(2).isoformat()}]}
+    refused = await booking.post(f"{COURSE_PATH}/change", taken)
+    assert refused.status_code == 409
+    again = await booking.post("/v1/courses", wish(2))
+    assert (again.status_code, again.json()["companions"]) == (200, ["c-1"]), (
+        "what was asked for first is no other course"
+    )
 
 
 async def test_a_course_is_cancelled_once(booking: Desk) -> None:
@@ -230,3 +279,82 @@ async def test_a_day_is_the_locations_own(booking: Desk) -> None:
 async def test_the_days_on_which_the_clocks_change_have_all_their_hours(booking: Desk, day: str) -> None:
     booking.clock.time = datetime(2026, 1, 1, tzinfo=UTC)
     assert (await booking.get("/v1/sessions", location="stella", day=day)).status_code == 200
+
+
+# Free places ---------------------------------------------------------------------------------------------------------
+
+
+async def free(booking: Desk, **parameters: Any) -> list[dict[str, Any]]:
+    asked = {
+        "location": "stella",
+        "treatment": "ketamine_induction",
+        "first_day": "2026-03-10",
+        "last_day": "2026-03-10",
+    }
+    answer = await booking.get("/v1/availability", **asked | parameters)
+    assert answer.status_code == 200, answer.text
+    places: list[dict[str, Any]] = answer.json()
+    return places
+
+
+async def test_the_first_free_places_can_be_had(booking: Desk) -> None:
+    places = await free(booking, limit=3)
+    assert [datetime.fromisoformat(place["starts_at"]).astimezone(CHICAGO).strftime("%H:%M") for place in places] == [
+        "08:00",
+        "08:15",
+        "08:30",
+    ]
+    assert (places[0]["time_zone"], places[0]["chair"]) == ("America/Chicago", "chair-1")
+    session = {"session_id": str(session_id(1)), "starts_at": places[0]["starts_at"]}
+    booked = (await booking.post("/v1/courses", wish(sessions=[session]))).json()["sessions"][0]
+    assert (booked["starts_at"], booked["ends_at"]) == (places[0]["starts_at"], places[0]["ends_at"])
+    assert (booked["chair"], booked["provider"]) == (places[0]["chair"], places[0]["provider"])
+    assert (await free(booking, limit=1))[0]["chair"] == "chair-2"
+    after_the_patients_own = await free(booking, limit=1, patient_id="patient-1")
+    assert after_the_patients_own[0]["starts_at"] == booked["ends_at"]
+
+
+async def test_free_places_begin_now_and_end_where_the_day_does(booking: Desk) -> None:
+    booking.clock.time = datetime(2026, 3, 10, 15, 7, tzinfo=UTC)
+    places = await free(booking, limit=200)
+    assert datetime.fromisoformat(places[0]["starts_at"]) == datetime(2026, 3, 10, 15, 15, tzinfo=UTC)
+    assert datetime.fromisoformat(places[-1]["ends_at"]) <= datetime(2026, 3, 11, 0, tzinfo=UTC)
+    assert len(await free(booking, limit=200, minutes=30)) > len(places)
+    assert await free(booking, first_day="2026-03-08", last_day="2026-03-08") == [], "a Sunday"
+    unasked = await booking.get("/v1/availability", location="stella", treatment="ketamine_induction")
+    assert datetime.fromisoformat(unasked.json()[0]["starts_at"]) == datetime(2026, 3, 10, 15, 15, tzinfo=UTC)
+
+
+# Closures ------------------------------------------------------------------------------------------------------------
+
+SNOW = {
+    "closure_id": "00000000-0000-4000-8000-0000000c1053",
+    "location": "stella",
+    "starts_at": (start(1) - HOUR).isoformat(),
+    "ends_at": (start(1) + HOUR).isoformat(),
+}
+
+
+async def test_a_closure_lists_and_moves_the_sessions_concerned(booking: Desk) -> None:
+    for hour in (0, 1, 4):
+        await booking.post("/v1/courses", course_at(hour))
+    broken = SNOW | {"chair": "chair-1"}
+    answer = await booking.post("/v1/closures", broken, key="k")
+    assert answer.status_code == 201
+    assert [(s["course_id"], s["result"]) for s in answer.json()["sessions"]] == [(str(COURSE), "waiting")]
+    await booking.timers(NOW)
+    [moved] = (await booking.get(f"/v1/closures/{SNOW['closure_id']}")).json()["sessions"]
+    assert (moved["result"], moved["previous_chair"]) == ("moved", "chair-1")
+    assert (moved["chair"], moved["starts_at"]) == ("chair-3", moved["previous_starts_at"])
+    again = await booking.post("/v1/closures", broken, key="k")
+    assert (again.status_code, again.json()["sessions"]) == (201, [moved])
+    refused = await booking.post("/v1/closures", SNOW)
+    assert (refused.status_code, refused.json()["title"]) == (409, "closure_exists")
+
+
+async def test_what_is_closed_takes_nobody_and_is_not_free(booking: Desk) -> None:
+    assert (await booking.post("/v1/closures", SNOW)).json()["sessions"] == []
+    refused = await booking.post("/v1/courses", wish())
+    assert (refused.status_code, refused.json()["title"]) == (409, "closed")
+    starts = [datetime.fromisoformat(place["starts_at"]) for place in await free(booking, limit=200)]
+    assert starts[0] == start(1) + HOUR
