@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Generic
 
+from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared import dead_letters
@@ -36,6 +37,20 @@ class Loaded(Generic[State, Context]):
     context: Context
 
 
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What is only written down of an event: no state is loaded and no id remembered, so that the same again must write
+    the same again.
+
+    Attributes:
+        reads: the fields that matter.
+        write: (writes, what was read, in order).
+    """
+
+    reads: type[BaseModel]
+    write: Callable[[Writes, Sequence[Any]], None]
+
+
 @dataclass(frozen=True)
 class Rules(Generic[State, Context]):
     """What a service brings to the road.
@@ -51,8 +66,7 @@ class Rules(Generic[State, Context]):
         due: (changed) -> the earliest instant at which the service's own loops must look at what has changed; where it
             is left out, nothing is due.
         rest: seconds between two small batches, at least: where nobody waits for an effect, more share a transaction.
-        notes: what is only written down of events that no rule decides about, by type: (writes, their data in order).
-            No state is loaded for them and no id remembered, so that the same again must write the same again.
+        notes: what is written down of events that no rule decides about, by type.
     """
 
     service: str
@@ -63,7 +77,7 @@ class Rules(Generic[State, Context]):
     save: Callable[[Writes, Mapping[str, State], Mapping[str, State], Context], None]
     due: Callable[[Collection[State]], datetime | None] = lambda _: None
     rest: float = 0
-    notes: Mapping[str, Callable[[Writes, Sequence[Any]], None]] = field(default_factory=dict)
+    notes: Mapping[str, Note] = field(default_factory=dict)
 
     @property
     def listens(self) -> dict[str, frozenset[str]]:
@@ -79,7 +93,7 @@ class Batch:
     messages: list[Message]
     letters: list[DeadLetter] = field(default_factory=list)
     heard: dict[tuple[str, int], int] = field(default_factory=dict)
-    notes: dict[str, list[EventData]] = field(default_factory=dict)
+    notes: dict[str, list[BaseModel]] = field(default_factory=dict)
     outgoing: list[Outgoing] = field(default_factory=list)
     timers: list[tuple[str, Timer]] = field(default_factory=list)
     attention: list[tuple[str, Attention]] = field(default_factory=list)

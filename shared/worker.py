@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from shared import attention, crash, dead_letters, inbox, metrics, outbox, timers
 from shared.batch import Answer, Batch, Rules
 from shared.clock import Clock
-from shared.contract import ANSWERED_BY, EVENTS
+from shared.contract import ANSWERED_BY
 from shared.database import DEADLOCK, RACED, REFUSED, Database, Writes, sqlstate
 from shared.dead_letters import DeadLetter
 from shared.decision import Attention, Context, State
@@ -199,10 +199,11 @@ class Worker(Generic[State, Context]):
         return None
 
     def _note(self, type_name: str, record: Record, batch: Batch) -> str | None:
-        if type_name not in self._rules.notes:
+        note = self._rules.notes.get(type_name)
+        if note is None:
             return "not_ours"
         try:
-            batch.notes.setdefault(type_name, []).append(EVENTS[type_name].model_validate_json(record.value or b""))
+            batch.notes.setdefault(type_name, []).append(note.reads.model_validate_json(record.value or b""))
         except ValidationError:
             return "unreadable_note"
         return None
@@ -307,7 +308,7 @@ class Worker(Generic[State, Context]):
         attention.add(writes, batch.attention, now)
         outbox.add(writes, batch.outgoing, now)
         for type_name, told in batch.notes.items():
-            self._rules.notes[type_name](writes, told)
+            self._rules.notes[type_name].write(writes, told)
         _remember(writes, batch.heard)
         await writes.run(connection)
         for letter in batch.letters:

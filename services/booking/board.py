@@ -4,26 +4,34 @@ Whether a session waits for money or for an insurer is billing's to say. Six suc
 say money, so they are notes: no course is loaded for them, and only what waits for an insurer has a row.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Annotated, Final, NamedTuple
 from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import Field
+from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.booking.answers import PAGE_END, BoardSession, FreePlace
 from services.booking.occupancy_store import occupancy
 from services.booking.places import first_places
 from services.booking.profile import Place
+from shared.batch import Note
 from shared.contract import Day, Id, Needs, PrepaymentRequired, SessionState
 from shared.database import Writes, rows
 from shared.http import Problem, Role, caller, problems, service_of
 
 
-def note_needs(writes: Writes, told: Sequence[PrepaymentRequired]) -> None:
+class Needed(BaseModel):
+    """What the board wants to know of `billing.prepayment.required`."""
+
+    session_id: UUID
+    needs: Needs
+
+
+def note_needs(writes: Writes, told: Sequence[Needed]) -> None:
     """Remember which sessions wait for an authorization; the last word about a session counts."""
     needs = {one.session_id: one.needs for one in told}
     waiting = sorted(id for id, need in needs.items() if need is Needs.AUTHORIZATION)
@@ -38,7 +46,7 @@ def note_needs(writes: Writes, told: Sequence[PrepaymentRequired]) -> None:
         )
 
 
-NOTES: Final[Mapping[str, Callable[[Writes, Sequence[Any]], None]]] = {PrepaymentRequired.type: note_needs}
+NOTES: Final = {PrepaymentRequired.type: Note(Needed, note_needs)}
 
 
 async def awaiting_authorization(connection: AsyncConnection, ids: Iterable[UUID]) -> frozenset[UUID]:

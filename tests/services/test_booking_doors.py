@@ -282,6 +282,13 @@ async def test_what_is_not_there_and_what_is_something_else_get_the_same_answer(
         assert len({answer.text for answer in answers}) == 1
 
 
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nowhere", 404), ("PATCH", COURSES, 405)])
+async def test_what_is_no_route_is_a_problem_too(door: Desk, method: str, path: str, status: int) -> None:
+    answer = await door.client.request(method, path)
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+    assert (answer.json()["status"], answer.json()["type"]) == (status, "urn:chairtime:http")
+
+
 # Idempotency keys ----------------------------------------------------------------------------------------------------
 
 
