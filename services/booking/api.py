@@ -199,7 +199,7 @@ def _session_action(wish: type[CourseEvent], places: Mapping[str, Place]) -> Any
     return act
 
 
-# As things stand -----------------------------------------------------------------------------------------------
+# As things stand -----------------------------------------------------------------------------------------------------
 
 
 async def _course(request: Request, course_id: UUID) -> Course:

@@ -265,6 +265,8 @@ async def test_the_board_comes_in_pages_that_lead_to_each_other(booking: Desk) -
         if len(pages) == 1:  # a session that was shown is cancelled, and one moves: no other is shown twice or lost
             await booking.post(f"/v1/courses/{COURSE}/cancel", {"by": "patient"})
     assert pages == [[1, 2], [3, 4], [5]]
+    from_another_day = f"{start(1) - DAY:%Y%m%dT%H%M%S.%fZ}_{UUID(int=0).hex}"
+    assert await board(booking, day=(start(1) + DAY).date(), after=from_another_day) == []
 
 
 async def test_a_day_is_the_locations_own(booking: Desk) -> None:
