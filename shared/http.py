@@ -225,12 +225,12 @@ def body_schema(model: type[BaseModel], *in_path: str, **examples: Any) -> dict[
             return part
         if "$ref" in part:
             return inlined(definitions[part["$ref"].rpartition("/")[2]])
-        return {name: inlined(value) for name, value in part.items()}
+        closed = {"additionalProperties": False} if part.get("type") == "object" and "properties" in part else {}
+        return {name: inlined(value) for name, value in part.items()} | closed
 
     schema = inlined(whole)
     schema["properties"] = {name: field for name, field in schema["properties"].items() if name not in in_path}
     schema["required"] = [name for name in schema.get("required", ()) if name not in in_path]
-    schema["additionalProperties"] = False
     content: dict[str, Any] = {"schema": schema}
     if examples:
         content["examples"] = {name: {"value": value} for name, value in examples.items()}

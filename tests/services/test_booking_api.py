@@ -316,6 +316,18 @@ async def test_the_first_free_places_can_be_had(booking: Desk) -> None:
     assert after_the_patients_own[0]["starts_at"] == booked["ends_at"]
 
 
+async def test_a_patient_who_is_elsewhere_then_has_no_place_here(booking: Desk) -> None:
+    elsewhere = wish(course=OTHER, location="albany", patient_id="patient-1")
+    [there] = (await booking.post("/v1/courses", elsewhere)).json()["sessions"]
+    begins, ends = (datetime.fromisoformat(there[name]) for name in ("starts_at", "ends_at"))
+
+    def meets(place: dict[str, Any]) -> bool:
+        return datetime.fromisoformat(place["starts_at"]) < ends and begins < datetime.fromisoformat(place["ends_at"])
+
+    assert any(map(meets, await free(booking, limit=200)))
+    assert not any(map(meets, await free(booking, limit=200, patient_id="patient-1")))
+
+
 async def test_free_places_begin_now_and_end_where_the_day_does(booking: Desk) -> None:
     booking.clock.time = datetime(2026, 3, 10, 15, 7, tzinfo=UTC)
     places = await free(booking, limit=200)

@@ -7,6 +7,8 @@ from typing import Any, Final
 from urllib.parse import urlencode
 from uuid import UUID
 
+import jsonschema_rs
+import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -19,12 +21,12 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from services.booking.answers import COURSE_ID, SESSION_ID
+from services.booking.answers import COURSE_ID, EXAMPLES, SESSION_ID
 from tests.booking_desk import desk, key_of, keys_file, wish
 from tests.booking_story import start
 
 BOUNDED: Final = settings(
-    derandomize=True, max_examples=25, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+    derandomize=True, max_examples=15, deadline=None, database=None, suppress_health_check=list(HealthCheck)
 )
 """The same each time, good and bad ones of each operation."""
 
@@ -64,6 +66,7 @@ def exercise(schema: Any, role_of: Any) -> dict[int, int]:
     return seen
 
 
+@pytest.mark.timeout(300)
 async def test_whatever_is_sent_is_answered_as_the_document_says(databases: dict[str, str], tmp_path: Path) -> None:
     async with desk(databases["booking"], keys_file(tmp_path), on_a_socket=True) as booking:
         sessions = [{"session_id": SESSION_ID, "starts_at": start(1).isoformat()}]
@@ -111,6 +114,17 @@ async def test_every_route_has_an_example_of_what_it_takes_and_gives(databases: 
         assert operation["description"]
         assert operation.get("security") or "/calendars/" in name
     assert lacking == []
+
+
+async def test_the_document_says_that_unknown_fields_are_refused(databases: dict[str, str], tmp_path: Path) -> None:
+    async with desk(databases["booking"], keys_file(tmp_path)) as booking:
+        document = booking.app.openapi()
+    wish = document["paths"]["/v1/courses"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert wish["additionalProperties"] is False
+    assert wish["properties"]["sessions"]["anyOf"][0]["items"]["additionalProperties"] is False
+    for example in EXAMPLES["request"].values():
+        assert jsonschema_rs.is_valid(wish, example)
+        assert not jsonschema_rs.is_valid(wish, example | {"name": "x"})
 
 
 async def test_the_examples_can_be_sent_as_they_stand(databases: dict[str, str], tmp_path: Path) -> None:
