@@ -5,15 +5,17 @@ How they become others stands in `draft`, why in `bookings`, `payments`, `settle
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Final, NamedTuple
 from uuid import UUID
 
 from services.billing.ledger import Entry
-from services.billing.profile import Due, MissedPolicy, Tariff
+from services.billing.terms import Terms
 from shared.contract import (
+    AuthorizationDecision,
     Basis,
+    By,
     Method,
     PatientUpdated,
     Payer,
@@ -21,7 +23,9 @@ from shared.contract import (
     RefundReason,
     ReleaseReason,
     ReversalReason,
+    Service,
     SessionState,
+    WithdrawalReason,
 )
 
 S = SessionState
@@ -51,6 +55,14 @@ class Share(NamedTuple):
         answered: the last grant that booking has answered.
         overdue: told once, when `due_at` had passed.
         refunded_cents: of a session that will not take place, how much of its price was already promised back.
+        provider: who gives it, as booking told last.
+        insured: an authorization must cover it, and `price_cents` is the copay.
+        cover: the reference of the authorization that covers it.
+        withdrawal: why what satisfies it shall be taken back; booking is asked when it has answered the grant.
+        withdrawn: the last grant that booking was asked to give back.
+        refunding_cents: how much of its money goes to the patient when booking has given it back.
+        cancelled_by: whose wish it was, where it is cancelled.
+        fee_cents: what the clinic keeps of its money, by the policy, for coming not or saying so late.
     """
 
     session_id: UUID
@@ -68,11 +80,30 @@ class Share(NamedTuple):
     answered: int = 0
     overdue: bool = False
     refunded_cents: int = 0
+    provider: str | None = None
+    insured: bool = False
+    cover: str | None = None
+    withdrawal: WithdrawalReason | None = None
+    withdrawn: int = 0
+    refunding_cents: int = 0
+    cancelled_by: By | None = None
+    fee_cents: int = 0
+
+    @property
+    def asked_back(self) -> bool:
+        """Whether booking owes the answer to a withdrawal."""
+        return self.withdrawal is not None and self.withdrawn == self.granted
+
+    @property
+    def may_be_asked_back(self) -> bool:
+        """Whether its grant can still come back: not asked for yet, not begun, and not refused before."""
+        still_ahead = self.state in (S.HELD, S.CONFIRMED, S.RELEASED)
+        return self.basis is not None and self.withdrawal is None and still_ahead and self.withdrawn < self.granted
 
     @property
     def unanswered(self) -> bool:
-        """Whether booking still owes the answer to a grant; until then its money does not move."""
-        return self.granted > self.answered
+        """Whether booking still owes the answer to a grant or a withdrawal; until then its money does not move."""
+        return self.granted > self.answered or self.asked_back
 
     @property
     def awaits_deadline(self) -> bool:
@@ -88,6 +119,10 @@ class Share(NamedTuple):
         """Whether money would still be put to use here: a live session, or one whose place may be had again."""
         still_possible = self.state is S.HELD or (self.state is S.RELEASED and self.release in RETRIABLE)
         return self.basis is None and still_possible and self.starts_at > now
+
+    def may_be_paid(self, now: datetime) -> bool:
+        """Whether money can satisfy it, or pays for what was given; an insured one must be covered first."""
+        return (self.owing or self.wants(now)) and (not self.insured or self.cover is not None)
 
     def is_open(self, now: datetime) -> bool:
         """Whether the session may still take place, or an answer about it is still to come."""
@@ -153,16 +188,67 @@ class Reversal(NamedTuple):
     refund_id: str | None
 
 
+class Authorization(NamedTuple):
+    """What an insurer decided, as it was told; the last decision of a reference counts.
+
+    Attributes:
+        valid_from, valid_through: days of the clinic's calendar, both included; None: no bound.
+        sessions: how many it covers; None: all.
+    """
+
+    number: int
+    reference: str
+    decision: AuthorizationDecision
+    valid_from: date | None
+    valid_through: date | None
+    sessions: int | None
+    copay_cents: int | None
+    heard_at: datetime
+
+
+class Given(NamedTuple):
+    """A treatment that was given, as papers need it: by whom, its own start and stop, and what else was done."""
+
+    session_id: UUID
+    provider: str
+    started_at: datetime
+    ended_at: datetime
+    services: tuple[Service, ...] | None
+
+
+class Waiver(NamedTuple):
+    """A price that a person has waived, and why. `grant_number`: what it was granted by; `message_id`: the request."""
+
+    session_id: UUID
+    grant_number: int
+    waived_by: str
+    reason: str
+    message_id: str
+    waived_at: datetime
+
+
+class FreeVisit(NamedTuple):
+    """A session that is free because it is the patient's first of this kind at the clinic."""
+
+    session_id: UUID
+    clinic: str
+    patient_id: str
+    treatment: str
+
+
 class Account(NamedTuple):
     """One course as billing knows it; shares in order of their number, payments as they were heard.
 
     Attributes:
-        due, missed: of the tariff that was in force when the course was accepted.
+        terms: prices, deadlines and policy as they were when the course was accepted.
+        plan: the insurance plan, as the request names it.
         planned_until: the last planned start: of the request, or of a course that could not be priced.
         rejected_at: when the last rejection was heard.
         first_grant_at: when the course's first grant was given; a hold that nothing ended runs out.
         refund_at: when the balance goes back, if nothing else becomes of it; there is a timer.
-        unposted: entries that are decided and not yet written down.
+        disputed_cents: money that left by itself while it rested at sessions; nothing has made up for it yet.
+        authorizations: what insurers decided, as it was heard.
+        unposted, given, waivers, free_visits: what is decided and not yet written down; it is only ever added.
         touched: ids of the shares, payments, refunds and reversals that differ from what is written down.
     """
 
@@ -173,19 +259,24 @@ class Account(NamedTuple):
     treatment: str | None = None
     package: str | None = None
     payer: Payer | None = None
-    due: Due | None = None
-    missed: MissedPolicy | None = None
+    plan: str | None = None
+    terms: Terms | None = None
     hold_expires_at: datetime | None = None
     planned_until: datetime | None = None
     rejected_at: datetime | None = None
     first_grant_at: datetime | None = None
     refund_at: datetime | None = None
     balance_cents: int = 0
+    disputed_cents: int = 0
     shares: tuple[Share, ...] = ()
     payments: tuple[Payment, ...] = ()
     refunds: tuple[Refund, ...] = ()
     reversals: tuple[Reversal, ...] = ()
+    authorizations: tuple[Authorization, ...] = ()
     unposted: tuple[Entry, ...] = ()
+    given: tuple[Given, ...] = ()
+    waivers: tuple[Waiver, ...] = ()
+    free_visits: tuple[FreeVisit, ...] = ()
     touched: frozenset[UUID | str] = frozenset()
 
     def share(self, session_id: UUID) -> Share | None:
@@ -197,9 +288,15 @@ class Account(NamedTuple):
         return next((p for p in self.payments if p.payment_id == payment_id), None)
 
     @property
+    def insured(self) -> bool:
+        """Whether an insurer's authorization must cover its sessions."""
+        return self.payer is Payer.INSURANCE and self.terms is not None and self.terms.insured(self.payer)
+
+    @property
     def funded_at(self) -> datetime | None:
-        """When the last money was heard of."""
-        return max((p.heard_at for p in self.payments), default=None)
+        """When the last money or authorization was heard of."""
+        heard = [payment.heard_at for payment in self.payments]
+        return max(heard + [one.heard_at for one in self.authorizations], default=None)
 
     def hold_ran_out(self, now: datetime) -> bool:
         """Whether booking's hold had passed before anything was satisfied."""
@@ -218,8 +315,14 @@ class Patient:
 State = Account | Patient
 """What the rules keep: of a course, or of a person."""
 
-Payments = Mapping[str, Payment]
-"""Payments of any course by their id: those that a batch speaks of."""
 
-Tariffs = Mapping[str, Tariff]
-"""The tariff that holds at each location."""
+class Known(NamedTuple):
+    """What a batch knows beyond its courses.
+
+    Attributes:
+        payments: of any course by their id: those that the batch names.
+        visited: (clinic, patient, treatment) of patients who have had, or will have, their free first visit.
+    """
+
+    payments: Mapping[str, Payment]
+    visited: frozenset[tuple[str, str, str]] = frozenset()

@@ -6,26 +6,35 @@ from operator import attrgetter
 from typing import Any, Final
 from uuid import UUID
 
+from pydantic import TypeAdapter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.billing.account import (
     Account,
+    Authorization,
+    FreeVisit,
+    Given,
+    Known,
     Patient,
     Payment,
-    Payments,
     Refund,
     RefundedPart,
     Reversal,
     Share,
     Stage,
     State,
+    Waiver,
 )
 from services.billing.ledger import EntryKind, Line
-from services.billing.profile import Due, MissedPolicy
+from services.billing.profile import Places
 from services.billing.rules import PATIENT, aggregate_of
+from services.billing.terms import read_terms
 from shared.batch import Loaded
 from shared.contract import (
+    AuthorizationDecision,
     Basis,
+    By,
+    CourseAccepted,
     Method,
     PatientUpdated,
     Payer,
@@ -33,12 +42,17 @@ from shared.contract import (
     RefundReason,
     ReleaseReason,
     ReversalReason,
+    Service,
     SessionState,
+    WithdrawalReason,
 )
-from shared.database import Writes, nested, rows, take
+from shared.database import Writes, nested, rows, run, take
 from shared.envelope import Message
 
-HELD_ELSEWHERE: Final = {"due", "shares", "payments", "refunds", "reversals", "unposted", "touched", "parts", "lines"}
+HELD_ELSEWHERE: Final = {
+    *("terms", "shares", "payments", "refunds", "reversals", "authorizations", "parts", "lines"),
+    *("unposted", "given", "waivers", "free_visits", "touched"),
+}
 """What stands in tables or columns of its own. Every other field of a value is the column of that name."""
 
 
@@ -46,33 +60,63 @@ def _columns(kind: Any) -> tuple[str, ...]:
     return tuple(name for name in kind._fields if name not in HELD_ELSEWHERE)
 
 
-ACCOUNT: Final = (*_columns(Account), "lead_hours", "grace_hours")
+ACCOUNT: Final = (*_columns(Account), "terms_id")
 SHARE: Final = ("course_id", *_columns(Share))
 PAYMENT: Final = _columns(Payment)
 REFUND: Final = ("course_id", *_columns(Refund))
 PART: Final = ("refund_id", *_columns(RefundedPart))
 REVERSAL: Final = ("course_id", *_columns(Reversal))
+AUTHORIZATION: Final = ("course_id", *_columns(Authorization))
+GIVEN: Final = ("course_id", *_columns(Given))
+WAIVER: Final = ("course_id", *_columns(Waiver))
+FREE_VISIT: Final = _columns(FreeVisit)
 ENTRY: Final = ("id", "course_id", "kind", "cause", "booked_at")
 LINE: Final = ("entry_id", "number", *_columns(Line))
 PERSON: Final = ("patient_id", "name", "born_on", "address", "member_id", "diagnoses", "no_claims")
 
 
-async def load(connection: AsyncConnection, messages: Sequence[Message]) -> Loaded[State, Payments]:
+async def load(places: Places, connection: AsyncConnection, messages: Sequence[Message]) -> Loaded[State, Known]:
     """The accounts that a batch names, locked, and every payment whose id it names, whosever it is.
 
     An account that is not there yet is begun first: so two transactions about one new course wait for each other.
     """
     ids = sorted({a for m in messages if not (a := aggregate_of(m)).startswith(PATIENT)})
     named = {m.data.payment_id for m in messages if isinstance(m.data, PaymentCaptured)}
+    visitors = {m.data.patient_id for m in messages if isinstance(m.data, CourseAccepted) and _free(places, m.data)}
     if not ids:
-        return Loaded({}, {})
+        return Loaded({}, Known({}))
     await take(connection, "accounts", "course_id", ids, "uuid")
     accounts = await _accounts(connection, ids)
     known = await _payments(connection, named) if named else {}
-    return Loaded({str(account.course_id): account for account in accounts}, known)
+    visited = await _visited(connection, visitors) if visitors else frozenset()
+    return Loaded({str(account.course_id): account for account in accounts}, Known(known, visited))
 
 
-async def _payments(connection: AsyncConnection, ids: Iterable[str]) -> Payments:
+def _free(places: Places, fact: CourseAccepted) -> bool:
+    place = places.get(fact.location)
+    offer = place.tariff.treatments.get(fact.treatment) if place is not None else None
+    return offer is not None and offer.first_free
+
+
+async def _visited(connection: AsyncConnection, patients: Iterable[str]) -> frozenset[tuple[str, str, str]]:
+    """Free first visits of these patients that stand; who asks at the same time waits for the other's end."""
+    ids = sorted(patients)
+    await run(
+        connection,
+        """SELECT pg_advisory_xact_lock(hashtextextended('free visit ' || id, 0))
+           FROM unnest(CAST(:ids AS text[])) WITH ORDINALITY AS p (id, place) ORDER BY place""",
+        ids=ids,
+    )
+    found = await rows(
+        connection,
+        """SELECT clinic, patient_id, treatment FROM free_visits v JOIN shares s USING (session_id)
+           WHERE patient_id = ANY(CAST(:ids AS text[])) AND s.basis = 'free'""",
+        ids=ids,
+    )
+    return frozenset((row.clinic, row.patient_id, row.treatment) for row in found)
+
+
+async def _payments(connection: AsyncConnection, ids: Iterable[str]) -> Mapping[str, Payment]:
     found = await rows(
         connection,
         f"SELECT {', '.join(PAYMENT)} FROM payments WHERE payment_id = ANY(CAST(:ids AS text[]))",
@@ -87,12 +131,32 @@ async def read_account(connection: AsyncConnection, course_id: UUID) -> Account 
     return found[0] if found else None
 
 
+async def course_of(connection: AsyncConnection, session_id: UUID) -> UUID | None:
+    """The course of a session that has a share."""
+    found = await rows(connection, "SELECT course_id FROM shares WHERE session_id = :id", id=session_id)
+    return UUID(str(found[0].course_id)) if found else None
+
+
+async def read_given(connection: AsyncConnection, session_id: UUID) -> Given | None:
+    """The treatment that was given in a session; None where none was yet."""
+    found = await rows(
+        connection,
+        "SELECT session_id, provider, started_at, ended_at, CAST(services AS text) FROM given WHERE session_id = :id",
+        id=session_id,
+    )
+    if not found:
+        return None
+    by, provider, started_at, ended_at, services = found[0]
+    parsed = None if services is None else TypeAdapter(tuple[Service, ...]).validate_json(services)
+    return Given(by, provider, started_at, ended_at, parsed)
+
+
 async def read_payment(connection: AsyncConnection, payment_id: str) -> Payment | None:
     """One payment, of whichever course."""
     return (await _payments(connection, [payment_id])).get(payment_id)
 
 
-def save(writes: Writes, loaded: Mapping[str, State], changed: Mapping[str, State], known: Payments) -> None:
+def save(writes: Writes, loaded: Mapping[str, State], changed: Mapping[str, State], known: Known) -> None:
     """Write what differs, a statement a table; ledger entries are only ever added."""
     accounts = [state for state in changed.values() if isinstance(state, Account)]
     touched = [(account, account.touched) for account in accounts]
@@ -118,7 +182,41 @@ def save(writes: Writes, loaded: Mapping[str, State], changed: Mapping[str, Stat
         for number, line in enumerate(entry.lines, start=1)
     )
     writes.insert("lines", LINE, lines)
+    _save_terms(writes, loaded, accounts)
+    _save_what_is_only_added(writes, loaded, accounts)
     _save_patients(writes, [state for state in changed.values() if isinstance(state, Patient)])
+
+
+def _save_terms(writes: Writes, loaded: Mapping[str, State], accounts: Iterable[Account]) -> None:
+    """Terms of courses that were accepted or changed; most are there already."""
+    new = {}
+    for account in accounts:
+        before = loaded.get(str(account.course_id))
+        if account.terms is not None and (not isinstance(before, Account) or before.terms is not account.terms):
+            new[account.terms.terms_id] = account.terms.content
+    if new:
+        writes.add(
+            """INSERT INTO terms (terms_id, content)
+               SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:contents AS json[])) ORDER BY 1
+               ON CONFLICT DO NOTHING""",
+            ids=list(new),
+            contents=list(new.values()),
+        )
+
+
+def _save_what_is_only_added(writes: Writes, loaded: Mapping[str, State], accounts: Iterable[Account]) -> None:
+    rest = [a for a in accounts if a.authorizations or a.given or a.waivers or a.free_visits]
+    kept = {id: len(state.authorizations) for id, state in loaded.items() if isinstance(state, Account)}
+    decided = [(a, one) for a in rest for one in a.authorizations[kept.get(str(a.course_id), 0) :]]
+    writes.insert("authorizations", AUTHORIZATION, _of_course(AUTHORIZATION, decided))
+    given = _of_course(GIVEN, ((a, one) for a in rest for one in a.given))
+    writes.insert("given", GIVEN, ({**row, "services": _plain(row["services"])} for row in given))
+    writes.insert("waivers", WAIVER, _of_course(WAIVER, [(a, one) for a in rest for one in a.waivers]))
+    writes.insert("free_visits", FREE_VISIT, (_fields(FREE_VISIT, one) for a in rest for one in a.free_visits))
+
+
+def _plain(services: Iterable[Service] | None) -> Any:
+    return None if services is None else [service.model_dump(exclude_none=True) for service in services]
 
 
 def _save_patients(writes: Writes, patients: Sequence[Patient]) -> None:
@@ -149,21 +247,22 @@ def _of_course(columns: Sequence[str], items: Iterable[tuple[Account, object]]) 
 
 
 def _account_row(account: Account) -> dict[str, Any]:
-    hours = account.due.model_dump() if account.due else {}
-    return _fields(_columns(Account), account) | hours
+    return _fields(_columns(Account), account) | {"terms_id": account.terms.terms_id if account.terms else None}
 
 
 async def _accounts(connection: AsyncConnection, ids: Sequence[str]) -> list[Account]:
     here = "course_id = accounts.course_id"
     found = await rows(
         connection,
-        f"""SELECT {", ".join(_columns(Account))}, lead_hours, grace_hours,
+        f"""SELECT {", ".join(_columns(Account))},
+                   (SELECT CAST(content AS text) FROM terms WHERE terms.terms_id = accounts.terms_id) AS terms,
                    {nested("shares", SHARE[1:], here, "number")} AS shares,
                    {nested("payments", PAYMENT, here, "heard_at, payment_id")} AS payments,
                    {nested("refunds", REFUND[1:], here, "number")} AS refunds,
                    {nested("refund_parts", PART, f"refund_id IN (SELECT refund_id FROM refunds WHERE {here})", PART[1])}
                        AS parts,
-                   {nested("reversals", REVERSAL[1:], here, "reversal_id")} AS reversals
+                   {nested("reversals", REVERSAL[1:], here, "reversal_id")} AS reversals,
+                   {nested("authorizations", AUTHORIZATION[1:], here, "number")} AS authorizations
             FROM accounts WHERE course_id = ANY(CAST(:ids AS uuid[]))""",
         ids=ids,
     )
@@ -171,12 +270,12 @@ async def _accounts(connection: AsyncConnection, ids: Sequence[str]) -> list[Acc
 
 
 def _account(row: Any) -> Account:
-    *own, lead_hours, grace_hours, shares, payments, refunds, parts, reversals = row
+    *own, terms, shares, payments, refunds, parts, reversals, authorizations = row
     account: Account = _value(
         Account,
         _columns(Account),
         own,
-        due=None if lead_hours is None else Due(lead_hours=lead_hours, grace_hours=grace_hours),
+        terms=None if terms is None else read_terms(terms),
         shares=tuple(_value(Share, SHARE[1:], share) for share in shares),
         payments=tuple(_value(Payment, PAYMENT, payment) for payment in payments),
         refunds=tuple(
@@ -186,13 +285,21 @@ def _account(row: Any) -> Account:
             for refund in refunds
         ),
         reversals=tuple(_value(Reversal, REVERSAL[1:], reversal) for reversal in reversals),
+        authorizations=tuple(_value(Authorization, AUTHORIZATION[1:], one) for one in authorizations),
     )
     return account
 
 
 CLOSED_SETS: Final[Mapping[Any, Mapping[str, Any]]] = {
-    Account: {"stage": Stage, "payer": Payer, "missed": MissedPolicy},
-    Share: {"state": SessionState, "release": ReleaseReason, "basis": Basis},
+    Account: {"stage": Stage, "payer": Payer},
+    Share: {
+        "state": SessionState,
+        "release": ReleaseReason,
+        "basis": Basis,
+        "withdrawal": WithdrawalReason,
+        "cancelled_by": By,
+    },
+    Authorization: {"decision": AuthorizationDecision},
     Payment: {"method": Method},
     Refund: {"reason": RefundReason},
     Reversal: {"reason": ReversalReason},

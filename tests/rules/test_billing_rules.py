@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from services.billing.account import Stage
-from services.billing.profile import MissedPolicy
+from services.billing.profile import MissedPolicy, Policy
 from shared.contract import (
     AuthorizationDecided,
     AuthorizationDecision,
@@ -379,7 +379,7 @@ def test_a_missed_session_returns_its_share_where_the_clinic_says_so(story: Stor
 
 
 def test_a_missed_session_that_begins_again_is_paid_again_where_the_clinic_kept_it() -> None:
-    story = Story(MissedPolicy.KEEP)
+    story = Story(Policy(missed=MissedPolicy.KEEP))
     story.hear_all(accepted(1), paid(PRICE), confirmed(1), told(SessionMissed, 1))
     (asked,) = story.hear(told(SessionRescheduled, 1, at=starts_at(5)))
     assert isinstance(asked, PrepaymentRequired)
@@ -389,7 +389,7 @@ def test_a_missed_session_that_begins_again_is_paid_again_where_the_clinic_kept_
 
 
 def test_a_missed_session_with_a_grant_on_its_way_waits_for_the_answer() -> None:
-    story = Story(MissedPolicy.KEEP)
+    story = Story(Policy(missed=MissedPolicy.KEEP))
     story.hear_all(accepted(1), paid(PRICE))
     assert story.hear(told(SessionMissed, 1)) == []
     (due,) = story.hear(released(1, TAKEN, grant=1, state=SessionState.MISSED))

@@ -15,20 +15,24 @@ from sqlalchemy.exc import DBAPIError
 
 from services.billing import store
 from services.billing.main import build
-from services.billing.profile import read_tariffs
+from services.billing.profile import read_places
+from services.billing.requests import RefundRequested, WaiverGranted
 from services.billing.settings import BillingSettings
+from shared.batch import HTTP
 from shared.contract import (
     EventData,
     PatientUpdated,
     ReleaseReason,
+    Service,
     SessionCancelled,
     SessionCompleted,
     SessionMissed,
     SessionRescheduled,
+    WithdrawalReason,
 )
 from shared.database import rows, run
-from shared.envelope import Record, headers_of
-from shared.service import Service
+from shared.envelope import Message, Record, headers_of
+from shared.service import Service as Running
 from shared.settings import Misconfigured, read_settings
 from tests.billing_story import (
     COURSE,
@@ -38,13 +42,20 @@ from tests.billing_story import (
     T0,
     Story,
     accepted,
+    approved,
+    changed,
+    charged_back,
     confirmed,
+    denied,
+    insured,
+    kept,
     paid,
     released,
     reversed_,
     session_id,
     starts_at,
     told,
+    unconfirmed,
 )
 
 PROFILES = Path(__file__).parents[2] / "deploy" / "clinics"
@@ -68,7 +79,7 @@ class HandClock:
 class Billing:
     """The service without Kafka: records go in by hand, events are read from the outbox."""
 
-    def __init__(self, service: Service[Any, Any], clock: HandClock, client: httpx2.AsyncClient) -> None:
+    def __init__(self, service: Running[Any, Any], clock: HandClock, client: httpx2.AsyncClient) -> None:
         self.service = service
         self.clock = clock
         self.client = client
@@ -78,6 +89,15 @@ class Billing:
         """One batch from Kafka, arrived at `at`."""
         self.clock.shown = max(self.clock.shown, at)
         await self.service.worker.on_records([self.record(event, at) for event in events])
+
+    async def take(self, *messages: EventData) -> None:
+        """One after the other: those that travel from Kafka in a batch, a request as it comes by HTTP."""
+        batch = [message for message in messages if hasattr(message, "topic")]
+        await self.hear(*batch)
+        for number, request in enumerate(messages):
+            if request not in batch:
+                at = self.clock.now()
+                await self.service.worker.submit(Message(f"http-{number}", request.type, HTTP, at, at, request))
 
     def record(self, event: EventData, at: datetime = T0, id: str | None = None) -> Record:
         """An event as it stands on Kafka."""
@@ -146,24 +166,49 @@ STORIES: dict[str, list[EventData]] = {
     "moved and late": [course(2), told(SessionRescheduled, 2, at=starts_at(7)), paid(10, "small")],
     "left by itself": [course(1), paid(PRICE + 100), reversed_(60, None)],
     "no price": [course(1, package="gold"), paid(PRICE)],
+    "covered, paid, given": [
+        insured(2, "tms"),
+        approved(sessions=1, valid_through=date(2026, 12, 31)),
+        paid(3000),
+        confirmed(1),
+        told(SessionCompleted, 1, services=(Service(code="90868", units=1),)),
+    ],
+    "cover lapses": [insured(1, "spravato"), approved(copay_cents=0), confirmed(1), denied(), unconfirmed(1)],
+    "authorized first": [approved(copay_cents=700), insured(1, "spravato"), paid(700)],
+    "somebody else pays": [
+        accepted(1, "tms"),
+        paid(30000),
+        confirmed(1),
+        changed(1, treatment="tms", payer="insurance", insurance={"plan": "Good Health"}),
+        unconfirmed(1, reason=WithdrawalReason.PAYER_CHANGED),
+    ],
+    "charged back": [*PAID_IN_FULL, charged_back(PRICE), unconfirmed(2), paid(PRICE, "pay-2")],
+    "charged back too late": [*PAID_IN_FULL, charged_back(PRICE), kept(2), told(SessionCompleted, 2)],
+    "refund on its way": [
+        *PAID_IN_FULL,
+        RefundRequested(course_id=COURSE, sessions=(session_id(2),), requested_by="desk", reason="moves away"),
+    ],
+    "waived": [course(1), WaiverGranted(course_id=COURSE, session_id=session_id(1), waived_by="A", reason="goodwill")],
+    "free once": [accepted(2, "consultation"), confirmed(1)],
 }
 
 
 @pytest.mark.parametrize("story", STORIES.values(), ids=STORIES)
 async def test_what_is_kept_is_what_the_rules_decided(billing: Billing, story: list[EventData]) -> None:
     pure = Story()
-    pure.tariffs = read_tariffs(PROFILES, ("albany",))
+    pure.places = read_places(PROFILES, ("albany",))
     pure.hear_all(*story)
     for start in range(0, len(story), 2):
-        await billing.hear(*story[start : start + 2])
+        await billing.take(*story[start : start + 2])
 
     async with billing.service.database.begin() as connection:
-        kept = await store.read_account(connection, COURSE)
+        written = await store.read_account(connection, COURSE)
     expected, timers = pure.ending()
-    assert kept == expected
+    assert written == expected
     due = await billing.query("SELECT kind, subject, due_at FROM timers ORDER BY kind, subject")
     assert [((row.kind, row.subject), row.due_at) for row in due] == timers
     assert len(await billing.published()) == len(pure.events)
+    assert await billing.query("SELECT 1 FROM dead_letters") == []
 
 
 async def test_balances_are_the_fold_of_the_ledger(billing: Billing) -> None:
