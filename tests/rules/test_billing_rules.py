@@ -7,8 +7,6 @@ import pytest
 from services.billing.account import Stage
 from services.billing.profile import MissedPolicy, Policy
 from shared.contract import (
-    AuthorizationDecided,
-    AuthorizationDecision,
     Basis,
     Conflict,
     CourseChanged,
@@ -34,9 +32,7 @@ from shared.contract import (
     SessionMissed,
     SessionRescheduled,
     SessionState,
-    SessionUnconfirmed,
     TimerDue,
-    WithdrawalReason,
 )
 from tests.billing_story import (
     COURSE,
@@ -47,6 +43,7 @@ from tests.billing_story import (
     Story,
     accepted,
     confirmed,
+    kept,
     kinds,
     paid,
     released,
@@ -54,6 +51,7 @@ from tests.billing_story import (
     session_id,
     starts_at,
     told,
+    unconfirmed,
 )
 
 TAKEN = ReleaseReason.SLOT_TAKEN
@@ -346,12 +344,10 @@ def test_an_answer_to_a_grant_that_was_never_given_goes_to_a_person(story: Story
     assert [item.kind for item in story.attention] == ["unknown_grant", "unknown_grant"]
 
 
-def test_what_is_withdrawn_later_is_only_shown_today(story: Story) -> None:
-    story.hear_all(accepted(1), paid(PRICE), confirmed(1))
-    story.hear(
-        told(SessionUnconfirmed, 1, grant=1, reason=WithdrawalReason.REFUND),
-    )
-    assert [item.kind for item in story.attention] == ["unexpected_withdrawal_answer"]
+def test_an_answer_to_a_withdrawal_that_was_never_asked_for_goes_to_a_person(story: Story) -> None:
+    story.hear_all(accepted(2), paid(2 * PRICE), confirmed(1), confirmed(2), unconfirmed(1), kept(2))
+    assert [item.kind for item in story.attention] == ["unexpected_withdrawal_answer"] * 2
+    assert story.share(1).prepaid_cents == story.share(2).prepaid_cents == PRICE
 
 
 # What becomes of a session -------------------------------------------------------------------------------------------
@@ -491,12 +487,6 @@ def test_money_that_leaves_by_itself_is_shown_and_booked_where_the_balance_cover
     assert [item.subject for item in story.attention] == ["rev-1", "rev-2"]
     assert story.account.balance_cents == 0
     assert story.share(1).prepaid_cents == PRICE
-
-
-@pytest.mark.parametrize("decision", list(AuthorizationDecision))
-def test_an_authorization_goes_to_a_person_for_now(story: Story, decision: AuthorizationDecision) -> None:
-    assert story.hear(AuthorizationDecided(course_id=COURSE, decision=decision, reference="r")) == []
-    assert [item.kind for item in story.attention] == ["authorization"]
 
 
 def test_a_session_of_an_unknown_course_goes_to_a_person(story: Story) -> None:

@@ -37,7 +37,7 @@ ALTER TABLE accounts
     ADD CONSTRAINT priced_by_terms
         CHECK ((stage = 'priced') = (num_nulls(patient_id, payer, terms_id, hold_expires_at) = 0));
 
-ALTER TABLE shares DROP CONSTRAINT shares_check1;
+ALTER TABLE shares DROP CONSTRAINT shares_check2;
 ALTER TABLE shares
     ADD provider text,
     ADD insured boolean NOT NULL DEFAULT false,
