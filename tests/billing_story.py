@@ -20,6 +20,7 @@ from services.billing.profile import (
     Tariff,
     Treatment,
 )
+from services.billing.requests import RefundRequested
 from services.billing.rules import decide
 from shared.clinic import Location, Opening
 from shared.contract import (
@@ -29,6 +30,7 @@ from shared.contract import (
     By,
     CourseAccepted,
     CourseChanged,
+    CourseRequested,
     EventData,
     Insurance,
     Method,
@@ -37,6 +39,7 @@ from shared.contract import (
     PaymentReversed,
     Refusal,
     ReleaseReason,
+    RequestedSession,
     ReversalReason,
     SessionCancelled,
     SessionCompleted,
@@ -130,6 +133,19 @@ def booked(number: int, of: int, state: SessionState, version: int = 1, at: date
     }
 
 
+def requested(of: int = 2) -> CourseRequested:
+    """The course, asked for."""
+    sessions = tuple(RequestedSession(session_id=session_id(n), starts_at=starts_at(n)) for n in range(1, of + 1))
+    return CourseRequested(
+        course_id=COURSE,
+        patient_id="p-1",
+        location="carbondale",
+        treatment="infusion",
+        payer=Payer.SELF_PAY,
+        sessions=sessions,
+    )
+
+
 def accepted(of: int = 2, treatment: str = "infusion", package: str | None = None, **told: Any) -> CourseAccepted:
     """The course, held for three days."""
     fields: dict[str, Any] = {
@@ -201,6 +217,12 @@ def insured(of: int = 2, treatment: str = "spray", plan: str = "Good Health", **
 def changed(of: int = 2, **told: Any) -> CourseChanged:
     """The course after a change, whole."""
     return CourseChanged.model_validate(accepted(of, **told).model_dump())
+
+
+def please(*numbers: int, cents: int | None = None) -> RefundRequested:
+    """Money back: of these sessions, or so much, or all that is unused."""
+    sessions = tuple(session_id(number) for number in numbers) or None
+    return RefundRequested(course_id=COURSE, sessions=sessions, amount_cents=cents, requested_by="desk", reason="asked")
 
 
 _STATE: dict[type[SessionEvent], SessionState] = {

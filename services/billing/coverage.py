@@ -66,7 +66,7 @@ def covers(account: Account, now: datetime) -> Mapping[UUID, Authorization]:
     assert account.terms is not None
     last = {one.reference: one for one in account.authorizations}
     approved = [one for one in last.values() if one.decision is AuthorizationDecision.APPROVED]
-    approved.sort(key=lambda one: (one.valid_through or date.max, one.number))
+    approved.sort(key=lambda one: (one.valid_through or date.max, one.reference))
     left = {one.reference: one.sessions for one in approved}
 
     def rank(share: Share) -> tuple[bool, bool, datetime, int]:

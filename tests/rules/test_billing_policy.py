@@ -22,6 +22,7 @@ from tests.billing_story import (
     kept,
     paid,
     place,
+    please,
     released,
     starts_at,
     told,
@@ -171,8 +172,6 @@ def test_a_fee_of_one_session_does_not_give_back_what_another_may_use() -> None:
 
 
 def test_the_fee_counts_from_the_cancellation_even_if_booking_answers_later() -> None:
-    from tests.rules.test_billing_taking_back import please
-
     story = Story(TIERS)
     story.hear_all(accepted(1), paid(PRICE), confirmed(1))
     story.hear(please(1), starts_at(1) - 80 * HOUR)

@@ -11,7 +11,6 @@ from shared.contract import (
     Conflict,
     CourseChanged,
     CourseRejected,
-    CourseRequested,
     Method,
     Payer,
     PaymentRecorded,
@@ -26,7 +25,6 @@ from shared.contract import (
     RefundSettled,
     Refusal,
     ReleaseReason,
-    RequestedSession,
     SessionCancelled,
     SessionCompleted,
     SessionMissed,
@@ -47,6 +45,7 @@ from tests.billing_story import (
     kinds,
     paid,
     released,
+    requested,
     reversed_,
     session_id,
     starts_at,
@@ -67,18 +66,6 @@ def story() -> Story:
 def rejected() -> CourseRejected:
     code = Refusal.CHAIR_TAKEN
     return CourseRejected(course_id=COURSE, code=code, detail="", conflicts=(Conflict(code=code),))
-
-
-def requested(of: int = 2) -> CourseRequested:
-    sessions = tuple(RequestedSession(session_id=session_id(n), starts_at=starts_at(n)) for n in range(1, of + 1))
-    return CourseRequested(
-        course_id=COURSE,
-        patient_id="p-1",
-        location="carbondale",
-        treatment="infusion",
-        payer=Payer.SELF_PAY,
-        sessions=sessions,
-    )
 
 
 # Pricing and asking --------------------------------------------------------------------------------------------------

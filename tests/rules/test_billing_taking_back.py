@@ -23,7 +23,6 @@ from shared.contract import (
     WithdrawalReason,
 )
 from tests.billing_story import (
-    COURSE,
     DAY,
     HOUR,
     PRICE,
@@ -35,6 +34,7 @@ from tests.billing_story import (
     kept,
     kinds,
     paid,
+    please,
     released,
     reversed_,
     session_id,
@@ -45,12 +45,6 @@ from tests.billing_story import (
 
 S = SessionState
 REFUND, CHARGEBACK = WithdrawalReason.REFUND, WithdrawalReason.CHARGEBACK
-
-
-def please(*numbers: int, cents: int | None = None) -> RefundRequested:
-    """Money back: of these sessions, or so much, or all that is unused."""
-    sessions = tuple(session_id(number) for number in numbers) or None
-    return RefundRequested(course_id=COURSE, sessions=sessions, amount_cents=cents, requested_by="desk", reason="asked")
 
 
 @pytest.fixture
