@@ -14,6 +14,8 @@ from shared.contract import (
     By,
     CourseAccepted,
     EventData,
+    PaymentCaptured,
+    PaymentReversed,
     PrepaymentOverdue,
     PrepaymentSatisfied,
     PrepaymentWithdrawn,
@@ -97,7 +99,7 @@ class Booking:
             self.state[number] = S.CHECKED_IN  # billing does not listen to that
 
     def complete(self, number: int) -> None:
-        if self.state.get(number) in TREATED:
+        if self.state.get(number, S.COMPLETED) is not S.COMPLETED:  # what was given is a fact, paid or not
             self.state[number] = S.COMPLETED
             self.tell(told(SessionCompleted, number))
 
@@ -177,28 +179,29 @@ class World:
 
     def charge_back(self, amount_cents: int) -> None:
         """A bank takes of the last payment what it still has."""
-        if self.received == self.gone:
-            return
-        payments = [fact for _, fact in self.payments if fact.type.startswith("clinic.payment.captured")]
-        heard = [(p.payment_id, p.left_cents) for p in self.billing.account.payments]
-        waiting = [(fact.model_dump()["payment_id"], fact.model_dump()["amount_cents"]) for fact in payments]
-        spent = {fact.model_dump()["payment_id"] for _, fact in self.payments if "reversed" in fact.type}
-        for payment_id, left in reversed(heard + waiting):
-            if left and payment_id not in spent:
+        heard = [(payment.payment_id, payment.left_cents) for payment in self.billing.account.payments]
+        coming = [
+            (fact.payment_id, fact.amount_cents) for _, fact in self.payments if isinstance(fact, PaymentCaptured)
+        ]
+        for payment_id, left in reversed(heard + coming):
+            if left and payment_id not in self._going():
                 amount = min(left, amount_cents)
                 self.gone += amount
                 self.tell_billing(charged_back(amount, payment_id, f"rev-{self.number()}"))
                 return
 
     def settle_refunds(self) -> None:
-        """The till gives back what is owed, each payment's part by itself."""
-        waiting = {fact.model_dump().get("refund_id") for _, fact in self.payments}
+        """The till gives back what is owed, each payment's part by itself; of one that a bank takes back, nothing."""
         for refund in self.billing.account.refunds:
-            for part in refund.parts if refund.refund_id not in waiting else ():
-                if left := part.amount_cents - part.settled_cents:
+            for part in refund.parts:
+                left = part.amount_cents - part.settled_cents
+                if left and part.payment_id not in self._going():
                     self.gone += left
-                    id = f"rev-{self.number()}"
-                    self.tell_billing(reversed_(left, refund.refund_id, part.payment_id, id))
+                    self.tell_billing(reversed_(left, refund.refund_id, part.payment_id, f"rev-{self.number()}"))
+
+    def _going(self) -> set[str]:
+        """Payments of which a reversal is on its way."""
+        return {fact.payment_id for _, fact in self.payments if isinstance(fact, PaymentReversed)}
 
     def ask(self, request: EventData) -> None:
         """A request by HTTP: decided at once, or refused."""
@@ -294,11 +297,11 @@ class World:
             assert state in TREATED or share.prepaid_cents == 0
         cash = sum(line.amount_cents for e in books for line in e.lines if line.account.startswith("cash:"))
         assert cash == self.received - self.gone
-        if not any(state in TREATED for state in self.booking.state.values()):
+        if not any(share.owing or self.booking.state[share.number] in TREATED for share in account.shares):
             assert account.balance_cents == 0
         assert len(self.billing.told(RefundSettled)) == sum(refund.settled for refund in account.refunds)
         odd = {item.kind for item in self.billing.attention}
-        assert odd <= {"reversal", "withdrawal_refused", "authorization_denied", "unpriced_change"}
+        assert odd <= {"reversal", "withdrawal_refused", "authorization_denied", "unpriced_change", "unpaid_completion"}
 
     def outcome(self) -> Any:
         """What an outsider can see of the money when all is said: not by which way it came there."""

@@ -85,7 +85,7 @@ def earn(draft: Draft, share: Share, account: str) -> None:
     if share.prepaid_cents:
         kind = EntryKind.RECOGNIZED if account == ledger.REVENUE else EntryKind.KEPT
         draft.post(kind, *ledger.move(ledger.PREPAID, account, share.prepaid_cents, share.session_id))
-        draft.put(share._replace(prepaid_cents=0))
+        draft.put(share._replace(prepaid_cents=0, refunding_cents=0))
 
 
 def take_back(draft: Draft, share: Share, fee_cents: int = 0) -> Share:

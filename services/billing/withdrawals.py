@@ -25,7 +25,10 @@ S = SessionState
 def ask_back(draft: Draft) -> None:
     """Ask booking for each grant that shall come back, as soon as it has confirmed it."""
     for share in draft.account.shares:
-        if share.withdrawal is None or share.unanswered or share.state is not S.CONFIRMED:
+        if share.withdrawal is None or share.unanswered:
+            continue
+        if share.state is not S.CONFIRMED:
+            _give_up(draft, share, share.withdrawal)
             continue
         draft.put(share._replace(withdrawn=share.granted))
         draft.events.append(
@@ -36,6 +39,12 @@ def ask_back(draft: Draft) -> None:
                 reason=share.withdrawal,
             )
         )
+
+
+def _give_up(draft: Draft, share: Share, reason: WithdrawalReason) -> None:
+    """The session has begun or is over: what satisfied it stays, and a person hears what was meant."""
+    draft.put(share._replace(withdrawal=None, refunding_cents=0))
+    draft.raise_attention("withdrawal_refused", share.session_id, f"{reason}: the session is {share.state}")
 
 
 def make_up(draft: Draft) -> None:
@@ -63,15 +72,13 @@ def on_unconfirmed(draft: Draft, fact: SessionUnconfirmed, share: Share) -> None
 
 
 def on_withdrawal_refused(draft: Draft, fact: SessionWithdrawalRefused, share: Share) -> None:
-    """Too late: the money stays, or goes where the session's end sends it. A person hears what was meant."""
+    """Too late: the money stays, or goes where the session's end sends it."""
     if not _was_asked(draft, fact, share):
         return
-    reason = share.withdrawal
     follow_state(draft, draft.put(share._replace(withdrawal=None)))
     kept = draft.account.share(share.session_id)
-    if kept is not None and kept.basis is not None:
-        draft.put(kept._replace(refunding_cents=0))
-        draft.raise_attention("withdrawal_refused", share.session_id, f"{reason}: the session is {kept.state}")
+    if kept is not None and kept.basis is not None and share.withdrawal is not None:
+        _give_up(draft, kept, share.withdrawal)
 
 
 def _was_asked(draft: Draft, fact: SessionUnconfirmed | SessionWithdrawalRefused, share: Share) -> bool:

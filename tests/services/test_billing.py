@@ -14,12 +14,14 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from services.billing import store
+from services.billing.account import Given
 from services.billing.main import build
 from services.billing.profile import read_places
-from services.billing.requests import RefundRequested, WaiverGranted
+from services.billing.requests import RefundRequested, Refused, WaiverGranted
 from services.billing.settings import BillingSettings
 from shared.batch import HTTP
 from shared.contract import (
+    BookedSession,
     EventData,
     PatientUpdated,
     ReleaseReason,
@@ -28,6 +30,7 @@ from shared.contract import (
     SessionCompleted,
     SessionMissed,
     SessionRescheduled,
+    SessionState,
     WithdrawalReason,
 )
 from shared.database import rows, run
@@ -43,6 +46,7 @@ from tests.billing_story import (
     Story,
     accepted,
     approved,
+    booked,
     changed,
     charged_back,
     confirmed,
@@ -270,9 +274,63 @@ async def test_two_that_speak_of_a_new_course_at_once_lose_nothing(billing: Bill
     assert await billing.query("SELECT 1 FROM dead_letters") == []
 
 
+async def test_of_two_first_consultations_at_once_one_is_free_and_a_cancelled_one_was_none(billing: Billing) -> None:
+    others = [accepted(1, "consultation", course_id=UUID(int=n), sessions=(visit(n),)) for n in range(1, 5)]
+    await asyncio.gather(*(billing.hear(other) for other in others[:2]))
+    await billing.hear(*others[2:3])
+    free = await billing.query("SELECT course_id, session_id FROM shares WHERE basis = 'free'")
+    assert len(free) == 1
+    assert sorted(await billing.published()) == [*["prepayment.required"] * 2, "prepayment.satisfied"]
+    cancelled = told(SessionCancelled, 1, course_id=free[0].course_id, session_id=free[0].session_id)
+    answer = confirmed(1, course_id=free[0].course_id, session_id=free[0].session_id)
+    await billing.hear(answer, cancelled)
+    await billing.hear(others[3])
+    assert len(await billing.query("SELECT 1 FROM shares WHERE basis = 'free'")) == 1
+
+
+def visit(number: int) -> BookedSession:
+    """A session with an id of its own."""
+    return BookedSession(**booked(1, 1, SessionState.HELD) | {"session_id": UUID(int=100 + number)})
+
+
+async def test_terms_of_courses_are_shared_and_outlive_the_profile(billing: Billing) -> None:
+    other = accepted(1, "ketamine_induction", course_id=UUID(int=1), sessions=(visit(1),))
+    await billing.hear(course(1), other)
+    await billing.hear(accepted(1, "tms", course_id=UUID(int=2), sessions=(visit(2),)))
+    assert len(await billing.query("SELECT 1 FROM terms")) == 2
+    assert len(await billing.query("SELECT DISTINCT terms_id FROM accounts")) == 2
+
+
+async def test_papers_find_what_was_given_and_an_audit_finds_who_waived(billing: Billing) -> None:
+    services = (Service(code="G2083", units=1), Service(code="99213", units=1, modifiers=("25",)))
+    wish = WaiverGranted(course_id=COURSE, session_id=session_id(1), waived_by="A. Person", reason="goodwill")
+    await billing.take(course(2), wish)
+    await billing.hear(confirmed(1), told(SessionCompleted, 1, services=services))
+    async with billing.service.database.begin() as connection:
+        given = await store.read_given(connection, session_id(1))
+        assert await store.read_given(connection, session_id(2)) is None
+        assert await store.course_of(connection, session_id(2)) == COURSE
+        assert await store.course_of(connection, COURSE) is None
+    assert given == Given(session_id(1), "dana", starts_at(1), starts_at(1) + HOUR, services)
+    (waiver,) = await billing.query("SELECT waived_by, reason, grant_number, message_id FROM waivers")
+    assert tuple(waiver) == ("A. Person", "goodwill", 1, "http-1")
+
+
+async def test_a_request_that_breaks_a_rule_leaves_nothing(billing: Billing) -> None:
+    await billing.hear(course(1))
+    with pytest.raises(Refused):
+        await billing.take(RefundRequested(course_id=COURSE, requested_by="desk", reason="asked"))
+    assert await billing.query("SELECT 1 FROM inbox WHERE id LIKE 'http-%'") == []
+    assert await billing.query("SELECT 1 FROM dead_letters") == []
+
+
 async def test_the_ledger_only_grows(billing: Billing) -> None:
     await billing.hear(paid(PRICE))
-    for table, column in (("entries", "cause = 'other'"), ("lines", "amount_cents = 1")):
+    kept_for_good = (
+        *(("entries", "cause = 'other'"), ("lines", "amount_cents = 1"), ("waivers", "reason = 'other'")),
+        *(("terms", "content = '{}'"), ("given", "provider = 'x'"), ("authorizations", "sessions = 9")),
+    )
+    for table, column in kept_for_good:
         for change in (f"UPDATE {table} SET {column}", f"DELETE FROM {table}", f"TRUNCATE {table} CASCADE"):
             with pytest.raises(DBAPIError, match="permission denied"):
                 await billing.query(change)
