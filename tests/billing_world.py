@@ -24,6 +24,7 @@ from shared.contract import (
     SessionCancelled,
     SessionCompleted,
     SessionMissed,
+    SessionRescheduled,
     SessionState,
 )
 from tests.billing_story import (
@@ -107,6 +108,12 @@ class Booking:
         if self.state.get(number) in (S.HELD, S.CONFIRMED):
             self.state[number] = S.MISSED
             self.tell(told(SessionMissed, number))
+
+    def move(self, number: int, now: datetime) -> None:
+        """A missed or released session begins again, at the same hour for simplicity."""
+        if self.state.get(number) in (S.MISSED, S.RELEASED) and starts_at(number) > now:
+            self.state[number] = S.HELD
+            self.tell(told(SessionRescheduled, number))
 
     def hear(self, event: EventData, now: datetime) -> None:
         match event:

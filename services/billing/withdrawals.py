@@ -62,18 +62,27 @@ def make_up(draft: Draft) -> None:
 
 
 def on_unconfirmed(draft: Draft, fact: SessionUnconfirmed, share: Share) -> None:
-    """The place is held again: its money moves, and it waits for what it needs now, with grace from here."""
-    if not _was_asked(draft, fact, share):
-        return
+    """The place is held again: its money moves, and it waits for what it needs now."""
+    if _was_asked(draft, fact, share):
+        _begin_again(draft, share)
+
+
+def _begin_again(draft: Draft, share: Share) -> None:
     share = take_back(draft, share)
-    asked_at = draft.message.time
+    asked_at = draft.message.time  # its grace counts from here
     due_at = deadline(draft, share.starts_at, asked_at)
     ask(draft, share._replace(asked_at=asked_at, due_at=due_at, overdue=False))
 
 
 def on_withdrawal_refused(draft: Draft, fact: SessionWithdrawalRefused, share: Share) -> None:
-    """Too late: the money stays, or goes where the session's end sends it."""
+    """Too late: the money stays, or goes where the session's end sends it.
+
+    One that was missed and then moved is held without the grant, too.
+    """
     if not _was_asked(draft, fact, share):
+        return
+    if share.state is S.HELD:
+        _begin_again(draft, share)
         return
     follow_state(draft, draft.put(share._replace(withdrawal=None)))
     kept = draft.account.share(share.session_id)

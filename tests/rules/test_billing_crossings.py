@@ -46,6 +46,7 @@ STEPS: dict[str, Callable[[World, int], None]] = {
     "take the place": lambda world, n: world.booking.place_taken.add(1 + n % SESSIONS),
     "check in": lambda world, n: world.booking.check_in(1 + n % SESSIONS),
     "complete": lambda world, n: world.booking.complete(1 + n % SESSIONS),
+    "move": lambda world, n: world.booking.move(1 + n % SESSIONS, world.now),
     "miss": lambda world, n: world.booking.miss(1 + n % SESSIONS),
     "refund": lambda world, n: world.refund(*((), (1,), (2,), (3,))[n]),
     "waive": lambda world, n: world.waive(1 + n % SESSIONS),
@@ -104,6 +105,11 @@ RACES: dict[str, tuple[Callable[[World], None], ...]] = {
         lambda world: world.charge_back(2 * PRICE),
         lambda world: world.booking.complete(2),
         lambda world: world.pay(2 * PRICE),
+    ),
+    "refund, miss and another time": (
+        lambda world: world.refund(1),
+        lambda world: world.booking.miss(1),
+        lambda world: world.booking.move(1, world.now),
     ),
     "two refunds and a miss": (
         lambda world: world.refund(1, 2),

@@ -19,6 +19,7 @@ from shared.contract import (
     SessionCancelled,
     SessionCompleted,
     SessionMissed,
+    SessionRescheduled,
     SessionState,
     WithdrawalReason,
 )
@@ -119,6 +120,14 @@ def test_a_session_released_while_its_grant_is_asked_back_waits_for_the_answer(s
     story.hear(please(1))
     assert story.hear(released(1, ReleaseReason.WITHDRAWN, grant=1)) == []
     assert promised(story.hear(kept(1, state=S.RELEASED))) == [(PRICE, RefundReason.REQUESTED)]
+
+
+def test_a_session_that_was_missed_and_moved_meanwhile_waits_for_money_again(story: Story) -> None:
+    story.hear_all(please(1), told(SessionMissed, 1), told(SessionRescheduled, 1, at=starts_at(5)))
+    assert story.share(1).prepaid_cents == PRICE
+    events = story.hear(kept(1, state=S.HELD))
+    assert kinds(events) == ["refund.due", "prepayment.required"]
+    assert story.share(1).awaits_deadline
 
 
 def test_the_balance_goes_back_at_once_and_before_any_session(story: Story) -> None:
