@@ -7,7 +7,8 @@ from typing import Final
 from fastapi import FastAPI
 
 from services.billing import api, store
-from services.billing.account import Known, State
+from services.billing.account import Known
+from services.billing.folder import State
 from services.billing.profile import read_places
 from services.billing.rules import HEARS, aggregate_of, decide
 from services.billing.settings import BillingSettings

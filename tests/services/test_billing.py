@@ -13,7 +13,7 @@ import httpx2
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from services.billing import store
+from services.billing import paper_store, store
 from services.billing.main import build
 from services.billing.profile import read_places
 from services.billing.requests import RefundRequested, WaiverGranted
@@ -205,7 +205,7 @@ async def test_what_is_kept_is_what_the_rules_decided(billing: Billing, story: l
         written = await store.read_account(connection, COURSE)
     expected, timers = pure.ending()
     assert written == expected
-    due = await billing.query("SELECT kind, subject, due_at FROM timers ORDER BY kind, subject")
+    due = await billing.query("SELECT kind, subject, due_at FROM timers WHERE kind <> 'papers' ORDER BY kind, subject")
     assert [((row.kind, row.subject), row.due_at) for row in due] == timers
     assert len(await billing.published()) == len(pure.events)
     assert await billing.query("SELECT 1 FROM dead_letters") == []
@@ -238,7 +238,7 @@ async def test_a_deadline_passes_and_late_money_comes(billing: Billing) -> None:
     await billing.hear(released(1, ReleaseReason.OVERDUE), paid(PRICE), at=late)
     await billing.hear(released(1, ReleaseReason.SLOT_TAKEN, grant=1), at=late)
     assert (await billing.published())[2:] == ["payment.recorded", "prepayment.satisfied", "refund.due"]
-    assert await billing.query("SELECT 1 FROM timers") == []
+    assert await billing.query("SELECT 1 FROM timers WHERE kind <> 'papers'") == []
 
 
 async def test_repeats_have_no_effect(billing: Billing) -> None:
@@ -296,11 +296,11 @@ async def test_a_person_is_kept_for_papers_and_forgotten_on_demand(billing: Bill
     )
     await billing.hear(person.model_copy(update={"name": "Earlier"}), person)
     async with billing.service.database.begin() as connection:
-        assert await store.read_patient(connection, "p-1") == person
+        assert await paper_store.read_patient(connection, "p-1") == person
     erasure = Record("clinic.patients", 0, 99, int(T0.timestamp() * 1000), b"p-1", None, ())
     await billing.service.worker.on_records([erasure])
     async with billing.service.database.begin() as connection:
-        assert await store.read_patient(connection, "p-1") is None
+        assert await paper_store.read_patient(connection, "p-1") is None
     for table in ("outbox", "attention", "dead_letters", "accounts", "timers"):
         found = await billing.query(f"SELECT count(*) AS n FROM {table} t WHERE t::text LIKE :name", name=f"%{NAME}%")
         assert found[0].n == 0
