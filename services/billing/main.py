@@ -6,7 +6,7 @@ from typing import Final
 
 from fastapi import FastAPI
 
-from services.billing import api, store
+from services.billing import api, paper_api, store
 from services.billing.account import Known
 from services.billing.folder import State
 from services.billing.profile import read_places
@@ -36,7 +36,8 @@ def build(settings: BillingSettings, clock: Clock) -> FastAPI:
         load=partial(store.load, places),
         save=store.save,
     )
-    return create_api(Service(rules, settings, settings.billing_database, MIGRATIONS, clock), api.router)
+    service = Service(rules, settings, settings.billing_database, MIGRATIONS, clock)
+    return create_api(service, api.router, paper_api.router)
 
 
 def main() -> None:

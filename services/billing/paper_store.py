@@ -30,12 +30,7 @@ async def folders(connection: AsyncConnection, accounts: Sequence[Account]) -> l
            FROM given WHERE course_id = ANY(CAST(:ids AS uuid[])) ORDER BY started_at, session_id""",
         ids=ids,
     )
-    issued = await rows(
-        connection,
-        """SELECT DISTINCT ON (kind, paper_id) kind, paper_id, version, digest, course_id
-           FROM papers WHERE course_id = ANY(CAST(:ids AS uuid[])) ORDER BY kind, paper_id, version DESC""",
-        ids=ids,
-    )
+    issued = await _issued(connection, ids)
     people = await rows(
         connection,
         f"SELECT {', '.join(PERSON)} FROM patients WHERE patient_id = ANY(CAST(:ids AS text[]))",
@@ -48,11 +43,7 @@ async def folders(connection: AsyncConnection, accounts: Sequence[Account]) -> l
             account=account,
             given=tuple(_given(row) for row in given if row.course_id == account.course_id),
             patient=known.get(account.patient_id or ""),
-            issued=tuple(
-                Issued(Kind(row.kind), row.paper_id, row.version, row.digest)
-                for row in issued
-                if row.course_id == account.course_id
-            ),
+            issued=tuple(paper for course_id, paper in issued if course_id == account.course_id),
         )
         for account in accounts
     ]
@@ -61,6 +52,21 @@ async def folders(connection: AsyncConnection, accounts: Sequence[Account]) -> l
 def _given(row: Any) -> Given:
     services = None if row.services is None else SERVICES.validate_json(row.services)
     return Given(row.session_id, row.provider, row.started_at, row.ended_at, services)
+
+
+async def _issued(connection: AsyncConnection, course_ids: Iterable[UUID]) -> list[tuple[UUID, Issued]]:
+    found = await rows(
+        connection,
+        """SELECT DISTINCT ON (kind, paper_id) course_id, kind, paper_id, version, digest
+           FROM papers WHERE course_id = ANY(CAST(:ids AS uuid[])) ORDER BY kind, paper_id, version DESC""",
+        ids=list(course_ids),
+    )
+    return [(of, Issued(Kind(kind), paper_id, version, digest)) for of, kind, paper_id, version, digest in found]
+
+
+async def papers_of(connection: AsyncConnection, course_id: UUID) -> list[Issued]:
+    """The newest version of each of a course's papers."""
+    return [paper for _, paper in await _issued(connection, [course_id])]
 
 
 def save_folders(writes: Writes, changed: Iterable[Folder]) -> None:
