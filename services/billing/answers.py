@@ -30,6 +30,7 @@ RECORDED: Final[dict[str, Any]] = {
     "amount_cents": 45000,
     "unallocated_cents": 0,
 }
+WAIVED: Final[dict[str, Any]] = {"course_id": COURSE_ID, "session_id": SESSION_ID, "waived_by": "Avery Brooks"}
 PAGE: Final = '<!DOCTYPE html>\n<html lang="en">...'
 
 
@@ -207,11 +208,7 @@ class RefundsPromised(BaseModel):
 class Waived(BaseModel):
     """A session whose price is waived."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{"course_id": COURSE_ID, "session_id": SESSION_ID, "waived_by": "Avery Brooks"}]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [WAIVED]})
 
     course_id: UUID
     session_id: UUID

@@ -15,7 +15,7 @@ import orjson
 from services.billing.account import Account, Given, Share, Stage
 from services.billing.documents.codes import Missing
 from services.billing.documents.deadlines import estimate_by, reissue_by
-from services.billing.documents.estimate import counted, estimate, is_owed
+from services.billing.documents.estimate import counted, estimate, next_session
 from services.billing.documents.html import Document, page
 from services.billing.documents.receipt import receipt
 from services.billing.documents.superbill import superbill
@@ -113,14 +113,14 @@ class _Review:
         return Decision(self.folder, tuple(self.events), tuple(self.timers), tuple(self.attention))
 
     def estimate(self) -> None:
-        """Issue the estimate, or a new version where it tells anything else than the last."""
-        account = self.account
-        if not is_owed(account, self.now):
+        """Issue the estimate to who pays themselves, or a new version where it tells anything else than the last."""
+        account, next_one = self.account, next_session(self.account, self.now)
+        if account.payer is not Payer.SELF_PAY or next_one is None:
             self.timers.append(Timer("estimate", None))
             return
         made = estimate(account, self.place, self.folder.patient)
         if isinstance(made, Missing):
-            self._ask("estimate", None, self._estimate_asked_at(), made)
+            self._ask("estimate", None, self._estimate_asked_at(next_one), made)
         elif (version := self._issue(Kind.ESTIMATE, account.course_id, made)) is not None:
             self.timers.append(Timer("estimate", None))
             id, total = str(account.course_id), made.total_cents
@@ -128,7 +128,7 @@ class _Review:
                 EstimateIssued(course_id=account.course_id, estimate_id=id, version=version, total_cents=total)
             )
 
-    def _estimate_asked_at(self) -> datetime | None:
+    def _estimate_asked_at(self, next_one: Share) -> datetime | None:
         """The beginning of the last day for an estimate that cannot be made; None where the law asks for none.
 
         What was issued before a patient was erased still stands.
@@ -137,8 +137,7 @@ class _Review:
         if issued is not None and self.folder.patient is None:
             return None
         sessions, location = counted(self.account), self.place.location
-        next_on = min(location.local(s.starts_at).date() for s in sessions if s.starts_at > self.now)
-        last_day = reissue_by(next_on, location.holidays)
+        last_day = reissue_by(location.local(next_one.starts_at).date(), location.holidays)
         if issued is None:
             scheduled_on = location.local(min(s.asked_at for s in sessions)).date()
             first_on = location.local(sessions[0].starts_at).date()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
 
-from services.billing.account import Account, Share, Stage
+from services.billing.account import Account, Share
 from services.billing.documents.codes import Missing, expected
 from services.billing.documents.parts import (
     Charge,
@@ -23,11 +23,12 @@ from services.billing.documents.parts import (
     title_of,
 )
 from services.billing.profile import Place
-from shared.contract import PatientUpdated, Payer, SessionState
+from shared.contract import PatientUpdated, SessionState
 
 S = SessionState
 
-COUNTED: Final = frozenset({S.HELD, S.CONFIRMED, S.CHECKED_IN, S.COMPLETED})
+TO_COME: Final = frozenset({S.HELD, S.CONFIRMED, S.CHECKED_IN})
+COUNTED: Final = TO_COME | {S.COMPLETED}
 """Sessions that were given or are to be given: what the course is expected to cost."""
 
 
@@ -60,10 +61,9 @@ def counted(account: Account) -> list[Share]:
     return sorted((s for s in account.shares if s.state in COUNTED), key=lambda s: (s.starts_at, s.number))
 
 
-def is_owed(account: Account, now: datetime) -> bool:
-    """Whether the patient has a right to an estimate: they pay themselves, and a session is still to come."""
-    waiting = any(s.starts_at > now for s in counted(account))
-    return account.stage is Stage.PRICED and account.payer is Payer.SELF_PAY and waiting
+def next_session(account: Account, now: datetime) -> Share | None:
+    """The first session that is still to come."""
+    return next((s for s in counted(account) if s.state in TO_COME and s.starts_at > now), None)
 
 
 def estimate(account: Account, place: Place, patient: PatientUpdated | None) -> Estimate | Missing:
