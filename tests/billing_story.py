@@ -7,6 +7,7 @@ from uuid import UUID, uuid5
 
 from services.billing import ledger
 from services.billing.account import Account, Known, Share
+from services.billing.papers import LOOK
 from services.billing.profile import (
     Approval,
     Due,
@@ -293,6 +294,8 @@ class Story:
         self.account = decision.state
         self.known = self.known if decision.context is None else decision.context
         for timer in decision.timers:
+            if timer.kind == LOOK:
+                continue  # papers have a story of their own
             self.timers.pop((timer.kind, timer.subject), None)
             if timer.due_at is not None:
                 self.timers[timer.kind, timer.subject] = timer.due_at

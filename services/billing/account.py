@@ -4,7 +4,6 @@ How they become others stands in `draft`, why in `bookings`, `payments`, `settle
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -17,7 +16,6 @@ from shared.contract import (
     Basis,
     By,
     Method,
-    PatientUpdated,
     Payer,
     PaymentCaptured,
     RefundReason,
@@ -302,18 +300,6 @@ class Account(NamedTuple):
         """Whether booking's hold had passed before anything was satisfied."""
         end = self.hold_expires_at
         return end is not None and now > end and (self.first_grant_at is None or self.first_grant_at > end)
-
-
-@dataclass(frozen=True, slots=True)
-class Patient:
-    """A person as papers name them; no `papers`: forgotten."""
-
-    patient_id: str
-    papers: PatientUpdated | None
-
-
-State = Account | Patient
-"""What the rules keep: of a course, or of a person."""
 
 
 class Known(NamedTuple):

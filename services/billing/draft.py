@@ -8,7 +8,8 @@ from datetime import datetime
 from uuid import UUID
 
 from services.billing import ledger
-from services.billing.account import Account, Known, Payment, Refund, Reversal, Share, State
+from services.billing.account import Account, Known, Payment, Refund, Reversal, Share
+from services.billing.folder import State
 from services.billing.ledger import Entry, EntryKind, Line
 from services.billing.profile import Places
 from shared.contract import EventData

@@ -6,8 +6,9 @@ from typing import Final
 
 from fastapi import FastAPI
 
-from services.billing import api, store
-from services.billing.account import Known, State
+from services.billing import api, paper_api, store
+from services.billing.account import Known
+from services.billing.folder import State
 from services.billing.profile import read_places
 from services.billing.rules import HEARS, aggregate_of, decide
 from services.billing.settings import BillingSettings
@@ -35,7 +36,8 @@ def build(settings: BillingSettings, clock: Clock) -> FastAPI:
         load=partial(store.load, places),
         save=store.save,
     )
-    return create_api(Service(rules, settings, settings.billing_database, MIGRATIONS, clock), api.router)
+    service = Service(rules, settings, settings.billing_database, MIGRATIONS, clock)
+    return create_api(service, api.router, paper_api.router)
 
 
 def main() -> None:

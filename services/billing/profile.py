@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Final, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
@@ -28,6 +28,9 @@ def _checked_npi(npi: str) -> str:
 
 Npi = Annotated[str, StringConstraints(pattern=r"^[12][0-9]{9}$"), AfterValidator(_checked_npi)]
 """A National Provider Identifier: ten digits, the last one a check digit."""
+
+PlaceOfService = Literal["02", "11"]
+"""Telehealth, or an office."""
 
 
 # What it costs -------------------------------------------------------------------------------------------------------
@@ -68,12 +71,16 @@ class Papers(ProfilePart):
         codes: of each session, one unit each.
         first_codes: of the course's first session, in place of `codes`.
         infusion: it is coded by start and stop of the infusion, before `codes`.
+        place_of_service: where it is another than the practice's.
+        later: what is planned besides and scheduled separately; stands on estimates.
     """
 
     title: Name
     codes: tuple[Name, ...] = ()
     first_codes: tuple[Name, ...] | None = None
     infusion: bool = False
+    place_of_service: PlaceOfService | None = None
+    later: tuple[Name, ...] = ()
 
 
 class Treatment(ProfilePart):
@@ -189,7 +196,7 @@ class Practice(ProfilePart):
 
     npi: Npi
     ein: Annotated[str, StringConstraints(pattern=r"^[0-9]{2}-[0-9]{7}$")]
-    place_of_service: Annotated[str, StringConstraints(pattern=r"^[0-9]{2}$")] = "11"
+    place_of_service: PlaceOfService = "11"
 
 
 class Provider(ProfilePart):

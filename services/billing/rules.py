@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from services.billing.account import Account, Known, Patient, Share, Stage, State
+from services.billing.account import Account, Known, Share, Stage
 from services.billing.bookings import (
     on_accepted,
     on_cancelled,
@@ -24,6 +24,8 @@ from services.billing.bookings import (
     on_rescheduled,
 )
 from services.billing.draft import Draft
+from services.billing.folder import Folder, Patient, State
+from services.billing.papers import course_of_papers, decide_papers, folder_of, look_again
 from services.billing.payments import on_authorization, on_captured, on_reversed
 from services.billing.profile import Places
 from services.billing.requests import RefundRequested, WaiverGranted, on_refund_requested, on_waived
@@ -62,12 +64,14 @@ from shared.envelope import Message
 S = SessionState
 
 PATIENT: Final = "patient:"
-"""What the aggregate of a person begins with; every other aggregate is a course id."""
+"""What the aggregate of a person begins with; those of papers have a beginning of their own, the others are courses."""
 
 
 def aggregate_of(message: Message) -> str:
-    """The course or the person that a message is about."""
+    """The course, its papers or the person that a message is about."""
     match message.data:
+        case TimerDue() as timer if (folder := folder_of(timer)) is not None:
+            return folder
         case PatientUpdated() | PersonErased() as person:
             return PATIENT + person.key
         case data:
@@ -157,7 +161,7 @@ HEARS: Final[Mapping[str, frozenset[str]]] = _hears()
 def decide(
     places: Places, state: State | None, message: Message, now: datetime, known: Known
 ) -> Decision[State, Known]:
-    """What follows from one message about one course or one person.
+    """What follows from one message about one course, its papers or one person.
 
     Args:
         places: every served location.
@@ -168,9 +172,12 @@ def decide(
     """
     match message.data:
         case PatientUpdated() as papers:
-            return Decision(Patient(papers.patient_id, papers))
+            return Decision(Patient(papers.patient_id, papers, now))
         case PersonErased() as person:
-            return Decision(Patient(person.person_id, None))
+            return Decision(Patient(person.person_id, None, now))
+        case TimerDue() as timer if (aggregate := folder_of(timer)) is not None:
+            folder = state if isinstance(state, Folder) else Folder(course_of_papers(aggregate))
+            return decide_papers(places, folder, now)
         case data:
             account = state if isinstance(state, Account) else Account(UUID(data.key))
             draft = Draft(places, account, message, now, known)
@@ -179,6 +186,7 @@ def decide(
             else:
                 _decide_session(draft, data)
             settle(draft)
+            draft.timers += look_again(account, draft.account, data, now)
             return draft.decision()
 
 

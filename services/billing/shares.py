@@ -15,6 +15,7 @@ from shared.contract import (
     CURRENCY,
     Basis,
     Needs,
+    Payer,
     PrepaymentRequired,
     PrepaymentSatisfied,
     RefundReason,
@@ -45,6 +46,7 @@ def require(draft: Draft, share: Share) -> None:
             amount_cents=share.price_cents,
             currency=CURRENCY,
             due_at=share.due_at,
+            estimate_id=str(draft.account.course_id) if draft.account.payer is Payer.SELF_PAY else None,
         )
     )
 

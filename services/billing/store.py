@@ -1,4 +1,4 @@
-"""Billing's tables: load many, save many. The only SQL of the service besides its migrations."""
+"""Billing's tables: load many, save many. People and papers have a store of their own; elsewhere there is no SQL."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
@@ -6,7 +6,6 @@ from operator import attrgetter
 from typing import Any, Final
 from uuid import UUID
 
-from pydantic import TypeAdapter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.billing.account import (
@@ -15,17 +14,18 @@ from services.billing.account import (
     FreeVisit,
     Given,
     Known,
-    Patient,
     Payment,
     Refund,
     RefundedPart,
     Reversal,
     Share,
     Stage,
-    State,
     Waiver,
 )
+from services.billing.folder import Folder, Patient, State
 from services.billing.ledger import EntryKind, Line
+from services.billing.paper_store import folders, save_folders, save_patients
+from services.billing.papers import PAPERS, course_of_papers
 from services.billing.profile import Places
 from services.billing.rules import PATIENT, aggregate_of
 from services.billing.terms import read_terms
@@ -36,7 +36,6 @@ from shared.contract import (
     By,
     CourseAccepted,
     Method,
-    PatientUpdated,
     Payer,
     PaymentCaptured,
     RefundReason,
@@ -72,7 +71,6 @@ WAIVER: Final = ("course_id", *_columns(Waiver))
 FREE_VISIT: Final = _columns(FreeVisit)
 ENTRY: Final = ("id", "course_id", "kind", "cause", "booked_at")
 LINE: Final = ("entry_id", "number", *_columns(Line))
-PERSON: Final = ("patient_id", "name", "born_on", "address", "member_id", "diagnoses", "no_claims")
 
 
 async def load(places: Places, connection: AsyncConnection, messages: Sequence[Message]) -> Loaded[State, Known]:
@@ -80,16 +78,25 @@ async def load(places: Places, connection: AsyncConnection, messages: Sequence[M
 
     An account that is not there yet is begun first: so two transactions about one new course wait for each other.
     """
-    ids = sorted({a for m in messages if not (a := aggregate_of(m)).startswith(PATIENT)})
+    aggregates = {a for m in messages if not (a := aggregate_of(m)).startswith(PATIENT)}
+    papers = {a for a in aggregates if a.startswith(PAPERS)}
+    kept = await _folders(connection, papers) if papers else {}
+    ids = sorted(aggregates - papers)
     named = {m.data.payment_id for m in messages if isinstance(m.data, PaymentCaptured)}
     visitors = {m.data.patient_id for m in messages if isinstance(m.data, CourseAccepted) and _free(places, m.data)}
     if not ids:
-        return Loaded({}, Known({}))
+        return Loaded(kept, Known({}))
     await take(connection, "accounts", "course_id", ids, "uuid")
     accounts = await _accounts(connection, ids)
     known = await _payments(connection, named) if named else {}
     visited = await _visited(connection, visitors) if visitors else frozenset()
-    return Loaded({str(account.course_id): account for account in accounts}, Known(known, visited))
+    return Loaded(kept | {str(account.course_id): account for account in accounts}, Known(known, visited))
+
+
+async def _folders(connection: AsyncConnection, aggregates: Iterable[str]) -> dict[str, State]:
+    """Courses' papers. Their accounts are only read: who changes what papers tell has them looked at again."""
+    accounts = await _accounts(connection, [str(course_of_papers(aggregate)) for aggregate in aggregates])
+    return {PAPERS + str(folder.course_id): folder for folder in await folders(connection, accounts)}
 
 
 def _free(places: Places, fact: CourseAccepted) -> bool:
@@ -137,20 +144,6 @@ async def course_of(connection: AsyncConnection, session_id: UUID) -> UUID | Non
     return UUID(str(found[0].course_id)) if found else None
 
 
-async def read_given(connection: AsyncConnection, session_id: UUID) -> Given | None:
-    """The treatment that was given in a session; None where none was yet."""
-    found = await rows(
-        connection,
-        "SELECT session_id, provider, started_at, ended_at, CAST(services AS text) FROM given WHERE session_id = :id",
-        id=session_id,
-    )
-    if not found:
-        return None
-    by, provider, started_at, ended_at, services = found[0]
-    parsed = None if services is None else TypeAdapter(tuple[Service, ...]).validate_json(services)
-    return Given(by, provider, started_at, ended_at, parsed)
-
-
 async def read_payment(connection: AsyncConnection, payment_id: str) -> Payment | None:
     """One payment, of whichever course."""
     return (await _payments(connection, [payment_id])).get(payment_id)
@@ -184,7 +177,8 @@ def save(writes: Writes, loaded: Mapping[str, State], changed: Mapping[str, Stat
     writes.insert("lines", LINE, lines)
     _save_terms(writes, loaded, accounts)
     _save_what_is_only_added(writes, loaded, accounts)
-    _save_patients(writes, [state for state in changed.values() if isinstance(state, Patient)])
+    save_folders(writes, (state for state in changed.values() if isinstance(state, Folder)))
+    save_patients(writes, [state for state in changed.values() if isinstance(state, Patient)])
 
 
 def _save_terms(writes: Writes, loaded: Mapping[str, State], accounts: Iterable[Account]) -> None:
@@ -217,19 +211,6 @@ def _save_what_is_only_added(writes: Writes, loaded: Mapping[str, State], accoun
 
 def _plain(services: Iterable[Service] | None) -> Any:
     return None if services is None else [service.model_dump(exclude_none=True) for service in services]
-
-
-def _save_patients(writes: Writes, patients: Sequence[Patient]) -> None:
-    kept = (_fields(PERSON, patient.papers) for patient in patients if patient.papers is not None)
-    writes.insert("patients", PERSON, kept, ("patient_id",))
-    if erased := [patient.patient_id for patient in patients if patient.papers is None]:
-        writes.add("DELETE FROM patients WHERE patient_id = ANY(CAST(:ids AS text[]))", ids=erased)
-
-
-async def read_patient(connection: AsyncConnection, patient_id: str) -> PatientUpdated | None:
-    """What papers say of a person; None where we know nobody, or no longer."""
-    found = await rows(connection, "SELECT * FROM patients WHERE patient_id = :id", id=patient_id)
-    return PatientUpdated.model_validate(dict(found[0]._mapping)) if found else None
 
 
 def _fields(columns: Sequence[str], item: object) -> dict[str, Any]:

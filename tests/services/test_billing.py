@@ -1,25 +1,21 @@
 """Billing on PostgreSQL: the road through the real worker, the ledger's guards, and what the till can do by HTTP."""
 
 import asyncio
-import hashlib
-import itertools
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
-import httpx2
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from services.billing import store
+from services.billing import paper_store, store
 from services.billing.account import Given
 from services.billing.main import build
 from services.billing.profile import read_places
 from services.billing.requests import RefundRequested, Refused, WaiverGranted
 from services.billing.settings import BillingSettings
-from shared.batch import HTTP
 from shared.contract import (
     BookedSession,
     EventData,
@@ -33,10 +29,10 @@ from shared.contract import (
     SessionState,
     WithdrawalReason,
 )
-from shared.database import rows, run
-from shared.envelope import Message, Record, headers_of
-from shared.service import Service as Running
+from shared.database import run
+from shared.envelope import Record
 from shared.settings import Misconfigured, read_settings
+from tests.billing_rig import PROFILES, Billing, HandClock, key_of, keys_file, running
 from tests.billing_story import (
     COURSE,
     DAY,
@@ -62,97 +58,13 @@ from tests.billing_story import (
     unconfirmed,
 )
 
-PROFILES = Path(__file__).parents[2] / "deploy" / "clinics"
-KEYS = {"till": "a key of the till", "front_desk": "a key of the front desk"}
 NAME = "Canary Q. Patient"
-
-
-class HandClock:
-    """Shows what the test says; what reached Kafka later than that reached it now."""
-
-    def __init__(self) -> None:
-        self.shown = T0
-
-    def now(self) -> datetime:
-        return self.shown
-
-    def at(self, wall: datetime) -> datetime:
-        return min(wall, self.shown)
-
-
-class Billing:
-    """The service without Kafka: records go in by hand, events are read from the outbox."""
-
-    def __init__(self, service: Running[Any, Any], clock: HandClock, client: httpx2.AsyncClient) -> None:
-        self.service = service
-        self.clock = clock
-        self.client = client
-        self._offsets = itertools.count()
-
-    async def hear(self, *events: EventData, at: datetime = T0) -> None:
-        """One batch from Kafka, arrived at `at`."""
-        self.clock.shown = max(self.clock.shown, at)
-        await self.service.worker.on_records([self.record(event, at) for event in events])
-
-    async def take(self, *messages: EventData) -> None:
-        """One after the other: those that travel from Kafka in a batch, a request as it comes by HTTP."""
-        batch = [message for message in messages if hasattr(message, "topic")]
-        await self.hear(*batch)
-        for number, request in enumerate(messages):
-            if request not in batch:
-                at = self.clock.now()
-                await self.service.worker.submit(Message(f"http-{number}", request.type, HTTP, at, at, request))
-
-    def record(self, event: EventData, at: datetime = T0, id: str | None = None) -> Record:
-        """An event as it stands on Kafka."""
-        headers = tuple(headers_of(event, id or str(uuid4()), "test", at, None))
-        value = event.model_dump_json(exclude_none=True).encode()
-        millis = int(at.timestamp() * 1000)
-        return Record(event.topic, 0, next(self._offsets), millis, event.key.encode(), value, headers)
-
-    async def until(self, to: datetime) -> None:
-        """Let time pass and fire what is due, the fence being passed."""
-        self.clock.shown = to
-        while await self.service.worker.on_timers(to):
-            pass
-
-    async def query(self, sql: str, **parameters: Any) -> Sequence[Any]:
-        """Rows of a query by the service's own role."""
-        async with self.service.database.begin() as connection:
-            return await rows(connection, sql, **parameters)
-
-    async def published(self) -> list[str]:
-        """The types of all events so far, short, in their order."""
-        found = await self.query("SELECT convert_from(headers, 'UTF8') AS headers FROM outbox ORDER BY id")
-        names = [row.headers.split('["ce_type","')[1].split('"')[0] for row in found]
-        return [name.removeprefix("billing.").removesuffix(".v1") for name in names]
-
-    async def get(self, path: str, role: str = "till") -> httpx2.Response:
-        return await self.client.get(path, headers={"Authorization": f"Bearer {KEYS[role]}"})
-
-    async def post(self, body: dict[str, Any], key: str = "k-1", role: str = "till") -> httpx2.Response:
-        headers = {"Authorization": f"Bearer {KEYS[role]}", "Idempotency-Key": key}
-        return await self.client.post("/v1/payments", json=body, headers=headers)
 
 
 @pytest.fixture
 async def billing(databases: dict[str, str], tmp_path: Path) -> AsyncIterator[Billing]:
-    keys = tmp_path / "keys.toml"
-    keys.write_text(
-        "".join(
-            f'[[keys]]\nname = "{role}"\nsha256 = "{hashlib.sha256(key.encode()).hexdigest()}"\nroles = ["{role}"]\n'
-            for role, key in KEYS.items()
-        )
-    )
-    settings = read_settings(
-        BillingSettings, kafka="127.0.0.1:1", billing_database=databases["billing"], profiles=PROFILES, api_keys=keys
-    )
-    clock = HandClock()
-    app = build(settings, clock)
-    transport = httpx2.ASGITransport(app=app)
-    async with httpx2.AsyncClient(transport=transport, base_url="http://billing") as client:
-        yield Billing(app.state.service, clock, client)
-    await app.state.service.stop()
+    async with running(databases["billing"], keys_file(tmp_path)) as service:
+        yield service
 
 
 def course(of: int = 2, **more: Any) -> EventData:
@@ -209,7 +121,7 @@ async def test_what_is_kept_is_what_the_rules_decided(billing: Billing, story: l
         written = await store.read_account(connection, COURSE)
     expected, timers = pure.ending()
     assert written == expected
-    due = await billing.query("SELECT kind, subject, due_at FROM timers ORDER BY kind, subject")
+    due = await billing.query("SELECT kind, subject, due_at FROM timers WHERE kind <> 'papers' ORDER BY kind, subject")
     assert [((row.kind, row.subject), row.due_at) for row in due] == timers
     assert len(await billing.published()) == len(pure.events)
     assert await billing.query("SELECT 1 FROM dead_letters") == []
@@ -242,7 +154,7 @@ async def test_a_deadline_passes_and_late_money_comes(billing: Billing) -> None:
     await billing.hear(released(1, ReleaseReason.OVERDUE), paid(PRICE), at=late)
     await billing.hear(released(1, ReleaseReason.SLOT_TAKEN, grant=1), at=late)
     assert (await billing.published())[2:] == ["payment.recorded", "prepayment.satisfied", "refund.due"]
-    assert await billing.query("SELECT 1 FROM timers") == []
+    assert await billing.query("SELECT 1 FROM timers WHERE kind <> 'papers'") == []
 
 
 async def test_repeats_have_no_effect(billing: Billing) -> None:
@@ -307,11 +219,12 @@ async def test_papers_find_what_was_given_and_an_audit_finds_who_waived(billing:
     await billing.take(course(2), wish)
     await billing.hear(confirmed(1), told(SessionCompleted, 1, services=services))
     async with billing.service.database.begin() as connection:
-        given = await store.read_given(connection, session_id(1))
-        assert await store.read_given(connection, session_id(2)) is None
         assert await store.course_of(connection, session_id(2)) == COURSE
         assert await store.course_of(connection, COURSE) is None
-    assert given == Given(session_id(1), "dana", starts_at(1), starts_at(1) + HOUR, services)
+        account = await store.read_account(connection, COURSE)
+        assert account is not None
+        (folder,) = await paper_store.folders(connection, [account])
+    assert folder.given == (Given(session_id(1), "dana", starts_at(1), starts_at(1) + HOUR, services),)
     (waiver,) = await billing.query("SELECT waived_by, reason, grant_number, message_id FROM waivers")
     assert tuple(waiver) == ("A. Person", "goodwill", 1, "http-1")
 
@@ -354,11 +267,11 @@ async def test_a_person_is_kept_for_papers_and_forgotten_on_demand(billing: Bill
     )
     await billing.hear(person.model_copy(update={"name": "Earlier"}), person)
     async with billing.service.database.begin() as connection:
-        assert await store.read_patient(connection, "p-1") == person
+        assert await paper_store.read_patient(connection, "p-1") == person
     erasure = Record("clinic.patients", 0, 99, int(T0.timestamp() * 1000), b"p-1", None, ())
     await billing.service.worker.on_records([erasure])
     async with billing.service.database.begin() as connection:
-        assert await store.read_patient(connection, "p-1") is None
+        assert await paper_store.read_patient(connection, "p-1") is None
     for table in ("outbox", "attention", "dead_letters", "accounts", "timers"):
         found = await billing.query(f"SELECT count(*) AS n FROM {table} t WHERE t::text LIKE :name", name=f"%{NAME}%")
         assert found[0].n == 0
@@ -383,6 +296,7 @@ async def test_the_till_books_money_and_the_desk_sees_the_account(billing: Billi
         "paid_cents": PRICE + 100,
         "allocated_cents": PRICE,
         "balance_cents": 100,
+        "disputed_cents": 0,
     }
     first, second = account["sessions"]
     assert (first["basis"], first["due_at"], first["prepaid_cents"]) == ("paid", None, PRICE)
@@ -426,7 +340,7 @@ async def test_only_the_till_takes_money_in(billing: Billing) -> None:
     assert (await billing.post(body(), role="front_desk")).status_code == 403
     assert (await billing.client.post("/v1/payments", json=body(), headers={"Idempotency-Key": "k"})).status_code == 401
     keyless = await billing.client.post(
-        "/v1/payments", json=body(), headers={"Authorization": f"Bearer {KEYS['till']}"}
+        "/v1/payments", json=body(), headers={"Authorization": f"Bearer {key_of('till')}"}
     )
     assert keyless.status_code == 400
 
