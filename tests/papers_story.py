@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID, uuid5
 
-from services.billing.account import Account, Given, Payment, Share, Stage
+from services.billing.account import Account, Share, Stage
 from services.billing.documents.html import Document
 from services.billing.folder import Folder, Paper
 from services.billing.papers import decide_papers
@@ -22,6 +22,7 @@ from services.billing.profile import (
     Tariff,
     Treatment,
 )
+from services.billing.records import Given, Payment
 from services.billing.terms import Terms
 from shared.clinic import Location, Opening
 from shared.contract import Basis, EventData, Method, PatientUpdated, Payer, Service, SessionState, Weekday

@@ -7,11 +7,12 @@ Booking says what a session is, billing says what it is worth. Each grant is ans
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from services.billing.account import FreeVisit, Given, Share, Stage
+from services.billing.account import Share, Stage
 from services.billing.coverage import ask
 from services.billing.draft import Draft
 from services.billing.pricing import Unpriced, price, share_cents
 from services.billing.profile import Place
+from services.billing.records import FreeVisit, Given
 from services.billing.settlement import allocate
 from services.billing.shares import charged, deadline, follow_state, grant, take_back
 from services.billing.terms import terms_of

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from uuid import UUID
 
-from services.billing.account import Account, Authorization, Share
+from services.billing.account import Account, Share
 from services.billing.draft import Draft
+from services.billing.records import Authorization
 from services.billing.shares import require
 from services.billing.terms import Terms
 from shared.contract import AuthorizationDecision, Basis, SessionState, WithdrawalReason

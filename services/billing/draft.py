@@ -8,10 +8,11 @@ from datetime import datetime
 from uuid import UUID
 
 from services.billing import ledger
-from services.billing.account import Account, Known, Payment, Refund, Reversal, Share
+from services.billing.account import Account, Known, Share
 from services.billing.folder import State
 from services.billing.ledger import Entry, EntryKind, Line
 from services.billing.profile import Places
+from services.billing.records import Payment, Refund, Reversal
 from shared.contract import EventData
 from shared.decision import Attention, Decision, Timer
 from shared.envelope import Message

@@ -7,7 +7,8 @@ from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID
 
-from services.billing.account import Account, Given
+from services.billing.account import Account
+from services.billing.records import Given
 from shared.contract import PatientUpdated
 
 

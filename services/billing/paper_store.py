@@ -8,9 +8,10 @@ from uuid import UUID
 from pydantic import TypeAdapter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.billing.account import Account, Given
+from services.billing.account import Account
 from services.billing.folder import Folder, Issued, Kind, Paper, Patient
 from services.billing.papers import LOOK
+from services.billing.records import Given
 from shared.contract import PatientUpdated, Service
 from shared.database import Writes, rows, run, to_json
 

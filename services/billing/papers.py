@@ -12,7 +12,7 @@ from uuid import UUID
 
 import orjson
 
-from services.billing.account import Account, Given, Share, Stage
+from services.billing.account import Account, Share, Stage
 from services.billing.documents.codes import Missing
 from services.billing.documents.deadlines import estimate_by, reissue_by
 from services.billing.documents.estimate import counted, estimate, next_session
@@ -21,6 +21,7 @@ from services.billing.documents.receipt import receipt
 from services.billing.documents.superbill import superbill
 from services.billing.folder import Folder, Issued, Kind, Paper, State
 from services.billing.profile import Place, Places
+from services.billing.records import Given
 from services.billing.requests import WaiverGranted
 from shared.contract import (
     AuthorizationDecided,

@@ -4,9 +4,10 @@ from datetime import timedelta
 from typing import Final
 
 from services.billing import ledger
-from services.billing.account import Authorization, Payment, Refund, Reversal, Stage
+from services.billing.account import Stage
 from services.billing.draft import Draft
 from services.billing.ledger import EntryKind, Line
+from services.billing.records import Authorization, Payment, Refund, Reversal
 from services.billing.settlement import settle
 from shared.contract import (
     CURRENCY,

@@ -5,9 +5,10 @@ from typing import Final
 from uuid import uuid5
 
 from services.billing import ledger
-from services.billing.account import Refund, RefundedPart, Share, Stage
+from services.billing.account import Share, Stage
 from services.billing.draft import Draft
 from services.billing.ledger import EntryKind, Line
+from services.billing.records import Refund, RefundedPart
 from shared.contract import CURRENCY, By, RefundDue, RefundPart, RefundReason, ReleaseReason, SessionState
 from shared.envelope import NAMESPACE
 

@@ -7,8 +7,9 @@ from uuid import UUID
 
 from pydantic import Field
 
-from services.billing.account import Share, Stage, Waiver
+from services.billing.account import Share, Stage
 from services.billing.draft import Draft
+from services.billing.records import Waiver
 from services.billing.refunds import refund
 from services.billing.shares import grant
 from shared.contract import (

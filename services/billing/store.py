@@ -8,25 +8,13 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.billing.account import (
-    Account,
-    Authorization,
-    FreeVisit,
-    Given,
-    Known,
-    Payment,
-    Refund,
-    RefundedPart,
-    Reversal,
-    Share,
-    Stage,
-    Waiver,
-)
+from services.billing.account import Account, Known, Share, Stage
 from services.billing.folder import Folder, Patient, State
 from services.billing.ledger import EntryKind, Line
 from services.billing.paper_store import folders, save_folders, save_patients
 from services.billing.papers import PAPERS, course_of_papers
 from services.billing.profile import Places
+from services.billing.records import Authorization, FreeVisit, Given, Payment, Refund, RefundedPart, Reversal, Waiver
 from services.billing.rules import PATIENT, aggregate_of
 from services.billing.terms import read_terms
 from shared.batch import Loaded

@@ -11,9 +11,9 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from services.billing import paper_store, store
-from services.billing.account import Given
 from services.billing.main import build
 from services.billing.profile import read_places
+from services.billing.records import Given
 from services.billing.requests import RefundRequested, Refused, WaiverGranted
 from services.billing.settings import BillingSettings
 from shared.contract import (

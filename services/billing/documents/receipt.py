@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import date
 
-from services.billing.account import Account, Given, Share
+from services.billing.account import Account, Share
 from services.billing.documents.codes import Missing
 from services.billing.documents.parts import (
     Charge,
@@ -17,6 +17,7 @@ from services.billing.documents.parts import (
     title_of,
 )
 from services.billing.profile import Place
+from services.billing.records import Given
 from shared.contract import Method, PatientUpdated
 
 

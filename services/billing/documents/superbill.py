@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date, time
 from typing import Final
 
-from services.billing.account import Account, Given, Share
+from services.billing.account import Account, Share
 from services.billing.documents.codes import Missing, given
 from services.billing.documents.parts import (
     Charge,
@@ -19,6 +19,7 @@ from services.billing.documents.parts import (
     terms_of,
 )
 from services.billing.profile import Place
+from services.billing.records import Given
 from shared.contract import Basis, PatientUpdated
 
 PLACES_OF_SERVICE: Final = {"02": "telehealth", "11": "office"}
