@@ -27,6 +27,7 @@ from shared.clinic import Location, Opening
 from shared.contract import (
     AuthorizationDecided,
     AuthorizationDecision,
+    Basis,
     BookedSession,
     By,
     CourseAccepted,
@@ -66,6 +67,7 @@ PRICE = 45000
 
 RETURNED = Policy(missed=MissedPolicy.RETURN)
 COPAY = 5000
+BY_MONEY = (Basis.PAID, Basis.INSURED)
 SELF = 30000
 
 
@@ -335,7 +337,7 @@ class Story:
         return kept, sorted(self.timers.items())
 
     def check_books(self) -> None:
-        """The promises of the ledger, after every message."""
+        """The promises of the ledger, and what the tables would refuse, after every message."""
         account, entries = self.account, self.account.unposted
         assert account.balance_cents == ledger.credit(entries, ledger.BALANCE) >= 0
         assert account.disputed_cents == -ledger.credit(entries, ledger.DISPUTED) >= 0
@@ -343,8 +345,12 @@ class Story:
         for share in account.shares:
             lines = [li for e in entries for li in e.lines if li.session_id == share.session_id]
             assert share.prepaid_cents == -sum(li.amount_cents for li in lines if li.account == ledger.PREPAID)
-            assert share.prepaid_cents in (0, share.price_cents)
+            assert share.prepaid_cents == 0 or (share.prepaid_cents == share.price_cents and share.basis in BY_MONEY)
             assert 0 <= share.refunding_cents <= share.prepaid_cents
+            assert 0 <= share.fee_cents <= share.price_cents
+            assert 0 <= share.refunded_cents <= share.price_cents
+            assert 0 <= share.withdrawn <= share.answered <= share.granted <= share.answered + 1
+            assert share.granted == share.answered or share.basis is not None
             assert share.withdrawal is None or share.basis is not None
             assert share.insured or share.cover is None
         owed = sum(part.amount_cents - part.settled_cents for refund in account.refunds for part in refund.parts)

@@ -20,6 +20,7 @@ from shared.contract import (
     Basis,
     BookedSession,
     By,
+    ClosedReason,
     CourseAccepted,
     CourseChanged,
     CourseClosed,
@@ -188,7 +189,13 @@ def _add(draft: Draft, added: Sequence[BookedSession]) -> None:
 
 
 def on_ended(draft: Draft, fact: CourseCompleted | CourseClosed) -> None:
-    """Nothing by itself: what is over goes back because of how its sessions ended."""
+    """What is over goes back because of how its sessions ended; only those of a course without a price are not known.
+
+    Such a course is released, and its money waits for its last planned start, but not when it was cancelled.
+    """
+    cancelled = isinstance(fact, CourseClosed) and fact.reason is ClosedReason.CANCELLED
+    if cancelled and draft.account.stage is Stage.UNPRICED:
+        draft.account = draft.account._replace(planned_until=None)
 
 
 # Its sessions --------------------------------------------------------------------------------------------------------

@@ -114,7 +114,8 @@ def take_back(draft: Draft, share: Share, fee_cents: int = 0) -> Share:
 def charged(account: Account, share: Share) -> Share:
     """A share that nothing satisfies, at what it costs whoever pays now; what was free stays free."""
     was_free = share.price_cents == 0 and not share.insured
-    if share.insured == account.insured or was_free or share.state not in (S.HELD, S.RELEASED):
+    over = share.state not in (S.HELD, S.RELEASED) or share.refunded_cents > 0
+    if share.insured == account.insured or was_free or over:
         return share
     assert account.terms is not None
     assert account.payer is not None

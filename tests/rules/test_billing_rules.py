@@ -8,8 +8,10 @@ from services.billing.account import Stage
 from services.billing.profile import MissedPolicy, Policy
 from shared.contract import (
     Basis,
+    ClosedReason,
     Conflict,
     CourseChanged,
+    CourseClosed,
     CourseRejected,
     Method,
     Payer,
@@ -119,6 +121,14 @@ def test_money_of_a_course_without_a_price_goes_back_at_its_last_planned_start(s
     (due,) = story.until(starts_at(2))
     assert isinstance(due, RefundDue)
     assert (due.amount_cents, due.reason) == (PRICE, RefundReason.RELEASED)
+
+
+def test_money_of_a_cancelled_course_without_a_price_goes_back_at_once(story: Story) -> None:
+    story.hear_all(paid(PRICE), accepted(2, treatment="sgb"), told(SessionCancelled, 1), told(SessionCancelled, 2))
+    (due,) = story.hear(CourseClosed(course_id=COURSE, reason=ClosedReason.CANCELLED))
+    assert isinstance(due, RefundDue)
+    assert due.amount_cents == PRICE
+    assert story.timers == {}
 
 
 # Allocation ----------------------------------------------------------------------------------------------------------

@@ -48,7 +48,7 @@ ALTER TABLE shares
     ADD cancelled_by text CHECK (cancelled_by IN ('patient', 'clinic')),
     ADD fee_cents int NOT NULL DEFAULT 0 CHECK (fee_cents BETWEEN 0 AND price_cents),
     ADD CONSTRAINT money_rests_where_it_satisfies
-        CHECK (prepaid_cents = 0 OR (prepaid_cents = price_cents AND basis IN ('paid', 'insured'))),
+        CHECK (prepaid_cents = 0 OR (prepaid_cents = price_cents AND coalesce(basis IN ('paid', 'insured'), false))),
     ADD CONSTRAINT cover_is_for_insured CHECK (insured OR cover IS NULL),
     ADD CONSTRAINT only_answered_grants_are_asked_back CHECK (withdrawn BETWEEN 0 AND answered),
     ADD CONSTRAINT only_satisfied_is_taken_back CHECK (withdrawal IS NULL OR basis IS NOT NULL),
