@@ -42,11 +42,16 @@ class Draft:
 
     def put(self, share: Share) -> Share:
         """Keep a share; its deadline comes and goes with what it waits for."""
-        before = self.account.share(share.session_id)
+        shares = self.account.shares
+        place = self.account.place_of(share.session_id)
+        before = None if place is None else shares[place]
         if share == before:
             return share
-        others = (s for s in self.account.shares if s.session_id != share.session_id)
-        self._keep(share.session_id, shares=tuple(sorted((*others, share), key=lambda s: s.number)))
+        if place is None:
+            shares = tuple(sorted((*shares, share), key=lambda s: s.number))
+        else:
+            shares = (*shares[:place], share, *shares[place + 1 :])
+        self._keep(share.session_id, shares=shares)
         had = before.due_at if before is not None and before.awaits_deadline else None
         has = share.due_at if share.awaits_deadline else None
         if had != has:

@@ -161,6 +161,14 @@ def test_a_refund_waits_for_the_answer_to_a_grant_on_its_way() -> None:
         assert story.share(2).basis is None
 
 
+def test_a_session_that_began_before_its_grant_was_answered_is_not_asked_back() -> None:
+    story = Story()
+    story.hear_all(accepted(1), paid(PRICE), please(1), told(SessionCompleted, 1))
+    assert story.hear(confirmed(1, state=S.COMPLETED)) == []
+    assert ledger.credit(story.account.unposted, ledger.REVENUE) == PRICE
+    assert [item.kind for item in story.attention] == ["withdrawal_refused"]
+
+
 @pytest.mark.parametrize(
     ("wish", "code"),
     [
