@@ -232,6 +232,14 @@ def test_a_chargeback_that_the_chair_refuses_takes_another_session_instead(story
     assert taken_back(story.hear(kept(2))) == [(session_id(1), 1, CHARGEBACK)]
 
 
+def test_what_booking_once_refused_to_give_back_is_not_asked_for_again(story: Story) -> None:
+    story.hear_all(charged_back(2 * PRICE), kept(2, state=S.CONFIRMED), kept(1, state=S.CONFIRMED))
+    story.hear(charged_back(PRICE, id="rev-2"))
+    assert len(story.told(PrepaymentWithdrawn)) == 2
+    with pytest.raises(Refused):
+        story.hear(please(1))
+
+
 def test_money_that_came_meanwhile_satisfies_the_session_anew(story: Story) -> None:
     story.hear_all(charged_back(2 * PRICE), paid(2 * PRICE, "pay-2"))
     assert story.account.disputed_cents == 0
