@@ -133,7 +133,7 @@ def test_the_wish_that_no_plan_be_told_stands_on_every_paper(no_claims: bool) ->
     "fact",
     [
         "Robin <Canary> Example",
-        "Thu May 17, 1984",
+        "Date of birth May 17, 1984",
         "Ketamine infusion",
         "6 sessions from Mon Nov 16, 2026 to Mon Nov 30, 2026",
         "F33.2, F43.10",
@@ -182,7 +182,7 @@ def test_an_estimate_has_a_table_for_each_who_gives_a_session() -> None:
     "fact",
     [
         "Robin <Canary> Example",
-        "Thu May 17, 1984",
+        "Date of birth May 17, 1984",
         "M-77",
         "Dana Reyes, MD",
         "1245319599",

@@ -23,11 +23,17 @@ def dollars(cents: int) -> str:
     return f"${cents // 100:,}.{cents % 100:02}"
 
 
+def date_of(on: date) -> str:
+    """A date as in Mar 2, 2026; the names do not follow the machine's locale."""
+    months = "JanFebMarAprMayJunJulAugSepOctNovDec"
+    month = (on.month - 1) * 3
+    return f"{months[month : month + 3]} {on.day}, {on.year}"
+
+
 def day(on: date) -> str:
-    """A day as in Mon Mar 2, 2026; the names do not follow the machine's locale."""
-    weekdays, months = "MonTueWedThuFriSatSun", "JanFebMarAprMayJunJulAugSepOctNovDec"
-    weekday, month = on.weekday() * 3, (on.month - 1) * 3
-    return f"{weekdays[weekday : weekday + 3]} {months[month : month + 3]} {on.day}, {on.year}"
+    """A day as in Mon Mar 2, 2026."""
+    weekday = on.weekday() * 3
+    return f"{'MonTueWedThuFriSatSun'[weekday : weekday + 3]} {date_of(on)}"
 
 
 def clock(at: time) -> str:
@@ -48,7 +54,7 @@ _ENVIRONMENT: Final = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_ENVIRONMENT.filters |= {"dollars": dollars, "day": day, "clock": clock, "phone": phone}
+_ENVIRONMENT.filters |= {"dollars": dollars, "date": date_of, "day": day, "clock": clock, "phone": phone}
 _ENVIRONMENT.globals["places_of_service"] = PLACES_OF_SERVICE
 
 _TEMPLATES: Final = {
