@@ -87,7 +87,7 @@ def covers(account: Account, now: datetime) -> Mapping[UUID, Authorization]:
 
 def _takes_part(share: Share, now: datetime) -> bool:
     """Whether a session uses an authorization up: one that was given or has its grant, or that could still have it."""
-    if not share.insured or share.basis is Basis.WAIVED or share.state in (S.CANCELLED, S.MISSED):
+    if not share.insured or share.state in (S.CANCELLED, S.MISSED):
         return False
     return share.basis is Basis.INSURED or share.owing or share.wants(now)
 

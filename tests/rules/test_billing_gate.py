@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from services.billing.profile import MissedPolicy, Policy
 from services.billing.requests import Refused, WaiverGranted
 from shared.contract import (
     Basis,
@@ -22,6 +23,7 @@ from shared.contract import (
     ReleaseReason,
     SessionCancelled,
     SessionCompleted,
+    SessionMissed,
     SessionRescheduled,
     SessionState,
     WithdrawalReason,
@@ -210,9 +212,19 @@ def test_a_session_beyond_the_cover_says_so_when_it_is_added_not_on_its_day(stor
     assert asked(events) == [(3, COVER, COPAY)]
 
 
-def test_a_missed_session_uses_no_cover_up(story: Story) -> None:
+@pytest.mark.parametrize("end", [SessionCancelled, SessionMissed])
+@pytest.mark.parametrize("missed", list(MissedPolicy))
+def test_a_session_that_did_not_take_place_uses_no_cover_up(
+    end: type[SessionCancelled | SessionMissed], missed: MissedPolicy
+) -> None:
+    story = Story(Policy(missed=missed))
     story.hear_all(insured(2), approved(sessions=1, copay_cents=0), confirmed(1))
-    assert granted(story.hear(told(SessionCancelled, 1))) == [(2, Basis.INSURED, 0)]
+    assert granted(story.hear(told(end, 1))) == [(2, Basis.INSURED, 0)]
+
+
+def test_a_waived_session_uses_no_cover_up(story: Story) -> None:
+    story.hear_all(insured(2), waived(1), confirmed(1))
+    assert granted(story.hear(approved(sessions=1, copay_cents=0))) == [(2, Basis.INSURED, 0)]
 
 
 def test_one_that_waits_for_cover_holds_up_nobody_behind_it(story: Story) -> None:
