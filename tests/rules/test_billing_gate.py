@@ -222,6 +222,11 @@ def test_a_session_that_did_not_take_place_uses_no_cover_up(
     assert granted(story.hear(told(end, 1))) == [(2, Basis.INSURED, 0)]
 
 
+def test_what_was_given_already_is_covered_before_what_is_still_to_come(story: Story) -> None:
+    story.hear_all(insured(2), told(SessionCompleted, 2), approved(sessions=1, copay_cents=0))
+    assert [story.share(number).basis for number in (1, 2)] == [None, Basis.INSURED]
+
+
 def test_a_waived_session_uses_no_cover_up(story: Story) -> None:
     story.hear_all(insured(2), waived(1), confirmed(1))
     assert granted(story.hear(approved(sessions=1, copay_cents=0))) == [(2, Basis.INSURED, 0)]
