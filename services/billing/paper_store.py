@@ -12,7 +12,7 @@ from services.billing.account import Account
 from services.billing.folder import Folder, Issued, Kind, Paper, Patient
 from services.billing.papers import LOOK
 from services.billing.records import Given
-from shared.contract import PatientUpdated, Service
+from shared.contract import PatientUpdated, Payer, Service
 from shared.database import Writes, rows, run, to_json
 
 PERSON: Final = ("patient_id", "name", "born_on", "address", "member_id", "diagnoses", "no_claims")
@@ -80,11 +80,7 @@ def save_folders(writes: Writes, changed: Iterable[Folder]) -> None:
 
 
 def save_patients(writes: Writes, patients: Sequence[Patient]) -> None:
-    """Keep what is told of people, have the papers of their courses looked at, and forget who is erased.
-
-    A course that is accepted meanwhile is not seen here; its own look comes after that acceptance, behind the fence,
-    which waits for whatever stood on the topics by then: this message, too.
-    """
+    """Keep what is told of people, have the papers of their courses looked at, and forget who is erased."""
     known = [patient for patient in patients if patient.papers is not None]
     if known:
         people = [{name: getattr(patient.papers, name) for name in PERSON} for patient in known]
@@ -107,6 +103,30 @@ def save_patients(writes: Writes, patients: Sequence[Patient]) -> None:
             """UPDATE papers SET html = NULL, digest = NULL
                WHERE patient_id = ANY(CAST(:ids AS text[])) AND html IS NOT NULL""",
             ids=erased,
+        )
+
+
+def wake_papers(writes: Writes, accepted: Iterable[Account], patients: Sequence[Patient]) -> None:
+    """Have the papers of courses looked at whose patient is known already, or became known in the same batch.
+
+    Of course and patient the one that comes later wakes the papers. Two transactions that do not see each other, in
+    two processes, wake nobody: then the first look, which every estimate has, comes upon them.
+    """
+    own = [account for account in accepted if account.payer is Payer.SELF_PAY and account.shares]
+    if own:
+        writes.add(
+            """INSERT INTO timers (aggregate, kind, subject, due_at)
+               SELECT course_id, CAST(:kind AS text), 'patient', at
+               FROM unnest(CAST(:courses AS text[]), CAST(:people AS text[]), CAST(:at AS timestamptz[]))
+                    AS a (course_id, patient_id, at)
+               WHERE patient_id = ANY(CAST(:told AS text[])) OR EXISTS (
+                   SELECT FROM patients p WHERE p.patient_id = a.patient_id)
+               ON CONFLICT (aggregate, kind, subject) DO UPDATE SET due_at = excluded.due_at, id = excluded.id""",
+            kind=LOOK,
+            courses=[str(account.course_id) for account in own],
+            people=[account.patient_id for account in own],
+            at=[account.shares[0].asked_at for account in own],
+            told=[patient.patient_id for patient in patients if patient.papers is not None],
         )
 
 

@@ -1,8 +1,8 @@
 """What is decided about a course's papers: when each is issued, and when a person is asked for what is missing. Pure.
 
 Papers are an aggregate beside the course's money, `papers:<course>`, so that a paper that cannot be made holds back
-nothing else. The money's rules set a timer when something has changed that papers tell, and whoever tells us of a
-patient wakes the patient's courses: whatever comes last, the papers are looked at after it.
+nothing else. The money's rules set a timer when something has changed that papers tell, and of a course and its
+patient the one that comes later has the papers looked at (`paper_store`): what is missing costs no message a look.
 """
 
 from datetime import datetime, time, timedelta
@@ -49,23 +49,29 @@ PAPERS: Final = "papers:"
 LOOK: Final = "papers"
 """The timer, set by the money's rules or by a patient's data, that has a course's papers looked at."""
 
+FIRST_LOOK: Final = timedelta(hours=12)
+"""An estimate for which the patient is not known yet is looked at so long after acceptance: on its last day if not
+before, since that is the next business day at the earliest."""
+
 ASKED_AFTER: Final = timedelta(hours=24)
 """A superbill or receipt waits so long for what is missing before a person is asked (as for other facts: rule 7)."""
 
 CHANGE_AN_ESTIMATE: Final = frozenset(
-    {CourseAccepted, CourseChanged, SessionRescheduled, SessionCancelled, SessionReleased, SessionMissed}
+    {CourseChanged, SessionRescheduled, SessionCancelled, SessionReleased, SessionMissed}
 )
 SETTLE_WHAT_IS_OWED: Final = frozenset({PaymentCaptured, AuthorizationDecided, WaiverGranted})
 
 
 def look_again(before: Account, after: Account, fact: EventData, now: datetime) -> tuple[Timer, ...]:
     """The timer that a fact sets which papers have to follow; most facts set none."""
-    kind = type(fact)
+    kind, estimated = type(fact), after.payer is Payer.SELF_PAY
     if after.stage is not Stage.PRICED:
         return ()
+    if kind is CourseAccepted:
+        return (Timer(LOOK, now + FIRST_LOOK),) if estimated else ()
     if (
         kind is SessionCompleted
-        or (kind in CHANGE_AN_ESTIMATE and after.payer is Payer.SELF_PAY)
+        or (kind in CHANGE_AN_ESTIMATE and estimated)
         or (kind in SETTLE_WHAT_IS_OWED and any(share.owing for share in before.shares))
     ):
         return (Timer(LOOK, now),)

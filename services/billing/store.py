@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.billing.account import Account, Known, Share, Stage
 from services.billing.folder import Folder, Patient, State
 from services.billing.ledger import EntryKind, Line
-from services.billing.paper_store import folders, save_folders, save_patients
+from services.billing.paper_store import folders, save_folders, save_patients, wake_papers
 from services.billing.papers import PAPERS, course_of_papers
 from services.billing.profile import Places
 from services.billing.records import Authorization, FreeVisit, Given, Payment, Refund, RefundedPart, Reversal, Waiver
@@ -163,19 +163,28 @@ def save(writes: Writes, loaded: Mapping[str, State], changed: Mapping[str, Stat
         for number, line in enumerate(entry.lines, start=1)
     )
     writes.insert("lines", LINE, lines)
-    _save_terms(writes, loaded, accounts)
+    agreed = _agreed(loaded, accounts)
+    _save_terms(writes, agreed)
     _save_what_is_only_added(writes, loaded, accounts)
     save_folders(writes, (state for state in changed.values() if isinstance(state, Folder)))
-    save_patients(writes, [state for state in changed.values() if isinstance(state, Patient)])
+    patients = [state for state in changed.values() if isinstance(state, Patient)]
+    save_patients(writes, patients)
+    wake_papers(writes, agreed, patients)
 
 
-def _save_terms(writes: Writes, loaded: Mapping[str, State], accounts: Iterable[Account]) -> None:
-    """Terms of courses that were accepted or changed; most are there already."""
-    new = {}
+def _agreed(loaded: Mapping[str, State], accounts: Iterable[Account]) -> list[Account]:
+    """Courses that have come to terms, or to others."""
+    agreed = []
     for account in accounts:
         before = loaded.get(str(account.course_id))
         if account.terms is not None and (not isinstance(before, Account) or before.terms is not account.terms):
-            new[account.terms.terms_id] = account.terms.content
+            agreed.append(account)
+    return agreed
+
+
+def _save_terms(writes: Writes, accounts: Iterable[Account]) -> None:
+    """What courses have agreed on; most of it is there already."""
+    new = {account.terms.terms_id: account.terms.content for account in accounts if account.terms is not None}
     if new:
         writes.add(
             """INSERT INTO terms (terms_id, content)

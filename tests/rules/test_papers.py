@@ -1,5 +1,6 @@
 """What stands on a course's papers, and when each is issued."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,10 +11,28 @@ from services.billing.documents.estimate import Estimate, estimate
 from services.billing.documents.receipt import Receipt, receipt
 from services.billing.documents.superbill import Superbill, superbill
 from services.billing.folder import Kind
-from shared.contract import Basis, EstimateIssued, Payer, Service, SessionState, SuperbillIssued
+from services.billing.papers import look_again
+from services.billing.requests import WaiverGranted
+from shared.contract import (
+    Basis,
+    EstimateIssued,
+    EventData,
+    Payer,
+    ReleaseReason,
+    Service,
+    SessionCancelled,
+    SessionCompleted,
+    SessionMissed,
+    SessionRescheduled,
+    SessionState,
+    SessionUnconfirmed,
+    SuperbillIssued,
+)
+from tests.billing_story import T0, accepted, approved, changed, confirmed, paid, released, told
 from tests.papers_story import COURSE, DAY, HOUR, PLACE, ROBIN, PapersStory, local, made, session_id
 
 S = SessionState
+WAIVED = WaiverGranted(course_id=COURSE, session_id=session_id(1), waived_by="A. Person", reason="hardship")
 TWO_WEEKS_ON = ("2026-11-16 10:00", "2026-11-19 10:00")
 SIX = tuple(f"2026-11-{day} 10:00" for day in (16, 18, 20, 23, 25, 30))
 
@@ -331,6 +350,55 @@ def test_a_provider_without_an_npi_is_asked_for() -> None:
         "estimate_without_data",
         "needed: the provider's name and NPI in the clinic's profile",
     )
+
+
+# What has papers looked at --------------------------------------------------------------------------------------------
+
+
+def looked_at(fact: EventData, owing: bool = False, **account: Any) -> list[timedelta]:
+    """How long after a fact the course's papers are looked at."""
+    story = PapersStory(*TWO_WEEKS_ON)
+    if owing:
+        story.change(1, state=S.COMPLETED, basis=None)
+    after = story.account._replace(**account)
+    return [timer.due_at - T0 for timer in look_again(story.account, after, fact, T0) if timer.due_at]
+
+
+ALWAYS = [
+    told(SessionRescheduled, 1),
+    told(SessionCancelled, 1),
+    told(SessionMissed, 1),
+    released(1, ReleaseReason.OVERDUE),
+    changed(1),
+]
+
+
+@pytest.mark.parametrize("fact", ALWAYS, ids=lambda fact: fact.type)
+def test_what_changes_an_estimate_has_it_looked_at_where_one_is_owed(fact: EventData) -> None:
+    assert looked_at(fact) == [timedelta()]
+    assert looked_at(fact, payer=Payer.INSURANCE) == []
+    assert looked_at(fact, stage=Stage.UNPRICED) == []
+
+
+def test_a_course_is_looked_at_half_a_day_after_acceptance_if_nothing_wakes_it_before() -> None:
+    assert looked_at(accepted(1)) == [12 * HOUR]
+    assert looked_at(accepted(1), payer=Payer.INSURANCE) == []
+
+
+def test_care_that_was_given_has_its_papers_whoever_pays() -> None:
+    assert looked_at(told(SessionCompleted, 1)) == looked_at(told(SessionCompleted, 1), payer=Payer.INSURANCE)
+    assert looked_at(told(SessionCompleted, 1)) == [timedelta()]
+
+
+@pytest.mark.parametrize("fact", [paid(45000), approved(), WAIVED], ids=lambda fact: fact.type)
+def test_money_has_papers_looked_at_only_where_care_was_given_unpaid(fact: EventData) -> None:
+    assert looked_at(fact) == []
+    assert looked_at(fact, owing=True) == [timedelta()]
+
+
+@pytest.mark.parametrize("fact", [confirmed(1), told(SessionUnconfirmed, 1, grant=1, reason="refund")])
+def test_most_facts_change_no_paper(fact: EventData) -> None:
+    assert looked_at(fact, owing=True) == []
 
 
 # When superbill and receipt are issued --------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from services.billing.folder import Kind
 from shared.contract import EventData, PatientUpdated, Payer, SessionCancelled, SessionCompleted, SessionRescheduled
+from shared.database import run
 from tests.billing_rig import Billing, keys_file, running
 from tests.billing_story import (
     COURSE,
@@ -100,10 +101,27 @@ async def test_patient_and_course_in_one_batch_are_enough(billing: Billing) -> N
 async def test_a_patient_told_again_has_nothing_looked_at(billing: Billing) -> None:
     await billing.hear(course(2), ROBIN)
     await billing.until(T0)
+    woken = "SELECT 1 FROM timers WHERE (kind, subject) = ('papers', 'patient')"
     await billing.hear(ROBIN)
-    assert await billing.query("SELECT 1 FROM timers WHERE kind = 'papers'") == []
+    assert await billing.query(woken) == []
     await billing.hear(ROBIN.model_copy(update={"diagnoses": ("F33.1",)}))
-    assert len(await billing.query("SELECT 1 FROM timers WHERE kind = 'papers'")) == 1
+    assert len(await billing.query(woken)) == 1
+
+
+async def test_course_and_patient_that_did_not_see_each_other_meet_at_the_first_look(billing: Billing) -> None:
+    await billing.hear(ROBIN, course(2))
+    async with billing.service.database.begin() as connection:
+        await run(connection, "DELETE FROM timers WHERE subject = 'patient'")  # as two processes at once would leave it
+    await billing.until(T0 + 12 * HOUR - HOUR / 60)
+    assert await papers(billing) == []
+    await billing.until(T0 + 12 * HOUR)
+    assert await papers(billing) == [("estimate", str(COURSE), 1)]
+
+
+async def test_a_course_whose_patient_is_unknown_is_not_looked_at_before_its_first_look(billing: Billing) -> None:
+    await billing.hear(course(2))
+    due = await billing.query("SELECT subject, due_at FROM timers WHERE kind = 'papers'")
+    assert [tuple(row) for row in due] == [("", T0 + 12 * HOUR)]
 
 
 async def test_without_data_a_person_is_asked_on_the_last_day_and_the_estimate_follows_the_data(
