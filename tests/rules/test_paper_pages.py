@@ -139,22 +139,22 @@ def test_the_wish_that_no_plan_be_told_stands_on_every_paper(no_claims: bool) ->
         "F33.2, F43.10",
         "96365",
         "J3490",
-        "Integration therapy (talking, no infusion)",
+        "Integration therapy (talk therapy, not an infusion)",
         "Dana Reyes, MD: NPI 1245319599",
         "Kim O'Neil, CRNA: NPI 1679576722",
         "12-3456789",
         "(IL)",
         "Total expected charges: $4,466.04",
         "Evaluation after the series",
-        "you get an estimate of its own when it is scheduled, or whenever you ask for one",
+        "gets an estimate of its own when it is scheduled, or whenever you ask for one",
         "further items or services",
         "This is an estimate only.",
         "$400 or more above this estimate",
         "patient-provider dispute resolution process",
         "120 calendar days",
         "www.cms.gov/nosurprises",
-        "will not make the care that you receive here any worse",
-        "This is no contract.",
+        "will not affect the quality of the care that you receive",
+        "This is not a contract.",
         "at most $1,737.50",
     ],
 )
@@ -207,7 +207,7 @@ def test_a_superbill_bills_services_under_their_codes_and_integration_under_none
         "Mon Nov 16, 2026 96365 Infusion into a vein, first hour 1 $579.17",
         "Mon Nov 16, 2026 96366 Infusion into a vein, each further hour 1 included",
         "Mon Nov 16, 2026 J3490 Drug without a code of its own 1 included",
-        "Mon Nov 16, 2026 none Integration therapy (talking, no infusion) 1 $165.17",
+        "Mon Nov 16, 2026 none Integration therapy (talk therapy, not an infusion) 1 $165.17",
     ]
 
 
@@ -219,7 +219,7 @@ def test_what_was_waived_stands_on_the_superbill() -> None:
 
 @pytest.mark.parametrize(
     "fact",
-    ["Robin <Canary> Example", "Mon Nov 16, 2026", "Ketamine infusion", "Paid $744.34", "Paid by: hsa", "12-3456789"],
+    ["Robin <Canary> Example", "Mon Nov 16, 2026", "Ketamine infusion", "Paid $744.34", "Paid by: HSA", "12-3456789"],
 )
 def test_a_receipt_tells_what_a_health_account_asks_for(fact: str) -> None:
     assert fact in text(PAGES[Kind.RECEIPT])

@@ -84,7 +84,7 @@ def test_integration_therapy_is_a_line_of_its_own_and_a_package_adds_up_to_the_c
     assert paper.total_cents == sum(c.cents for c in charges) == 446600
     assert sum(c.cents for c in charges if c.code == "96365") == 347500
     assert sum(c.cents for c in charges if not c.code) == 99100
-    assert {c.words for c in charges if not c.code} == {"Integration therapy (talking, no infusion)"}
+    assert {c.words for c in charges if not c.code} == {"Integration therapy (talk therapy, not an infusion)"}
 
 
 def test_services_are_grouped_by_who_gives_them() -> None:

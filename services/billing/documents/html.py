@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from services.billing.documents.estimate import Estimate
 from services.billing.documents.receipt import Receipt
 from services.billing.documents.superbill import PLACES_OF_SERVICE, Superbill
+from shared.contract import Method
 
 Document = Estimate | Superbill | Receipt
 
@@ -41,6 +42,11 @@ def clock(at: time) -> str:
     return f"{(at.hour - 1) % 12 + 1}:{at.minute:02} {'AM' if at.hour < 12 else 'PM'}"
 
 
+def method(how: Method) -> str:
+    """How money came in, as people write it."""
+    return how.upper() if how in (Method.HSA, Method.FSA) else how
+
+
 def phone(number: str) -> str:
     """E.164 as people dial it at home: 618-555-0100; other countries' numbers as they are."""
     found = re.fullmatch(r"\+1(\d{3})(\d{3})(\d{4})", number)
@@ -54,7 +60,14 @@ _ENVIRONMENT: Final = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_ENVIRONMENT.filters |= {"dollars": dollars, "date": date_of, "day": day, "clock": clock, "phone": phone}
+_ENVIRONMENT.filters |= {
+    "dollars": dollars,
+    "date": date_of,
+    "day": day,
+    "clock": clock,
+    "method": method,
+    "phone": phone,
+}
 _ENVIRONMENT.globals["places_of_service"] = PLACES_OF_SERVICE
 
 _TEMPLATES: Final = {

@@ -12,7 +12,7 @@ from services.billing.profile import Place
 from services.billing.terms import Terms
 from shared.contract import PatientUpdated
 
-INTEGRATION: Final = "Integration therapy (talking, no infusion)"
+INTEGRATION: Final = "Integration therapy (talk therapy, not an infusion)"
 
 
 @dataclass(frozen=True, slots=True)
