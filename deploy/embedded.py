@@ -26,7 +26,7 @@ from deploy.server_process import CannotStart
 from deploy.stepping import KeptClock, Walk, clock_routes
 from services.billing import main as billing
 from services.billing import rules as billing_rules
-from services.billing.profile import read_tariffs
+from services.billing.profile import read_places as read_tariffs
 from services.billing.settings import BillingSettings
 from services.booking import main as booking
 from services.booking import rules as booking_rules

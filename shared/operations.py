@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 common = APIRouter()
 Operator = Annotated[str, Depends(caller(Role.OPERATOR))]
+LetterId = Annotated[int, Field(ge=1, lt=2**63)]
 
 
 # Health --------------------------------------------------------------------------------------------------------------
@@ -65,7 +66,7 @@ class Resolution(BaseModel):
 class Which(BaseModel):
     """Many open dead letters: these, or all of one error type."""
 
-    ids: Annotated[tuple[int, ...] | None, Field(min_length=1, max_length=1000)] = None
+    ids: Annotated[tuple[LetterId, ...] | None, Field(min_length=1, max_length=1000)] = None
     error_type: Line | None = None
 
     @model_validator(mode="after")
@@ -125,7 +126,7 @@ async def discard_dead_letters(request: Request, by: Operator) -> Discarded:
 
 
 @common.post("/ops/dead-letters/{id}/retry", tags=["operations"])
-async def retry_dead_letter(request: Request, id: int, by: Operator) -> Retried:
+async def retry_dead_letter(request: Request, id: LetterId, by: Operator) -> Retried:
     """Put a message, and all that waits behind it, through the rules again, in order."""
     done = await _retry(request, by, [id])
     if done.failed:
@@ -136,7 +137,7 @@ async def retry_dead_letter(request: Request, id: int, by: Operator) -> Retried:
 
 
 @common.post("/ops/dead-letters/{id}/discard", tags=["operations"])
-async def discard_dead_letter(request: Request, id: int, by: Operator) -> Discarded:
+async def discard_dead_letter(request: Request, id: LetterId, by: Operator) -> Discarded:
     """Drop one message for good, with a reason; what waits behind it goes on when the last defect is gone."""
     resolution = await read_body(request, Resolution)
     done = await _discard(request, by, [id], resolution.reason)

@@ -1,24 +1,47 @@
 """A course's story told to billing's rules, message by message, with the books checked after each of them."""
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID, uuid5
 
 from services.billing import ledger
-from services.billing.account import Account, Payments, Share
-from services.billing.profile import Approval, Due, MissedPolicy, Package, Policy, Tariff, Treatment
+from services.billing.account import Account, Known, Share
+from services.billing.papers import LOOK
+from services.billing.profile import (
+    Approval,
+    Due,
+    MissedPolicy,
+    Package,
+    Place,
+    Plan,
+    Policy,
+    Practice,
+    Provider,
+    Tariff,
+    Treatment,
+)
+from services.billing.requests import RefundRequested
 from services.billing.rules import decide
+from shared.clinic import Location, Opening
 from shared.contract import (
+    AuthorizationDecided,
+    AuthorizationDecision,
+    Basis,
     BookedSession,
     By,
     CourseAccepted,
+    CourseChanged,
+    CourseRequested,
     EventData,
+    Insurance,
     Method,
     Payer,
     PaymentCaptured,
     PaymentReversed,
+    Refusal,
     ReleaseReason,
+    RequestedSession,
     ReversalReason,
     SessionCancelled,
     SessionCompleted,
@@ -29,7 +52,9 @@ from shared.contract import (
     SessionRescheduled,
     SessionState,
     SessionUnconfirmed,
+    SessionWithdrawalRefused,
     TimerDue,
+    WithdrawalReason,
 )
 from shared.decision import Attention
 from shared.envelope import Message
@@ -40,20 +65,48 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 PRICE = 45000
 
 
-def tariff(missed: MissedPolicy = MissedPolicy.RETURN) -> Tariff:
-    """Infusions at 45000 cents, a package of six, a free consultation; due 48 h before, or 24 h after acceptance."""
+RETURNED = Policy(missed=MissedPolicy.RETURN)
+COPAY = 5000
+BY_MONEY = (Basis.PAID, Basis.INSURED)
+SELF = 30000
+
+
+def tariff(policy: Policy = RETURNED) -> Tariff:
+    """Infusions at 45000 cents and a package of six, approved sprays, consultations of which the first is free.
+
+    All of it is due 48 h before, or 24 h after acceptance.
+    """
     return Tariff(
+        practice=Practice(npi="1234567893", ein="00-0000000"),
+        providers={"dana": Provider(name="Dana Reyes", credentials="MD", npi="1234567893")},
         due=Due(lead_hours=48, grace_hours=24),
-        policy=Policy(missed=missed),
+        policy=policy,
         treatments={
             "infusion": Treatment(
                 approval=Approval.OFF_LABEL,
                 session_cents=PRICE,
                 packages={"six": Package(price_cents=347500, sessions=6)},
             ),
-            "consultation": Treatment(approval=Approval.OFF_LABEL, session_cents=0),
+            "spray": Treatment(approval=Approval.APPROVED, session_cents=SELF, copay_cents=COPAY),
+            "coils": Treatment(approval=Approval.APPROVED, copay_cents=0),
+            "consultation": Treatment(approval=Approval.NONE, session_cents=15000, first_free=True),
         },
+        plans=(Plan(names=("State Aid",), not_covered=("coils",), no_show_fees=False),),
     )
+
+
+def place(policy: Policy = RETURNED) -> Place:
+    """Open on weekdays from nine to five, in Chicago."""
+    location = Location(
+        zone="America/Chicago",
+        region="US-IL",
+        address="Carbondale",
+        phone="+16185550148",
+        public_name="The clinic",
+        hours=(Opening(days=("mon", "tue", "wed", "thu", "fri"), opens=time(9), closes=time(17)),),
+        holidays=(date(2026, 11, 26),),
+    )
+    return Place("albany", "carbondale", "The Albany Clinic", location, tariff(policy))
 
 
 def session_id(number: int) -> UUID:
@@ -81,6 +134,19 @@ def booked(number: int, of: int, state: SessionState, version: int = 1, at: date
         "provider": "dana",
         "version": version,
     }
+
+
+def requested(of: int = 2) -> CourseRequested:
+    """The course, asked for."""
+    sessions = tuple(RequestedSession(session_id=session_id(n), starts_at=starts_at(n)) for n in range(1, of + 1))
+    return CourseRequested(
+        course_id=COURSE,
+        patient_id="p-1",
+        location="carbondale",
+        treatment="infusion",
+        payer=Payer.SELF_PAY,
+        sessions=sessions,
+    )
 
 
 def accepted(of: int = 2, treatment: str = "infusion", package: str | None = None, **told: Any) -> CourseAccepted:
@@ -113,18 +179,53 @@ def paid(amount_cents: int, payment_id: str = "pay-1", at: datetime = T0, **told
 
 
 def reversed_(
-    amount_cents: int, refund_id: str | None, payment_id: str = "pay-1", id: str = "rev-1"
+    amount_cents: int,
+    refund_id: str | None = None,
+    payment_id: str = "pay-1",
+    id: str = "rev-1",
+    reason: ReversalReason = ReversalReason.REFUND,
 ) -> PaymentReversed:
     """Money that left again."""
     return PaymentReversed(
         course_id=COURSE,
         reversal_id=id,
-        payment_id="pay-1",
+        payment_id=payment_id,
         amount_cents=amount_cents,
-        reason=ReversalReason.REFUND,
+        reason=reason,
         refund_id=refund_id,
         reversed_at=T0,
     )
+
+
+def charged_back(amount_cents: int, payment_id: str = "pay-1", id: str = "rev-1") -> PaymentReversed:
+    """Money that a bank took back."""
+    return reversed_(amount_cents, None, payment_id, id, ReversalReason.CHARGEBACK)
+
+
+def approved(reference: str = "auth-1", **told: Any) -> AuthorizationDecided:
+    """An insurer covers the course; without bounds unless some are told."""
+    return AuthorizationDecided(course_id=COURSE, decision=AuthorizationDecision.APPROVED, reference=reference, **told)
+
+
+def denied(reference: str = "auth-1") -> AuthorizationDecided:
+    """An insurer covers nothing, or nothing any more."""
+    return AuthorizationDecided(course_id=COURSE, decision=AuthorizationDecision.DENIED, reference=reference)
+
+
+def insured(of: int = 2, treatment: str = "spray", plan: str = "Good Health", **told: Any) -> CourseAccepted:
+    """The course of a patient whose insurer is asked."""
+    return accepted(of, treatment, payer=Payer.INSURANCE, insurance=Insurance(plan=plan), **told)
+
+
+def changed(of: int = 2, **told: Any) -> CourseChanged:
+    """The course after a change, whole."""
+    return CourseChanged.model_validate(accepted(of, **told).model_dump())
+
+
+def please(*numbers: int, cents: int | None = None) -> RefundRequested:
+    """Money back: of these sessions, or so much, or all that is unused."""
+    sessions = tuple(session_id(number) for number in numbers) or None
+    return RefundRequested(course_id=COURSE, sessions=sessions, amount_cents=cents, requested_by="desk", reason="asked")
 
 
 _STATE: dict[type[SessionEvent], SessionState] = {
@@ -135,6 +236,7 @@ _STATE: dict[type[SessionEvent], SessionState] = {
     SessionCompleted: SessionState.COMPLETED,
     SessionRescheduled: SessionState.HELD,
     SessionUnconfirmed: SessionState.HELD,
+    SessionWithdrawalRefused: SessionState.CHECKED_IN,
 }
 
 
@@ -161,13 +263,23 @@ def released(number: int, reason: ReleaseReason, grant: int = 0, **more: Any) ->
     return told(SessionReleased, number, grant=grant, reason=reason, **more)
 
 
+def unconfirmed(number: int, grant: int = 1, reason: WithdrawalReason = WithdrawalReason.REFUND) -> SessionEvent:
+    """Booking gives a grant back: the place is held again."""
+    return told(SessionUnconfirmed, number, grant=grant, reason=reason)
+
+
+def kept(number: int, grant: int = 1, state: SessionState = SessionState.CHECKED_IN) -> SessionEvent:
+    """Booking does not give a grant back."""
+    return told(SessionWithdrawalRefused, number, grant=grant, reason=Refusal.WRONG_STATE, state=state)
+
+
 class Story:
     """Billing's side of one course. `events`, `attention` and `timers` hold all that came of it."""
 
-    def __init__(self, missed: MissedPolicy = MissedPolicy.RETURN) -> None:
-        self.tariffs = {"carbondale": tariff(missed)}
+    def __init__(self, policy: Policy = RETURNED) -> None:
+        self.places = {"carbondale": place(policy)}
         self.account = Account(COURSE)
-        self.known: Payments = {}
+        self.known = Known({})
         self.now = T0
         self.events: list[EventData] = []
         self.attention: list[Attention] = []
@@ -179,11 +291,13 @@ class Story:
         self.now = at or self.now
         self._heard += 1
         message = Message(f"m-{self._heard}", data.type, "test", self.now, self.now, data)
-        decision = decide(self.tariffs, self.account, message, self.now, self.known)
+        decision = decide(self.places, self.account, message, self.now, self.known)
         assert isinstance(decision.state, Account)
         self.account = decision.state
         self.known = self.known if decision.context is None else decision.context
         for timer in decision.timers:
+            if timer.kind == LOOK:
+                continue  # papers have a story of their own
             self.timers.pop((timer.kind, timer.subject), None)
             if timer.due_at is not None:
                 self.timers[timer.kind, timer.subject] = timer.due_at
@@ -219,16 +333,26 @@ class Story:
 
     def ending(self) -> Any:
         """What must be the same in whatever order the story was told: no entries, no ids of causes."""
-        return self.account._replace(unposted=(), touched=frozenset()), sorted(self.timers.items())
+        kept = self.account._replace(unposted=(), given=(), waivers=(), free_visits=(), touched=frozenset())
+        return kept, sorted(self.timers.items())
 
     def check_books(self) -> None:
-        """The promises of the ledger, after every message."""
+        """The promises of the ledger, and what the tables would refuse, after every message."""
         account, entries = self.account, self.account.unposted
         assert account.balance_cents == ledger.credit(entries, ledger.BALANCE) >= 0
+        assert account.disputed_cents == -ledger.credit(entries, ledger.DISPUTED) >= 0
         assert sum(s.prepaid_cents for s in account.shares) == ledger.credit(entries, ledger.PREPAID)
         for share in account.shares:
             lines = [li for e in entries for li in e.lines if li.session_id == share.session_id]
             assert share.prepaid_cents == -sum(li.amount_cents for li in lines if li.account == ledger.PREPAID)
+            assert share.prepaid_cents == 0 or (share.prepaid_cents == share.price_cents and share.basis in BY_MONEY)
+            assert 0 <= share.refunding_cents <= share.prepaid_cents
+            assert 0 <= share.fee_cents <= share.price_cents
+            assert 0 <= share.refunded_cents <= share.price_cents
+            assert 0 <= share.withdrawn <= share.answered <= share.granted <= share.answered + 1
+            assert share.granted == share.answered or share.basis is not None
+            assert share.withdrawal is None or share.basis is not None
+            assert share.insured or share.cover is None
         owed = sum(part.amount_cents - part.settled_cents for refund in account.refunds for part in refund.parts)
         assert owed == ledger.credit(entries, ledger.REFUNDS_DUE)
         for payment in account.payments:

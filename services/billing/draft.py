@@ -1,15 +1,18 @@
 """One decision about an account in the making. Pure: it lives for one message, and what it holds are values.
 
-The course's balance is never counted by itself: it moves with the ledger entries that are posted, and so cannot
-differ from them. Deadlines, too, follow what is put, and are never set by hand.
+The course's balance and what is disputed are never counted by themselves: they move with the ledger entries that are
+posted, and so cannot differ from them. Deadlines, too, follow what is put, and are never set by hand.
 """
 
 from datetime import datetime
 from uuid import UUID
 
 from services.billing import ledger
-from services.billing.account import Account, Payment, Payments, Refund, Reversal, Share, State, Tariffs
+from services.billing.account import Account, Known, Share
+from services.billing.folder import State
 from services.billing.ledger import Entry, EntryKind, Line
+from services.billing.profile import Places
+from services.billing.records import Payment, Refund, Reversal
 from shared.contract import EventData
 from shared.decision import Attention, Decision, Timer
 from shared.envelope import Message
@@ -18,8 +21,8 @@ from shared.envelope import Message
 class Draft:
     """One decision in the making: the account as it becomes, and what is to be told."""
 
-    def __init__(self, tariffs: Tariffs, account: Account, message: Message, now: datetime, known: Payments) -> None:
-        self.tariffs = tariffs
+    def __init__(self, places: Places, account: Account, message: Message, now: datetime, known: Known) -> None:
+        self.places = places
         self.account = account
         self.message = message
         self.now = now
@@ -29,7 +32,7 @@ class Draft:
         self.attention: list[Attention] = []
         self._entries = 0
 
-    def decision(self) -> Decision[State, Payments]:
+    def decision(self) -> Decision[State, Known]:
         """What the worker writes down."""
         return Decision(self.account, tuple(self.events), tuple(self.timers), tuple(self.attention), self.known)
 
@@ -39,11 +42,16 @@ class Draft:
 
     def put(self, share: Share) -> Share:
         """Keep a share; its deadline comes and goes with what it waits for."""
-        before = self.account.share(share.session_id)
+        shares = self.account.shares
+        place = self.account.place_of(share.session_id)
+        before = None if place is None else shares[place]
         if share == before:
             return share
-        others = (s for s in self.account.shares if s.session_id != share.session_id)
-        self._keep(share.session_id, shares=tuple(sorted((*others, share), key=lambda s: s.number)))
+        if place is None:
+            shares = tuple(sorted((*shares, share), key=lambda s: s.number))
+        else:
+            shares = (*shares[:place], share, *shares[place + 1 :])
+        self._keep(share.session_id, shares=shares)
         had = before.due_at if before is not None and before.awaits_deadline else None
         has = share.due_at if share.awaits_deadline else None
         if had != has:
@@ -55,7 +63,7 @@ class Draft:
         known = (p if p.payment_id != payment.payment_id else payment for p in self.account.payments)
         fresh = () if self.account.payment(payment.payment_id) else (payment,)
         self._keep(payment.payment_id, payments=(*known, *fresh))
-        self.known = {**self.known, payment.payment_id: payment}
+        self.known = self.known._replace(payments={**self.known.payments, payment.payment_id: payment})
 
     def put_refund(self, refund: Refund) -> None:
         """Keep a refund."""
@@ -67,7 +75,7 @@ class Draft:
         self._keep(reversal.reversal_id, reversals=(*self.account.reversals, reversal))
 
     def post(self, kind: EntryKind, *lines: Line) -> None:
-        """Write an entry into the ledger; the balance moves with it."""
+        """Write an entry into the ledger; the balance and what is disputed move with it."""
         id = ledger.entry_id(self.message.id, self._entries)
         entry = Entry(id, self.account.course_id, kind, self.message.id, self.now, lines)
         self._entries += 1
@@ -75,6 +83,9 @@ class Draft:
             unposted=(*self.account.unposted, entry),
             balance_cents=self.account.balance_cents + ledger.credit((entry,), ledger.BALANCE),
         )
+        if kind in (EntryKind.REVERSED, EntryKind.RECOVERED):
+            disputed_cents = self.account.disputed_cents - ledger.credit((entry,), ledger.DISPUTED)
+            self.account = self.account._replace(disputed_cents=disputed_cents)
 
     def refund_at(self, at: datetime | None) -> None:
         """Set, move or take back the instant at which the balance goes back."""

@@ -2,8 +2,9 @@
 
 A positive amount debits an account, a negative one credits it, and every entry sums to zero. Money that came in rests
 in `balance` (the patient's, for no session yet), moves to `prepaid` (a session's share), and from there to `revenue`
-when the session was given, to `fees` when it was missed and the clinic keeps its share, or back to `balance`. What
-goes back to the patient waits in `refunds_due`.
+when the session was given, to `fees` where the clinic keeps of it for a session that was missed or cancelled late, or
+back to `balance`. What goes back to the patient waits in `refunds_due`. Money that left by itself, as by a chargeback,
+while it rested at sessions is missing in `disputed` until the sessions give it back or other money makes up for it.
 """
 
 from collections.abc import Iterable
@@ -21,6 +22,7 @@ PREPAID: Final = "prepaid"
 REVENUE: Final = "revenue"
 FEES: Final = "fees"
 REFUNDS_DUE: Final = "refunds_due"
+DISPUTED: Final = "disputed"
 
 
 def cash(method: Method) -> str:
@@ -39,6 +41,7 @@ class EntryKind(StrEnum):
     REFUND_DUE = "refund_due"
     REFUND_SETTLED = "refund_settled"
     REVERSED = "reversed"
+    RECOVERED = "recovered"
 
 
 class Line(NamedTuple):

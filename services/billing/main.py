@@ -6,9 +6,10 @@ from typing import Final
 
 from fastapi import FastAPI
 
-from services.billing import api, store
-from services.billing.account import Payments, State
-from services.billing.profile import read_tariffs
+from services.billing import api, paper_api, store
+from services.billing.account import Known
+from services.billing.folder import State
+from services.billing.profile import read_places
 from services.billing.rules import HEARS, aggregate_of, decide
 from services.billing.settings import BillingSettings
 from shared.batch import Rules
@@ -26,15 +27,17 @@ def build(settings: BillingSettings, clock: Clock) -> FastAPI:
     Raises:
         Misconfigured: a profile is wrong.
     """
-    rules: Rules[State, Payments] = Rules(
+    places = read_places(settings.profiles, settings.clinics)
+    rules: Rules[State, Known] = Rules(
         service="billing",
         hears=HEARS,
         aggregate_of=aggregate_of,
-        decide=partial(decide, read_tariffs(settings.profiles, settings.clinics)),
-        load=store.load,
+        decide=partial(decide, places),
+        load=partial(store.load, places),
         save=store.save,
     )
-    return create_api(Service(rules, settings, settings.billing_database, MIGRATIONS, clock), api.router)
+    service = Service(rules, settings, settings.billing_database, MIGRATIONS, clock)
+    return create_api(service, api.router, paper_api.router)
 
 
 def main() -> None:

@@ -1,22 +1,25 @@
-"""What follows from money that came, and from money that left. Pure."""
+"""What follows from money that came, from money that left, and from what insurers decide. Pure."""
 
 from datetime import timedelta
 from typing import Final
 
 from services.billing import ledger
-from services.billing.account import Payment, Refund, Reversal, Stage
+from services.billing.account import Stage
 from services.billing.draft import Draft
 from services.billing.ledger import EntryKind, Line
+from services.billing.records import Authorization, Payment, Refund, Reversal
 from services.billing.settlement import settle
 from shared.contract import (
     CURRENCY,
     AuthorizationDecided,
+    AuthorizationDecision,
     PaymentCaptured,
     PaymentRecorded,
     PaymentRefusal,
     PaymentRejected,
     PaymentReversed,
     RefundSettled,
+    ReversalReason,
 )
 from shared.decision import Timer
 
@@ -29,14 +32,13 @@ def on_captured(draft: Draft, fact: PaymentCaptured) -> None:
     if fact.currency != CURRENCY:
         _reject(draft, fact, PaymentRefusal.UNKNOWN_CURRENCY)
         return
-    known = draft.known.get(fact.payment_id)
+    known = draft.known.payments.get(fact.payment_id)
     if known is not None:
         if not known.tells_the_same(fact):
             _reject(draft, fact, PaymentRefusal.CONFLICTING_REPEAT)
             draft.raise_attention("conflicting_payment", fact.payment_id, "the id came again with other content")
         return
-    if draft.account.stage is Stage.UNKNOWN and not draft.account.payments:
-        draft.timers.append(Timer("course", draft.now + UNKNOWN_AFTER))
+    _await_course(draft)
     id, amount = fact.payment_id, fact.amount_cents
     draft.put_payment(Payment(id, fact.course_id, amount, fact.method, fact.captured_at, draft.now))
     draft.post(
@@ -59,7 +61,7 @@ def _reject(draft: Draft, fact: PaymentCaptured, code: PaymentRefusal) -> None:
 
 
 def on_reversed(draft: Draft, fact: PaymentReversed) -> None:
-    """Settle the refund that it names; whatever it says beyond that goes to a person, and to the books if it can."""
+    """Settle the refund that it names. What leaves beyond that goes to a person, and takes what it paid for along."""
     told = Reversal(fact.reversal_id, fact.payment_id, fact.amount_cents, fact.reason, fact.refund_id)
     known = next((r for r in draft.account.reversals if r.reversal_id == fact.reversal_id), None)
     if known is not None:
@@ -71,21 +73,31 @@ def on_reversed(draft: Draft, fact: PaymentReversed) -> None:
     if payment is None:
         draft.raise_attention("reversal", fact.reversal_id, "of a payment that this course does not have")
         return
-    refund = next((r for r in draft.account.refunds if r.refund_id == fact.refund_id), None)
-    beyond = fact.amount_cents - (_settle_refund(draft, refund, payment, fact.amount_cents) if refund else 0)
-    if beyond == 0:
+    named = next((r for r in draft.account.refunds if r.refund_id == fact.refund_id), None)
+    beyond = fact.amount_cents - (_settle_refund(draft, named, payment, fact.amount_cents) if named else 0)
+    if beyond or fact.reason is ReversalReason.CHARGEBACK:
+        detail = f"{fact.reason} of {fact.amount_cents} cents, {beyond} of them for no refund that it names"
+        draft.raise_attention("reversal", fact.reversal_id, detail)
+    for refund in draft.account.refunds:  # what the clinic owed of this payment has left with it, whoever took it
+        beyond -= _settle_refund(draft, refund, payment, beyond)
+    _leave_by_itself(draft, payment.payment_id, beyond)
+
+
+def _leave_by_itself(draft: Draft, payment_id: str, amount_cents: int) -> None:
+    """Book that money is gone: from the balance, and what that does not cover is disputed."""
+    payment = draft.account.payment(payment_id)
+    assert payment is not None
+    gone = min(amount_cents, payment.left_cents)  # more than was paid in cannot leave; a person sees it
+    if gone == 0:
         return
-    payment = draft.account.payment(fact.payment_id) or payment
-    booked = beyond <= min(payment.left_cents, draft.account.balance_cents)
-    if booked:
-        draft.put_payment(payment._replace(out_cents=payment.out_cents + beyond))
-        draft.post(
-            EntryKind.REVERSED,
-            Line(ledger.BALANCE, beyond, payment_id=payment.payment_id),
-            Line(ledger.cash(payment.method), -beyond, payment_id=payment.payment_id),
-        )
-    where = "taken from the balance" if booked else "not in the ledger: the balance does not cover it"
-    draft.raise_attention("reversal", fact.reversal_id, f"{fact.reason} of {beyond} cents, {where}")
+    draft.put_payment(payment._replace(out_cents=payment.out_cents + gone))
+    from_balance = min(gone, draft.account.balance_cents)
+    from_accounts = ((ledger.BALANCE, from_balance), (ledger.DISPUTED, gone - from_balance))
+    draft.post(
+        EntryKind.REVERSED,
+        *(Line(account, cents, payment_id=payment_id) for account, cents in from_accounts if cents),
+        Line(ledger.cash(payment.method), -gone, payment_id=payment_id),
+    )
 
 
 def _settle_refund(draft: Draft, refund: Refund, payment: Payment, amount_cents: int) -> int:
@@ -108,5 +120,28 @@ def _settle_refund(draft: Draft, refund: Refund, payment: Payment, amount_cents:
 
 
 def on_authorization(draft: Draft, fact: AuthorizationDecided) -> None:
-    """Only approved treatments need one, and no tariff has such yet."""
-    draft.raise_attention("authorization", fact.course_id, f"{fact.decision}: no treatment here asks for one")
+    """Keep what the insurer decided; settling finds what it covers. A denial goes to a person, too."""
+    account = draft.account
+    told = Authorization(
+        len(account.authorizations) + 1,
+        fact.reference,
+        fact.decision,
+        fact.valid_from,
+        fact.valid_through,
+        fact.sessions,
+        fact.copay_cents,
+        draft.now,
+    )
+    last = next((one for one in reversed(account.authorizations) if one.reference == fact.reference), None)
+    if last is not None and last == told._replace(number=last.number, heard_at=last.heard_at):
+        return
+    _await_course(draft)
+    draft.account = account._replace(authorizations=(*account.authorizations, told))
+    if fact.decision is AuthorizationDecision.DENIED:
+        draft.raise_attention("authorization_denied", f"authorization {told.number}", "an insurer does not pay")
+
+
+def _await_course(draft: Draft) -> None:
+    """The first word about a course that nobody booked yet sets the instant at which a person is asked."""
+    if draft.account.stage is Stage.UNKNOWN and not draft.account.payments and not draft.account.authorizations:
+        draft.timers.append(Timer("course", draft.now + UNKNOWN_AFTER))

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from services.billing.account import Account, Patient, Payments, Share, Stage, State, Tariffs
+from services.billing.account import Account, Known, Share, Stage
 from services.billing.bookings import (
     on_accepted,
     on_cancelled,
@@ -22,11 +22,16 @@ from services.billing.bookings import (
     on_released,
     on_requested,
     on_rescheduled,
-    on_withdrawal_answered,
 )
 from services.billing.draft import Draft
+from services.billing.folder import Folder, Patient, State
+from services.billing.papers import course_of_papers, decide_papers, folder_of, look_again
 from services.billing.payments import on_authorization, on_captured, on_reversed
+from services.billing.profile import Places
+from services.billing.requests import RefundRequested, WaiverGranted, on_refund_requested, on_waived
 from services.billing.settlement import settle
+from services.billing.shares import charged
+from services.billing.withdrawals import on_unconfirmed, on_withdrawal_refused
 from shared.contract import (
     AuthorizationDecided,
     CourseAccepted,
@@ -59,12 +64,14 @@ from shared.envelope import Message
 S = SessionState
 
 PATIENT: Final = "patient:"
-"""What the aggregate of a person begins with; every other aggregate is a course id."""
+"""What the aggregate of a person begins with; those of papers have a beginning of their own, the others are courses."""
 
 
 def aggregate_of(message: Message) -> str:
-    """The course or the person that a message is about."""
+    """The course, its papers or the person that a message is about."""
     match message.data:
+        case TimerDue() as timer if (folder := folder_of(timer)) is not None:
+            return folder
         case PatientUpdated() | PersonErased() as person:
             return PATIENT + person.key
         case data:
@@ -85,11 +92,17 @@ def on_timer(draft: Draft, timer: TimerDue) -> None:
             if draft.account.refund_at == timer.due_at:
                 draft.account = draft.account._replace(refund_at=None)  # taken by its delivery; settling gives it back
         case "course":
-            if draft.account.stage is Stage.UNKNOWN and draft.account.balance_cents:
-                detail = f"{draft.account.balance_cents} cents wait for a course that nobody booked"
-                draft.raise_attention("payment_without_course", timer.of, detail)
+            _show_what_waits(draft, timer)
         case other:
             raise ValueError(f"unknown timer {other}")
+
+
+def _show_what_waits(draft: Draft, timer: TimerDue) -> None:
+    if draft.account.stage is Stage.UNKNOWN and draft.account.balance_cents:
+        detail = f"{draft.account.balance_cents} cents wait for a course that nobody booked"
+        draft.raise_attention("payment_without_course", timer.of, detail)
+    if draft.account.stage is Stage.UNKNOWN and draft.account.authorizations:
+        draft.raise_attention("authorization_without_course", timer.of, "it waits for a course that nobody booked")
 
 
 def _declare_overdue(draft: Draft, share: Share) -> None:
@@ -116,6 +129,8 @@ ON_COURSE: Final[Mapping[type[EventData], Callable[[Draft, Any], None]]] = {
     PaymentCaptured: on_captured,
     PaymentReversed: on_reversed,
     AuthorizationDecided: on_authorization,
+    RefundRequested: on_refund_requested,
+    WaiverGranted: on_waived,
     TimerDue: on_timer,
 }
 
@@ -126,8 +141,8 @@ ON_SESSION: Final[Mapping[type[EventData], Callable[[Draft, Any, Share], None]]]
     SessionRescheduled: on_rescheduled,
     SessionMissed: on_missed,
     SessionCompleted: on_completed,
-    SessionUnconfirmed: on_withdrawal_answered,
-    SessionWithdrawalRefused: on_withdrawal_answered,
+    SessionUnconfirmed: on_unconfirmed,
+    SessionWithdrawalRefused: on_withdrawal_refused,
 }
 
 
@@ -144,27 +159,34 @@ HEARS: Final[Mapping[str, frozenset[str]]] = _hears()
 
 
 def decide(
-    tariffs: Tariffs, state: State | None, message: Message, now: datetime, known: Payments
-) -> Decision[State, Payments]:
-    """What follows from one message about one course or one person.
+    places: Places, state: State | None, message: Message, now: datetime, known: Known
+) -> Decision[State, Known]:
+    """What follows from one message about one course, its papers or one person.
 
     Args:
-        tariffs: by location.
-        known: the payments, of any course, whose ids the batch names.
+        places: every served location.
+        known: what the batch knows beyond this course.
+
+    Raises:
+        Refused: a request over HTTP breaks a rule.
     """
     match message.data:
         case PatientUpdated() as papers:
-            return Decision(Patient(papers.patient_id, papers))
+            return Decision(Patient(papers.patient_id, papers, now))
         case PersonErased() as person:
-            return Decision(Patient(person.person_id, None))
+            return Decision(Patient(person.person_id, None, now))
+        case TimerDue() as timer if (aggregate := folder_of(timer)) is not None:
+            folder = state if isinstance(state, Folder) else Folder(course_of_papers(aggregate))
+            return decide_papers(places, folder, now)
         case data:
             account = state if isinstance(state, Account) else Account(UUID(data.key))
-            draft = Draft(tariffs, account, message, now, known)
+            draft = Draft(places, account, message, now, known)
             if type(data) in ON_COURSE:
                 ON_COURSE[type(data)](draft, data)
             else:
                 _decide_session(draft, data)
             settle(draft)
+            draft.timers += look_again(account, draft.account, data, now)
             return draft.decision()
 
 
@@ -174,9 +196,19 @@ def _decide_session(draft: Draft, data: EventData) -> None:
     if share is not None:
         begins_again = data.state is S.HELD and share.state in (S.MISSED, S.RELEASED) and not share.unanswered
         if begins_again:
-            share = share._replace(basis=None, overdue=False, refunded_cents=0, asked_at=draft.message.time)
+            share = share._replace(
+                basis=None, overdue=False, refunded_cents=0, fee_cents=0, cover=None, asked_at=draft.message.time
+            )
         release = data.reason if isinstance(data, SessionReleased) and data.state is S.RELEASED else None
-        share = share._replace(state=data.state, release=release, starts_at=data.starts_at, version=data.version)
+        share = share._replace(
+            state=data.state,
+            release=release,
+            starts_at=data.starts_at,
+            version=data.version,
+            provider=data.provider,
+        )
+        if begins_again:
+            share = charged(draft.account, share)
         ON_SESSION[type(data)](draft, data, draft.put(share))
     elif draft.account.stage is not Stage.UNPRICED or isinstance(data, SessionConfirmed | SessionCompleted):
         draft.raise_attention("unknown_session", data.session_id, f"{data.type}: the course is {draft.account.stage}")

@@ -1,4 +1,4 @@
-"""Billing's tables: load many, save many. The only SQL of the service besides its migrations."""
+"""Billing's tables: load many, save many. People and papers have a store of their own; elsewhere there is no SQL."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
@@ -8,37 +8,38 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.billing.account import (
-    Account,
-    Patient,
-    Payment,
-    Payments,
-    Refund,
-    RefundedPart,
-    Reversal,
-    Share,
-    Stage,
-    State,
-)
+from services.billing.account import Account, Known, Share, Stage
+from services.billing.folder import Folder, Patient, State
 from services.billing.ledger import EntryKind, Line
-from services.billing.profile import Due, MissedPolicy
+from services.billing.paper_store import folders, save_folders, save_patients, wake_papers
+from services.billing.papers import PAPERS, course_of_papers
+from services.billing.profile import Places
+from services.billing.records import Authorization, FreeVisit, Given, Payment, Refund, RefundedPart, Reversal, Waiver
 from services.billing.rules import PATIENT, aggregate_of
+from services.billing.terms import read_terms
 from shared.batch import Loaded
 from shared.contract import (
+    AuthorizationDecision,
     Basis,
+    By,
+    CourseAccepted,
     Method,
-    PatientUpdated,
     Payer,
     PaymentCaptured,
     RefundReason,
     ReleaseReason,
     ReversalReason,
+    Service,
     SessionState,
+    WithdrawalReason,
 )
-from shared.database import Writes, nested, rows, take
+from shared.database import Writes, nested, rows, run, take
 from shared.envelope import Message
 
-HELD_ELSEWHERE: Final = {"due", "shares", "payments", "refunds", "reversals", "unposted", "touched", "parts", "lines"}
+HELD_ELSEWHERE: Final = {
+    *("terms", "shares", "payments", "refunds", "reversals", "authorizations", "parts", "lines"),
+    *("unposted", "given", "waivers", "free_visits", "touched"),
+}
 """What stands in tables or columns of its own. Every other field of a value is the column of that name."""
 
 
@@ -46,33 +47,71 @@ def _columns(kind: Any) -> tuple[str, ...]:
     return tuple(name for name in kind._fields if name not in HELD_ELSEWHERE)
 
 
-ACCOUNT: Final = (*_columns(Account), "lead_hours", "grace_hours")
+ACCOUNT: Final = (*_columns(Account), "terms_id")
 SHARE: Final = ("course_id", *_columns(Share))
 PAYMENT: Final = _columns(Payment)
 REFUND: Final = ("course_id", *_columns(Refund))
 PART: Final = ("refund_id", *_columns(RefundedPart))
 REVERSAL: Final = ("course_id", *_columns(Reversal))
+AUTHORIZATION: Final = ("course_id", *_columns(Authorization))
+GIVEN: Final = ("course_id", *_columns(Given))
+WAIVER: Final = ("course_id", *_columns(Waiver))
+FREE_VISIT: Final = _columns(FreeVisit)
 ENTRY: Final = ("id", "course_id", "kind", "cause", "booked_at")
 LINE: Final = ("entry_id", "number", *_columns(Line))
-PERSON: Final = ("patient_id", "name", "born_on", "address", "member_id", "diagnoses", "no_claims")
 
 
-async def load(connection: AsyncConnection, messages: Sequence[Message]) -> Loaded[State, Payments]:
+async def load(places: Places, connection: AsyncConnection, messages: Sequence[Message]) -> Loaded[State, Known]:
     """The accounts that a batch names, locked, and every payment whose id it names, whosever it is.
 
     An account that is not there yet is begun first: so two transactions about one new course wait for each other.
     """
-    ids = sorted({a for m in messages if not (a := aggregate_of(m)).startswith(PATIENT)})
+    aggregates = {a for m in messages if not (a := aggregate_of(m)).startswith(PATIENT)}
+    papers = {a for a in aggregates if a.startswith(PAPERS)}
+    kept = await _folders(connection, papers) if papers else {}
+    ids = sorted(aggregates - papers)
     named = {m.data.payment_id for m in messages if isinstance(m.data, PaymentCaptured)}
+    visitors = {m.data.patient_id for m in messages if isinstance(m.data, CourseAccepted) and _free(places, m.data)}
     if not ids:
-        return Loaded({}, {})
+        return Loaded(kept, Known({}))
     await take(connection, "accounts", "course_id", ids, "uuid")
     accounts = await _accounts(connection, ids)
     known = await _payments(connection, named) if named else {}
-    return Loaded({str(account.course_id): account for account in accounts}, known)
+    visited = await _visited(connection, visitors) if visitors else frozenset()
+    return Loaded(kept | {str(account.course_id): account for account in accounts}, Known(known, visited))
 
 
-async def _payments(connection: AsyncConnection, ids: Iterable[str]) -> Payments:
+async def _folders(connection: AsyncConnection, aggregates: Iterable[str]) -> dict[str, State]:
+    """Courses' papers. Their accounts are only read: who changes what papers tell has them looked at again."""
+    accounts = await _accounts(connection, [str(course_of_papers(aggregate)) for aggregate in aggregates])
+    return {PAPERS + str(folder.course_id): folder for folder in await folders(connection, accounts)}
+
+
+def _free(places: Places, fact: CourseAccepted) -> bool:
+    place = places.get(fact.location)
+    offer = place.tariff.treatments.get(fact.treatment) if place is not None else None
+    return offer is not None and offer.first_free
+
+
+async def _visited(connection: AsyncConnection, patients: Iterable[str]) -> frozenset[tuple[str, str, str]]:
+    """Free first visits of these patients that stand; who asks at the same time waits for the other's end."""
+    ids = sorted(patients)
+    await run(
+        connection,
+        """SELECT pg_advisory_xact_lock(hashtextextended('free visit ' || id, 0))
+           FROM unnest(CAST(:ids AS text[])) WITH ORDINALITY AS p (id, place) ORDER BY place""",
+        ids=ids,
+    )
+    found = await rows(
+        connection,
+        """SELECT clinic, patient_id, treatment FROM free_visits v JOIN shares s USING (session_id)
+           WHERE patient_id = ANY(CAST(:ids AS text[])) AND s.basis = 'free'""",
+        ids=ids,
+    )
+    return frozenset((row.clinic, row.patient_id, row.treatment) for row in found)
+
+
+async def _payments(connection: AsyncConnection, ids: Iterable[str]) -> Mapping[str, Payment]:
     found = await rows(
         connection,
         f"SELECT {', '.join(PAYMENT)} FROM payments WHERE payment_id = ANY(CAST(:ids AS text[]))",
@@ -87,12 +126,18 @@ async def read_account(connection: AsyncConnection, course_id: UUID) -> Account 
     return found[0] if found else None
 
 
+async def course_of(connection: AsyncConnection, session_id: UUID) -> UUID | None:
+    """The course of a session that has a share."""
+    found = await rows(connection, "SELECT course_id FROM shares WHERE session_id = :id", id=session_id)
+    return UUID(str(found[0].course_id)) if found else None
+
+
 async def read_payment(connection: AsyncConnection, payment_id: str) -> Payment | None:
     """One payment, of whichever course."""
     return (await _payments(connection, [payment_id])).get(payment_id)
 
 
-def save(writes: Writes, loaded: Mapping[str, State], changed: Mapping[str, State], known: Payments) -> None:
+def save(writes: Writes, loaded: Mapping[str, State], changed: Mapping[str, State], known: Known) -> None:
     """Write what differs, a statement a table; ledger entries are only ever added."""
     accounts = [state for state in changed.values() if isinstance(state, Account)]
     touched = [(account, account.touched) for account in accounts]
@@ -118,20 +163,51 @@ def save(writes: Writes, loaded: Mapping[str, State], changed: Mapping[str, Stat
         for number, line in enumerate(entry.lines, start=1)
     )
     writes.insert("lines", LINE, lines)
-    _save_patients(writes, [state for state in changed.values() if isinstance(state, Patient)])
+    agreed = _agreed(loaded, accounts)
+    _save_terms(writes, agreed)
+    _save_what_is_only_added(writes, loaded, accounts)
+    save_folders(writes, (state for state in changed.values() if isinstance(state, Folder)))
+    patients = [state for state in changed.values() if isinstance(state, Patient)]
+    save_patients(writes, patients)
+    wake_papers(writes, agreed, patients)
 
 
-def _save_patients(writes: Writes, patients: Sequence[Patient]) -> None:
-    kept = (_fields(PERSON, patient.papers) for patient in patients if patient.papers is not None)
-    writes.insert("patients", PERSON, kept, ("patient_id",))
-    if erased := [patient.patient_id for patient in patients if patient.papers is None]:
-        writes.add("DELETE FROM patients WHERE patient_id = ANY(CAST(:ids AS text[]))", ids=erased)
+def _agreed(loaded: Mapping[str, State], accounts: Iterable[Account]) -> list[Account]:
+    """Courses that have come to terms, or to others."""
+    agreed = []
+    for account in accounts:
+        before = loaded.get(str(account.course_id))
+        if account.terms is not None and (not isinstance(before, Account) or before.terms is not account.terms):
+            agreed.append(account)
+    return agreed
 
 
-async def read_patient(connection: AsyncConnection, patient_id: str) -> PatientUpdated | None:
-    """What papers say of a person; None where we know nobody, or no longer."""
-    found = await rows(connection, "SELECT * FROM patients WHERE patient_id = :id", id=patient_id)
-    return PatientUpdated.model_validate(dict(found[0]._mapping)) if found else None
+def _save_terms(writes: Writes, accounts: Iterable[Account]) -> None:
+    """What courses have agreed on; most of it is there already."""
+    new = {account.terms.terms_id: account.terms.content for account in accounts if account.terms is not None}
+    if new:
+        writes.add(
+            """INSERT INTO terms (terms_id, content)
+               SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:contents AS json[])) ORDER BY 1
+               ON CONFLICT DO NOTHING""",
+            ids=list(new),
+            contents=list(new.values()),
+        )
+
+
+def _save_what_is_only_added(writes: Writes, loaded: Mapping[str, State], accounts: Iterable[Account]) -> None:
+    rest = [a for a in accounts if a.authorizations or a.given or a.waivers or a.free_visits]
+    kept = {id: len(state.authorizations) for id, state in loaded.items() if isinstance(state, Account)}
+    decided = [(a, one) for a in rest for one in a.authorizations[kept.get(str(a.course_id), 0) :]]
+    writes.insert("authorizations", AUTHORIZATION, _of_course(AUTHORIZATION, decided))
+    given = _of_course(GIVEN, ((a, one) for a in rest for one in a.given))
+    writes.insert("given", GIVEN, ({**row, "services": _plain(row["services"])} for row in given))
+    writes.insert("waivers", WAIVER, _of_course(WAIVER, [(a, one) for a in rest for one in a.waivers]))
+    writes.insert("free_visits", FREE_VISIT, (_fields(FREE_VISIT, one) for a in rest for one in a.free_visits))
+
+
+def _plain(services: Iterable[Service] | None) -> Any:
+    return None if services is None else [service.model_dump(exclude_none=True) for service in services]
 
 
 def _fields(columns: Sequence[str], item: object) -> dict[str, Any]:
@@ -149,21 +225,22 @@ def _of_course(columns: Sequence[str], items: Iterable[tuple[Account, object]]) 
 
 
 def _account_row(account: Account) -> dict[str, Any]:
-    hours = account.due.model_dump() if account.due else {}
-    return _fields(_columns(Account), account) | hours
+    return _fields(_columns(Account), account) | {"terms_id": account.terms.terms_id if account.terms else None}
 
 
 async def _accounts(connection: AsyncConnection, ids: Sequence[str]) -> list[Account]:
     here = "course_id = accounts.course_id"
     found = await rows(
         connection,
-        f"""SELECT {", ".join(_columns(Account))}, lead_hours, grace_hours,
+        f"""SELECT {", ".join(_columns(Account))},
+                   (SELECT CAST(content AS text) FROM terms WHERE terms.terms_id = accounts.terms_id) AS terms,
                    {nested("shares", SHARE[1:], here, "number")} AS shares,
                    {nested("payments", PAYMENT, here, "heard_at, payment_id")} AS payments,
                    {nested("refunds", REFUND[1:], here, "number")} AS refunds,
                    {nested("refund_parts", PART, f"refund_id IN (SELECT refund_id FROM refunds WHERE {here})", PART[1])}
                        AS parts,
-                   {nested("reversals", REVERSAL[1:], here, "reversal_id")} AS reversals
+                   {nested("reversals", REVERSAL[1:], here, "reversal_id")} AS reversals,
+                   {nested("authorizations", AUTHORIZATION[1:], here, "number")} AS authorizations
             FROM accounts WHERE course_id = ANY(CAST(:ids AS uuid[]))""",
         ids=ids,
     )
@@ -171,12 +248,12 @@ async def _accounts(connection: AsyncConnection, ids: Sequence[str]) -> list[Acc
 
 
 def _account(row: Any) -> Account:
-    *own, lead_hours, grace_hours, shares, payments, refunds, parts, reversals = row
+    *own, terms, shares, payments, refunds, parts, reversals, authorizations = row
     account: Account = _value(
         Account,
         _columns(Account),
         own,
-        due=None if lead_hours is None else Due(lead_hours=lead_hours, grace_hours=grace_hours),
+        terms=None if terms is None else read_terms(terms),
         shares=tuple(_value(Share, SHARE[1:], share) for share in shares),
         payments=tuple(_value(Payment, PAYMENT, payment) for payment in payments),
         refunds=tuple(
@@ -186,13 +263,21 @@ def _account(row: Any) -> Account:
             for refund in refunds
         ),
         reversals=tuple(_value(Reversal, REVERSAL[1:], reversal) for reversal in reversals),
+        authorizations=tuple(_value(Authorization, AUTHORIZATION[1:], one) for one in authorizations),
     )
     return account
 
 
 CLOSED_SETS: Final[Mapping[Any, Mapping[str, Any]]] = {
-    Account: {"stage": Stage, "payer": Payer, "missed": MissedPolicy},
-    Share: {"state": SessionState, "release": ReleaseReason, "basis": Basis},
+    Account: {"stage": Stage, "payer": Payer},
+    Share: {
+        "state": SessionState,
+        "release": ReleaseReason,
+        "basis": Basis,
+        "withdrawal": WithdrawalReason,
+        "cancelled_by": By,
+    },
+    Authorization: {"decision": AuthorizationDecision},
     Payment: {"method": Method},
     Refund: {"reason": RefundReason},
     Reversal: {"reason": ReversalReason},

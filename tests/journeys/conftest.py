@@ -4,7 +4,7 @@ import asyncio
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -25,6 +25,7 @@ from shared.contract import (
     CourseRequested,
     EventData,
     PatientCheckedIn,
+    PatientUpdated,
     PaymentCaptured,
     RequestedSession,
     TreatmentCompleted,
@@ -201,6 +202,13 @@ class Course:
             sessions=tuple(
                 RequestedSession(session_id=s, starts_at=at) for s, at in zip(self.sessions, self.starts, strict=True)
             ),
+        )
+
+    @property
+    def patient(self) -> PatientUpdated:
+        """Whom papers name."""
+        return PatientUpdated(
+            patient_id=self.patient_id, name="Robin Example", born_on=date(1984, 5, 17), diagnoses=("F33.2",)
         )
 
     def contact(self, now: datetime, *, allowed: bool = True) -> ContactUpdated:

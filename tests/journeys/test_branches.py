@@ -35,7 +35,8 @@ from tests.journeys.conftest import CHICAGO, Course, Journey, weekday_mornings
 from tests.journeys.test_journeys import nothing_is_left_over
 
 ON_RECORD = tuple(
-    RecordOnFile(kind=kind, recorded_on=date(2026, 1, 5)) for kind in ("screening", "evaluation", "consent", "rems_enrolment")
+    RecordOnFile(kind=kind, recorded_on=date(2026, 1, 5))
+    for kind in ("screening", "evaluation", "consent", "rems_enrolment")
 )
 
 

@@ -9,6 +9,7 @@ from shared.contract import (
     CourseClosed,
     CourseCompleted,
     CourseRejected,
+    EstimateIssued,
     PaymentRecorded,
     PrepaymentOverdue,
     PrepaymentRequired,
@@ -19,6 +20,7 @@ from shared.contract import (
     SessionCheckInRefused,
     SessionConfirmed,
     SessionReleased,
+    SuperbillIssued,
     TextSent,
     TextSuppressed,
 )
@@ -36,12 +38,19 @@ async def nothing_is_left_over(journey: Journey) -> None:
 
 async def test_a_course_from_request_to_after_care(journey: Journey) -> None:
     course = Course(weekday_mornings(journey.now, 6, weeks_ahead=2), package="induction")
-    await journey.publish(course.contact(journey.now), course.requested)
+    await journey.publish(course.patient, course.contact(journey.now), course.requested)
 
     [accepted] = journey.told(CourseAccepted, course_id=course.id)
     assert [session.number for session in accepted.sessions] == [1, 2, 3, 4, 5, 6]
     required = journey.told(PrepaymentRequired, course_id=course.id)
     assert [r.amount_cents for r in required] == [57917] * 4 + [57916] * 2
+    [estimate] = journey.told(EstimateIssued, course_id=course.id)
+    assert (estimate.version, estimate.total_cents, {r.estimate_id for r in required}) == (
+        1,
+        347500,
+        {estimate.estimate_id},
+    )
+    assert "Total expected charges: $3,475.00" in await journey.page("billing", f"/v1/estimates/{estimate.estimate_id}")
 
     await journey.publish(course.paid(journey.now, 347500))
     [recorded] = journey.told(PaymentRecorded, course_id=course.id)
@@ -58,6 +67,11 @@ async def test_a_course_from_request_to_after_care(journey: Journey) -> None:
     assert len(journey.told(SessionCheckedIn, course_id=course.id)) == 6
     [completed] = journey.told(CourseCompleted, course_id=course.id)
     assert completed.sessions_completed == 6
+    superbills = journey.told(SuperbillIssued, course_id=course.id)
+    assert [bill.session_id for bill in superbills] == course.sessions
+    for bill in superbills:
+        assert "96365" in await journey.page("billing", f"/v1/superbills/{bill.superbill_id}")
+        assert "Robin Example" in await journey.page("billing", f"/v1/receipts/{bill.session_id}")
 
     await journey.pass_time(timedelta(days=3))
     kinds = [text.kind for text in journey.told(TextSent, course_id=course.id)]
@@ -75,7 +89,7 @@ async def test_a_course_from_request_to_after_care(journey: Journey) -> None:
 
 async def test_a_course_that_is_never_paid_is_released_and_its_patient_left_in_peace(journey: Journey) -> None:
     course = Course(weekday_mornings(journey.now, 2, weeks_ahead=2), package=None)
-    await journey.publish(course.contact(journey.now), course.requested)
+    await journey.publish(course.patient, course.contact(journey.now), course.requested)
     [accepted] = journey.told(CourseAccepted, course_id=course.id)
 
     await journey.until(accepted.hold_expires_at)
@@ -108,7 +122,7 @@ async def test_the_session_that_is_not_paid_when_due_is_released_and_its_texts_a
 
 async def test_late_money_finds_the_place_still_free(journey: Journey) -> None:
     course = Course(weekday_mornings(journey.now, 1, weeks_ahead=2))
-    await journey.publish(course.requested)
+    await journey.publish(course.patient, course.requested)
     [accepted] = journey.told(CourseAccepted, course_id=course.id)
     await journey.until(accepted.hold_expires_at)
     assert await journey.states(course.id) == ["released"]
@@ -124,11 +138,12 @@ async def test_late_money_finds_the_place_still_free(journey: Journey) -> None:
 async def test_late_money_that_finds_the_place_taken_goes_back(journey: Journey) -> None:
     starts = weekday_mornings(journey.now, 1, weeks_ahead=3)
     late = Course(starts)
-    await journey.publish(late.requested)
+    await journey.publish(late.patient, late.requested)
     [accepted] = journey.told(CourseAccepted, course_id=late.id)
     await journey.until(accepted.hold_expires_at)
     others = [Course(starts) for _ in range(4)]  # as many as there are chairs
-    await journey.publish(*(other.requested for other in others), *(o.paid(journey.now, 45000) for o in others))
+    await journey.publish(*(other.patient for other in others), *(other.requested for other in others))
+    await journey.publish(*(other.paid(journey.now, 45000) for other in others))
     assert [await journey.states(other.id) for other in others] == [["confirmed"]] * 4
 
     await journey.publish(late.paid(journey.now, 45000))
@@ -142,7 +157,8 @@ async def test_late_money_that_finds_the_place_taken_goes_back(journey: Journey)
 
 async def test_a_cancelled_course_frees_its_chairs_and_gives_its_money_back(journey: Journey) -> None:
     course = Course(weekday_mornings(journey.now, 2, weeks_ahead=2))
-    await journey.publish(course.contact(journey.now), course.requested, course.paid(journey.now, 90000))
+    await journey.publish(course.patient, course.contact(journey.now), course.requested)
+    await journey.publish(course.paid(journey.now, 90000))
     assert await journey.states(course.id) == ["confirmed", "confirmed"]
 
     await journey.publish(CourseCancelRequested(course_id=course.id, by="patient"))

@@ -1,184 +1,39 @@
-"""Grants, releases, cancellations and late money crossing on their way, against a tiny booking that answers.
+"""Grants, releases, cancellations, withdrawals and late money crossing on their way, against a booking that answers.
 
 Whatever is heard first: each grant is answered once, a place is confirmed only while its price rests there, and the
 money ends where the answers say.
 """
 
-from collections import deque
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
+from itertools import permutations
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.contract import (
-    CourseAccepted,
-    EventData,
-    PaymentCaptured,
-    PrepaymentOverdue,
-    PrepaymentSatisfied,
-    RefundDue,
-    ReleaseReason,
-    SessionCancelled,
-    SessionState,
-)
+from services.billing.profile import Late, MissedPolicy, Policy
+from shared.contract import By, PrepaymentSatisfied, RefundDue, SessionState
 from tests.billing_story import (
+    COPAY,
     DAY,
     HOUR,
     PRICE,
     T0,
     Story,
     accepted,
-    confirmed,
+    approved,
+    denied,
+    insured,
     paid,
-    released,
-    session_id,
+    requested,
     starts_at,
-    told,
 )
+from tests.billing_world import SESSIONS, World
 
 S = SessionState
-SESSIONS = 3
-
-
-class Booking:
-    """Booking as billing may rely on it: states, grants and holds, no chairs."""
-
-    def __init__(self, tell: Callable[[EventData], None]) -> None:
-        self.tell = tell
-        self.state: dict[int, S] = {}
-        self.grant: dict[int, int] = {}
-        self.place_taken: set[int] = set()
-        self.answers: list[tuple[int, int]] = []
-        self.hold_open = True
-
-    def accept(self) -> CourseAccepted:
-        self.state = dict.fromkeys(range(1, SESSIONS + 1), S.HELD)
-        self.grant = dict.fromkeys(self.state, 0)
-        course = accepted(SESSIONS)
-        self.tell(course)
-        return course
-
-    def release(self, number: int, reason: ReleaseReason) -> None:
-        if self.state[number] is S.HELD:
-            self.state[number] = S.RELEASED
-            self.tell(released(number, reason, grant=self.grant[number]))
-
-    def hold_expires(self) -> None:
-        if self.hold_open:
-            self.hold_open = False
-            for number in self.state:
-                self.release(number, ReleaseReason.HOLD_EXPIRED)
-
-    def cancel(self, number: int) -> None:
-        if self.state.get(number) in (S.HELD, S.CONFIRMED, S.RELEASED):
-            self.state[number] = S.CANCELLED
-            self.tell(told(SessionCancelled, number))
-
-    def hear(self, event: EventData, now: datetime) -> None:
-        if isinstance(event, PrepaymentOverdue):
-            self.release(_number(event), ReleaseReason.OVERDUE)
-        elif isinstance(event, PrepaymentSatisfied):
-            number = _number(event)
-            assert event.grant == self.grant[number] + 1, "a grant was repeated or skipped"
-            self.grant[number] = event.grant
-            self.answers.append((number, event.grant))
-            again = self.state[number] is S.RELEASED and number not in self.place_taken and starts_at(number) > now
-            if self.state[number] is S.HELD or again:
-                self.state[number] = S.CONFIRMED
-                self.hold_open = False
-                self.tell(confirmed(number, event.grant))
-            else:
-                state = self.state[number]
-                self.tell(released(number, ReleaseReason.SLOT_TAKEN, grant=event.grant, state=state))
-
-
-def _number(event: Any) -> int:
-    return next(n for n in range(1, SESSIONS + 1) if session_id(n) == event.session_id)
-
-
-class World:
-    """Billing and booking with a Kafka between them that delivers when it likes, each topic in its order."""
-
-    def __init__(self) -> None:
-        self.billing = Story()
-        self.now = T0
-        self.bookings: deque[tuple[datetime, EventData]] = deque()
-        self.payments: deque[tuple[datetime, EventData]] = deque()
-        self.answers: deque[tuple[datetime, EventData]] = deque()
-        self.booking = Booking(lambda event: self.bookings.append((self.now, event)))
-        self.received = 0
-
-    def pay(self, amount_cents: int) -> None:
-        self.received += amount_cents
-        fact: PaymentCaptured = paid(amount_cents, f"pay-{self.received}", self.now)
-        self.payments.append((self.now, fact))
-
-    def deliver(self, queue: deque[tuple[datetime, EventData]]) -> None:
-        if not queue:
-            return
-        arrived_at, event = queue.popleft()
-        if queue is self.answers:
-            self.booking.hear(event, arrived_at)
-        else:
-            self._publish(self.billing.hear(event, arrived_at))
-
-    def fire(self) -> None:
-        """Billing's next timer, if it is due and all is heard that came before it."""
-        due = min(self.billing.timers.values(), default=None)
-        unheard = [arrived_at for arrived_at, _ in (*self.bookings, *self.payments)]
-        if due is not None and due <= self.now and all(arrived_at > due for arrived_at in unheard):
-            self.billing.now = self.now
-            self._publish(self.billing.until(due))
-
-    def hold(self) -> None:
-        """Booking's hold timer, behind its own fence."""
-        end = T0 + 3 * DAY
-        if self.now >= end and all(arrived_at > end for arrived_at, _ in self.answers):
-            self.booking.hold_expires()
-
-    def settle_down(self) -> None:
-        """Deliver all that is on its way, and all that follows from it."""
-        while True:
-            self.hold()
-            before = len(self.billing.events), len(self.booking.answers)
-            for queue in (self.bookings, self.payments, self.answers):
-                while queue:
-                    self.deliver(queue)
-            self.fire()
-            quiet = not (self.bookings or self.payments or self.answers)
-            if quiet and before == (len(self.billing.events), len(self.booking.answers)) and not self._something_due():
-                return
-
-    def check_the_end(self) -> None:
-        """Every promise, once nothing is on its way and every start has passed."""
-        account = self.billing.account
-        grants = [(_number(e), e.grant) for e in self.billing.told(PrepaymentSatisfied)]
-        assert sorted(self.booking.answers) == sorted(grants)
-        for number, state in self.booking.state.items():
-            share = self.billing.share(number)
-            assert share.state is state
-            assert not share.unanswered
-            assert share.prepaid_cents == (PRICE if state is S.CONFIRMED else 0)
-        refunded = sum(refund.amount_cents for refund in account.refunds)
-        assert self.received == account.balance_cents + refunded + sum(s.prepaid_cents for s in account.shares)
-        if S.CONFIRMED not in self.booking.state.values():
-            assert account.balance_cents == 0
-        assert self.billing.attention == []
-
-    def outcome(self) -> Any:
-        """What an outsider can see of the money."""
-        shares = [(s.number, s.state, s.basis, s.prepaid_cents) for s in self.billing.account.shares]
-        refunds = sum(event.amount_cents for event in self.billing.told(RefundDue))
-        return shares, self.billing.account.balance_cents, refunds
-
-    def _publish(self, events: list[EventData]) -> None:
-        self.answers += ((self.now, event) for event in events)
-
-    def _something_due(self) -> bool:
-        return any(due <= self.now for due in self.billing.timers.values())
-
+WITH_FEES = Policy(missed=MissedPolicy.RETURN, missed_fee_cents=2500, late=(Late(within_hours=48, fee_cents=5000),))
 
 STEPS: dict[str, Callable[[World, int], None]] = {
     "hear booking": lambda world, _: world.deliver(world.bookings),
@@ -187,45 +42,182 @@ STEPS: dict[str, Callable[[World, int], None]] = {
     "timer": lambda world, _: world.fire(),
     "hold": lambda world, _: world.hold(),
     "pay": lambda world, n: world.pay((PRICE, PRICE // 2, 2 * PRICE, PRICE * SESSIONS)[n]),
-    "cancel": lambda world, n: world.booking.cancel(1 + n % SESSIONS),
+    "cancel": lambda world, n: world.booking.cancel(1 + n % SESSIONS, (By.PATIENT, By.CLINIC)[n % 2]),
     "take the place": lambda world, n: world.booking.place_taken.add(1 + n % SESSIONS),
+    "check in": lambda world, n: world.booking.check_in(1 + n % SESSIONS),
+    "complete": lambda world, n: world.booking.complete(1 + n % SESSIONS),
+    "move": lambda world, n: world.booking.move(1 + n % SESSIONS, world.now),
+    "miss": lambda world, n: world.booking.miss(1 + n % SESSIONS),
+    "refund": lambda world, n: world.refund(*((), (1,), (2,), (3,))[n]),
+    "waive": lambda world, n: world.waive(1 + n % SESSIONS),
+    "charge back": lambda world, n: world.charge_back((PRICE, PRICE // 2, 2 * PRICE, 1)[n]),
+    "settle refunds": lambda world, _: world.settle_refunds(),
+    "authorize": lambda world, n: world.tell_billing(
+        approved(("a", "b")[n % 2], sessions=(None, 1, 2, 3)[n], copay_cents=(None, 0, 700, PRICE)[n])
+    ),
+    "deny": lambda world, n: world.tell_billing(denied(("a", "b")[n % 2])),
+    "change payer": lambda world, _: world.change_payer(),
     "wait": lambda world, n: setattr(world, "now", world.now + (HOUR, DAY, 3 * DAY, 5 * DAY)[n]),
 }
+MONEY = tuple(name for name in STEPS if name not in ("authorize", "deny", "change payer"))
+
+
+@pytest.mark.parametrize("policy", [Policy(missed=MissedPolicy.RETURN), WITH_FEES], ids=["free", "fees"])
+@settings(max_examples=500, deadline=None)
+@given(steps=st.lists(st.tuples(st.sampled_from(MONEY), st.integers(0, 3)), max_size=60))
+def test_however_they_cross_the_money_ends_where_the_answers_say(steps: list[tuple[str, int]], policy: Policy) -> None:
+    world = World(story=Story(policy))
+    world.accept()
+    play(world, steps)
 
 
 @settings(max_examples=500, deadline=None)
-@given(st.lists(st.tuples(st.sampled_from(sorted(STEPS)), st.integers(0, 3)), max_size=60))
-def test_however_they_cross_the_money_ends_where_the_answers_say(steps: list[tuple[str, int]]) -> None:
-    world = World()
-    world.booking.accept()
+@given(covered=st.booleans(), steps=st.lists(st.tuples(st.sampled_from(sorted(STEPS)), st.integers(0, 3)), max_size=60))
+def test_however_cover_and_money_cross_no_place_is_had_for_nothing(covered: bool, steps: list[tuple[str, int]]) -> None:
+    world = World(covered)
+    world.booking.accept(insured(SESSIONS) if covered else accepted(SESSIONS, "spray"))
+    play(world, steps)
+
+
+def play(world: World, steps: list[tuple[str, int]]) -> None:
     for name, number in steps:
         STEPS[name](world, number)
         world.now += timedelta(seconds=1)
+        world.check_the_gate()
     world.settle_down()
-    for hours in range(0, 24 * 25, 12):  # every deadline on the way, in order
-        world.now = max(world.now, T0 + hours * HOUR)
-        world.settle_down()
+    world.live_on()
+    world.check_the_gate()
     world.check_the_end()
 
 
-@settings(max_examples=300, deadline=None)
+RACES: dict[str, tuple[Callable[[World], None], ...]] = {
+    "refund and check-in": (
+        lambda world: world.refund(1),
+        lambda world: world.booking.check_in(1),
+        lambda world: world.pay(PRICE),
+    ),
+    "refund, cancellation and chargeback": (
+        lambda world: world.refund(1),
+        lambda world: world.booking.cancel(1),
+        lambda world: world.charge_back(PRICE),
+    ),
+    "chargeback, completion and new money": (
+        lambda world: world.charge_back(2 * PRICE),
+        lambda world: world.booking.complete(2),
+        lambda world: world.pay(2 * PRICE),
+    ),
+    "refund, miss and another time": (
+        lambda world: world.refund(1),
+        lambda world: world.booking.miss(1),
+        lambda world: world.booking.move(1, world.now),
+    ),
+    "two refunds and a miss": (
+        lambda world: world.refund(1, 2),
+        lambda world: world.refund(),
+        lambda world: world.booking.miss(2),
+    ),
+}
+DELIVERIES: tuple[Callable[[World], None], ...] = (
+    lambda world: world.deliver(world.bookings),
+    lambda world: world.deliver(world.payments),
+    lambda world: world.deliver(world.answers),
+)
+
+
+@pytest.mark.parametrize("race", RACES.values(), ids=RACES)
+@pytest.mark.parametrize("confirmed", [True, False], ids=["confirmed", "grants on their way"])
+def test_every_interleaving_of_a_race_keeps_every_promise(
+    race: tuple[Callable[[World], None], ...], confirmed: bool
+) -> None:
+    """All 720 orders of three deeds and three deliveries."""
+    for order in permutations((*race, *DELIVERIES)):
+        world = World()
+        world.accept()
+        world.pay(2 * PRICE)
+        if confirmed:
+            world.settle_down()
+        else:
+            world.deliver(world.bookings)
+            world.deliver(world.payments)
+        for deed in order:
+            deed(world)
+            world.check_the_gate()
+        world.settle_down()
+        world.live_on()
+        world.check_the_end()
+
+
+@pytest.mark.parametrize(
+    "story",
+    [
+        [requested(), accepted(2), *(paid(PRICE // 2, f"pay-{n}") for n in range(4))],
+        [requested(), accepted(6, package="six"), *(paid(57917, f"pay-{n}") for n in range(3)), paid(5, "pay-9")],
+        [
+            requested(),
+            insured(2),
+            approved("a", sessions=1, copay_cents=COPAY),
+            approved("b", valid_from=starts_at(2).date(), copay_cents=700),
+            paid(COPAY, "pay-1"),
+            paid(700, "pay-2"),
+        ],
+        [requested(), insured(3), approved("a", sessions=2), denied("b"), paid(COPAY, "pay-1"), paid(99, "pay-2")],
+    ],
+    ids=["halves", "package", "two authorizations", "one too few"],
+)
+def test_all_720_orders_of_a_story_reach_the_same_end(story: list[Any]) -> None:
+    endings = set()
+    for order in permutations(story):
+        billing = Story()
+        billing.hear_all(*order)
+        account, timers = billing.ending()
+        kept = account._replace(payments=(), authorizations=())
+        granted = frozenset((e.session_id, e.grant, e.basis, e.amount_cents) for e in billing.told(PrepaymentSatisfied))
+        endings.add((repr(kept), repr(timers), granted, repr(sorted(account.payments, key=lambda p: p.payment_id))))
+    assert len(endings) == 1
+
+
+@settings(max_examples=500, deadline=None)
 @given(
     order=st.lists(st.integers(0, 2), max_size=40),
     first=st.integers(0, 5 * PRICE),
     second=st.integers(1, 3 * PRICE),
     cancelled=st.integers(0, SESSIONS),
+    charged_back=st.integers(0, 2 * PRICE),
 )
 def test_any_order_across_topics_reaches_the_same_end(
-    order: list[int], first: int, second: int, cancelled: int
+    order: list[int], first: int, second: int, cancelled: int, charged_back: int
 ) -> None:
+    """A cancellation or a chargeback: of both, what is promised back first cannot be unsaid."""
     outcomes = []
     for deliveries in ([], order):
         world = World()
-        world.booking.accept()
+        world.accept()
         if first:
             world.pay(first)
-        world.booking.cancel(cancelled)
         world.pay(second)
+        if charged_back:
+            world.charge_back(charged_back)
+        else:
+            world.booking.cancel(cancelled)
+        for number in deliveries:
+            world.deliver((world.bookings, world.payments, world.answers)[number])
+        world.settle_down()
+        outcomes.append(world.outcome())
+    assert outcomes[0] == outcomes[1]
+
+
+@settings(max_examples=300, deadline=None)
+@given(order=st.lists(st.integers(0, 2), max_size=40), count=st.integers(1, 3), lapses=st.booleans())
+def test_any_order_of_cover_and_money_reaches_the_same_end(order: list[int], count: int, lapses: bool) -> None:
+    outcomes = []
+    for deliveries in ([], order):
+        world = World(covered=True)
+        world.accept()
+        world.tell_billing(approved(sessions=count, copay_cents=700))
+        world.pay(1400)
+        world.booking.cancel(1)
+        if lapses:
+            world.tell_billing(denied())
         for number in deliveries:
             world.deliver((world.bookings, world.payments, world.answers)[number])
         world.settle_down()
@@ -249,3 +241,5 @@ def test_shares_are_given_whole_in_order_and_never_more_than_the_money(amounts: 
     assert sum(given_cents) + story.account.balance_cents == sum(amounts)
     waiting = [s.price_cents for s in story.account.shares if s.basis is None]
     assert not waiting or story.account.balance_cents < waiting[0]
+    assert story.told(RefundDue) == []
+    assert story.now == T0

@@ -5,15 +5,14 @@ from datetime import timedelta
 import pytest
 
 from services.billing.account import Stage
-from services.billing.profile import MissedPolicy
+from services.billing.profile import MissedPolicy, Policy
 from shared.contract import (
-    AuthorizationDecided,
-    AuthorizationDecision,
     Basis,
+    ClosedReason,
     Conflict,
     CourseChanged,
+    CourseClosed,
     CourseRejected,
-    CourseRequested,
     Method,
     Payer,
     PaymentRecorded,
@@ -28,15 +27,12 @@ from shared.contract import (
     RefundSettled,
     Refusal,
     ReleaseReason,
-    RequestedSession,
     SessionCancelled,
     SessionCompleted,
     SessionMissed,
     SessionRescheduled,
     SessionState,
-    SessionUnconfirmed,
     TimerDue,
-    WithdrawalReason,
 )
 from tests.billing_story import (
     COURSE,
@@ -47,13 +43,16 @@ from tests.billing_story import (
     Story,
     accepted,
     confirmed,
+    kept,
     kinds,
     paid,
     released,
+    requested,
     reversed_,
     session_id,
     starts_at,
     told,
+    unconfirmed,
 )
 
 TAKEN = ReleaseReason.SLOT_TAKEN
@@ -69,18 +68,6 @@ def story() -> Story:
 def rejected() -> CourseRejected:
     code = Refusal.CHAIR_TAKEN
     return CourseRejected(course_id=COURSE, code=code, detail="", conflicts=(Conflict(code=code),))
-
-
-def requested(of: int = 2) -> CourseRequested:
-    sessions = tuple(RequestedSession(session_id=session_id(n), starts_at=starts_at(n)) for n in range(1, of + 1))
-    return CourseRequested(
-        course_id=COURSE,
-        patient_id="p-1",
-        location="carbondale",
-        treatment="infusion",
-        payer=Payer.SELF_PAY,
-        sessions=sessions,
-    )
 
 
 # Pricing and asking --------------------------------------------------------------------------------------------------
@@ -134,6 +121,14 @@ def test_money_of_a_course_without_a_price_goes_back_at_its_last_planned_start(s
     (due,) = story.until(starts_at(2))
     assert isinstance(due, RefundDue)
     assert (due.amount_cents, due.reason) == (PRICE, RefundReason.RELEASED)
+
+
+def test_money_of_a_cancelled_course_without_a_price_goes_back_at_once(story: Story) -> None:
+    story.hear_all(paid(PRICE), accepted(2, treatment="sgb"), told(SessionCancelled, 1), told(SessionCancelled, 2))
+    (due,) = story.hear(CourseClosed(course_id=COURSE, reason=ClosedReason.CANCELLED))
+    assert isinstance(due, RefundDue)
+    assert due.amount_cents == PRICE
+    assert story.timers == {}
 
 
 # Allocation ----------------------------------------------------------------------------------------------------------
@@ -346,12 +341,10 @@ def test_an_answer_to_a_grant_that_was_never_given_goes_to_a_person(story: Story
     assert [item.kind for item in story.attention] == ["unknown_grant", "unknown_grant"]
 
 
-def test_what_is_withdrawn_later_is_only_shown_today(story: Story) -> None:
-    story.hear_all(accepted(1), paid(PRICE), confirmed(1))
-    story.hear(
-        told(SessionUnconfirmed, 1, grant=1, reason=WithdrawalReason.REFUND),
-    )
-    assert [item.kind for item in story.attention] == ["unexpected_withdrawal_answer"]
+def test_an_answer_to_a_withdrawal_that_was_never_asked_for_goes_to_a_person(story: Story) -> None:
+    story.hear_all(accepted(2), paid(2 * PRICE), confirmed(1), confirmed(2), unconfirmed(1), kept(2))
+    assert [item.kind for item in story.attention] == ["unexpected_withdrawal_answer"] * 2
+    assert story.share(1).prepaid_cents == story.share(2).prepaid_cents == PRICE
 
 
 # What becomes of a session -------------------------------------------------------------------------------------------
@@ -379,7 +372,7 @@ def test_a_missed_session_returns_its_share_where_the_clinic_says_so(story: Stor
 
 
 def test_a_missed_session_that_begins_again_is_paid_again_where_the_clinic_kept_it() -> None:
-    story = Story(MissedPolicy.KEEP)
+    story = Story(Policy(missed=MissedPolicy.KEEP))
     story.hear_all(accepted(1), paid(PRICE), confirmed(1), told(SessionMissed, 1))
     (asked,) = story.hear(told(SessionRescheduled, 1, at=starts_at(5)))
     assert isinstance(asked, PrepaymentRequired)
@@ -389,7 +382,7 @@ def test_a_missed_session_that_begins_again_is_paid_again_where_the_clinic_kept_
 
 
 def test_a_missed_session_with_a_grant_on_its_way_waits_for_the_answer() -> None:
-    story = Story(MissedPolicy.KEEP)
+    story = Story(Policy(missed=MissedPolicy.KEEP))
     story.hear_all(accepted(1), paid(PRICE))
     assert story.hear(told(SessionMissed, 1)) == []
     (due,) = story.hear(released(1, TAKEN, grant=1, state=SessionState.MISSED))
@@ -491,12 +484,6 @@ def test_money_that_leaves_by_itself_is_shown_and_booked_where_the_balance_cover
     assert [item.subject for item in story.attention] == ["rev-1", "rev-2"]
     assert story.account.balance_cents == 0
     assert story.share(1).prepaid_cents == PRICE
-
-
-@pytest.mark.parametrize("decision", list(AuthorizationDecision))
-def test_an_authorization_goes_to_a_person_for_now(story: Story, decision: AuthorizationDecision) -> None:
-    assert story.hear(AuthorizationDecided(course_id=COURSE, decision=decision, reference="r")) == []
-    assert [item.kind for item in story.attention] == ["authorization"]
 
 
 def test_a_session_of_an_unknown_course_goes_to_a_person(story: Story) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from services.billing import ledger
 from services.billing.ledger import Entry, EntryKind, Line
-from services.billing.profile import MissedPolicy
+from services.billing.profile import MissedPolicy, Policy
 from shared.contract import Method, SessionCompleted, SessionMissed
 from tests.billing_story import COURSE, DAY, PRICE, Story, accepted, confirmed, paid, reversed_, starts_at, told
 
@@ -47,7 +47,7 @@ def test_money_goes_from_cash_to_revenue_when_the_session_was_given() -> None:
 
 
 def test_a_missed_session_that_the_clinic_keeps_is_a_fee_not_revenue() -> None:
-    story = Story(MissedPolicy.KEEP)
+    story = Story(Policy(missed=MissedPolicy.KEEP))
     story.hear_all(accepted(1), paid(PRICE), confirmed(1), told(SessionMissed, 1))
     assert ledger.credit(story.account.unposted, ledger.FEES) == PRICE
     assert ledger.credit(story.account.unposted, ledger.REVENUE) == 0

@@ -1,35 +1,38 @@
 """Billing on PostgreSQL: the road through the real worker, the ledger's guards, and what the till can do by HTTP."""
 
 import asyncio
-import hashlib
-import itertools
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
-import httpx2
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from services.billing import store
+from services.billing import paper_store, store
 from services.billing.main import build
-from services.billing.profile import read_tariffs
+from services.billing.profile import read_places
+from services.billing.records import Given
+from services.billing.requests import RefundRequested, Refused, WaiverGranted
 from services.billing.settings import BillingSettings
 from shared.contract import (
+    BookedSession,
     EventData,
     PatientUpdated,
     ReleaseReason,
+    Service,
     SessionCancelled,
     SessionCompleted,
     SessionMissed,
     SessionRescheduled,
+    SessionState,
+    WithdrawalReason,
 )
-from shared.database import rows, run
-from shared.envelope import Record, headers_of
-from shared.service import Service
+from shared.database import run
+from shared.envelope import Record
 from shared.settings import Misconfigured, read_settings
+from tests.billing_rig import PROFILES, Billing, HandClock, key_of, keys_file, running
 from tests.billing_story import (
     COURSE,
     DAY,
@@ -38,97 +41,30 @@ from tests.billing_story import (
     T0,
     Story,
     accepted,
+    approved,
+    booked,
+    changed,
+    charged_back,
     confirmed,
+    denied,
+    insured,
+    kept,
     paid,
     released,
     reversed_,
     session_id,
     starts_at,
     told,
+    unconfirmed,
 )
 
-PROFILES = Path(__file__).parents[2] / "deploy" / "clinics"
-KEYS = {"till": "a key of the till", "front_desk": "a key of the front desk"}
 NAME = "Canary Q. Patient"
-
-
-class HandClock:
-    """Shows what the test says; what reached Kafka later than that reached it now."""
-
-    def __init__(self) -> None:
-        self.shown = T0
-
-    def now(self) -> datetime:
-        return self.shown
-
-    def at(self, wall: datetime) -> datetime:
-        return min(wall, self.shown)
-
-
-class Billing:
-    """The service without Kafka: records go in by hand, events are read from the outbox."""
-
-    def __init__(self, service: Service[Any, Any], clock: HandClock, client: httpx2.AsyncClient) -> None:
-        self.service = service
-        self.clock = clock
-        self.client = client
-        self._offsets = itertools.count()
-
-    async def hear(self, *events: EventData, at: datetime = T0) -> None:
-        """One batch from Kafka, arrived at `at`."""
-        self.clock.shown = max(self.clock.shown, at)
-        await self.service.worker.on_records([self.record(event, at) for event in events])
-
-    def record(self, event: EventData, at: datetime = T0, id: str | None = None) -> Record:
-        """An event as it stands on Kafka."""
-        headers = tuple(headers_of(event, id or str(uuid4()), "test", at, None))
-        value = event.model_dump_json(exclude_none=True).encode()
-        millis = int(at.timestamp() * 1000)
-        return Record(event.topic, 0, next(self._offsets), millis, event.key.encode(), value, headers)
-
-    async def until(self, to: datetime) -> None:
-        """Let time pass and fire what is due, the fence being passed."""
-        self.clock.shown = to
-        while await self.service.worker.on_timers(to):
-            pass
-
-    async def query(self, sql: str, **parameters: Any) -> Sequence[Any]:
-        """Rows of a query by the service's own role."""
-        async with self.service.database.begin() as connection:
-            return await rows(connection, sql, **parameters)
-
-    async def published(self) -> list[str]:
-        """The types of all events so far, short, in their order."""
-        found = await self.query("SELECT convert_from(headers, 'UTF8') AS headers FROM outbox ORDER BY id")
-        names = [row.headers.split('["ce_type","')[1].split('"')[0] for row in found]
-        return [name.removeprefix("billing.").removesuffix(".v1") for name in names]
-
-    async def get(self, path: str, role: str = "till") -> httpx2.Response:
-        return await self.client.get(path, headers={"Authorization": f"Bearer {KEYS[role]}"})
-
-    async def post(self, body: dict[str, Any], key: str = "k-1", role: str = "till") -> httpx2.Response:
-        headers = {"Authorization": f"Bearer {KEYS[role]}", "Idempotency-Key": key}
-        return await self.client.post("/v1/payments", json=body, headers=headers)
 
 
 @pytest.fixture
 async def billing(databases: dict[str, str], tmp_path: Path) -> AsyncIterator[Billing]:
-    keys = tmp_path / "keys.toml"
-    keys.write_text(
-        "".join(
-            f'[[keys]]\nname = "{role}"\nsha256 = "{hashlib.sha256(key.encode()).hexdigest()}"\nroles = ["{role}"]\n'
-            for role, key in KEYS.items()
-        )
-    )
-    settings = read_settings(
-        BillingSettings, kafka="127.0.0.1:1", billing_database=databases["billing"], profiles=PROFILES, api_keys=keys
-    )
-    clock = HandClock()
-    app = build(settings, clock)
-    transport = httpx2.ASGITransport(app=app)
-    async with httpx2.AsyncClient(transport=transport, base_url="http://billing") as client:
-        yield Billing(app.state.service, clock, client)
-    await app.state.service.stop()
+    async with running(databases["billing"], keys_file(tmp_path)) as service:
+        yield service
 
 
 def course(of: int = 2, **more: Any) -> EventData:
@@ -146,24 +82,49 @@ STORIES: dict[str, list[EventData]] = {
     "moved and late": [course(2), told(SessionRescheduled, 2, at=starts_at(7)), paid(10, "small")],
     "left by itself": [course(1), paid(PRICE + 100), reversed_(60, None)],
     "no price": [course(1, package="gold"), paid(PRICE)],
+    "covered, paid, given": [
+        insured(2, "tms"),
+        approved(sessions=1, valid_through=date(2026, 12, 31)),
+        paid(3000),
+        confirmed(1),
+        told(SessionCompleted, 1, services=(Service(code="90868", units=1),)),
+    ],
+    "cover lapses": [insured(1, "spravato"), approved(copay_cents=0), confirmed(1), denied(), unconfirmed(1)],
+    "authorized first": [approved(copay_cents=700), insured(1, "spravato"), paid(700)],
+    "somebody else pays": [
+        accepted(1, "tms"),
+        paid(30000),
+        confirmed(1),
+        changed(1, treatment="tms", payer="insurance", insurance={"plan": "Good Health"}),
+        unconfirmed(1, reason=WithdrawalReason.PAYER_CHANGED),
+    ],
+    "charged back": [*PAID_IN_FULL, charged_back(PRICE), unconfirmed(2), paid(PRICE, "pay-2")],
+    "charged back too late": [*PAID_IN_FULL, charged_back(PRICE), kept(2), told(SessionCompleted, 2)],
+    "refund on its way": [
+        *PAID_IN_FULL,
+        RefundRequested(course_id=COURSE, sessions=(session_id(2),), requested_by="desk", reason="moves away"),
+    ],
+    "waived": [course(1), WaiverGranted(course_id=COURSE, session_id=session_id(1), waived_by="A", reason="goodwill")],
+    "free once": [accepted(2, "consultation"), confirmed(1)],
 }
 
 
 @pytest.mark.parametrize("story", STORIES.values(), ids=STORIES)
 async def test_what_is_kept_is_what_the_rules_decided(billing: Billing, story: list[EventData]) -> None:
     pure = Story()
-    pure.tariffs = read_tariffs(PROFILES, ("albany",))
+    pure.places = read_places(PROFILES, ("albany",))
     pure.hear_all(*story)
     for start in range(0, len(story), 2):
-        await billing.hear(*story[start : start + 2])
+        await billing.take(*story[start : start + 2])
 
     async with billing.service.database.begin() as connection:
-        kept = await store.read_account(connection, COURSE)
+        written = await store.read_account(connection, COURSE)
     expected, timers = pure.ending()
-    assert kept == expected
-    due = await billing.query("SELECT kind, subject, due_at FROM timers ORDER BY kind, subject")
+    assert written == expected
+    due = await billing.query("SELECT kind, subject, due_at FROM timers WHERE kind <> 'papers' ORDER BY kind, subject")
     assert [((row.kind, row.subject), row.due_at) for row in due] == timers
     assert len(await billing.published()) == len(pure.events)
+    assert await billing.query("SELECT 1 FROM dead_letters") == []
 
 
 async def test_balances_are_the_fold_of_the_ledger(billing: Billing) -> None:
@@ -193,7 +154,7 @@ async def test_a_deadline_passes_and_late_money_comes(billing: Billing) -> None:
     await billing.hear(released(1, ReleaseReason.OVERDUE), paid(PRICE), at=late)
     await billing.hear(released(1, ReleaseReason.SLOT_TAKEN, grant=1), at=late)
     assert (await billing.published())[2:] == ["payment.recorded", "prepayment.satisfied", "refund.due"]
-    assert await billing.query("SELECT 1 FROM timers") == []
+    assert await billing.query("SELECT 1 FROM timers WHERE kind <> 'papers'") == []
 
 
 async def test_repeats_have_no_effect(billing: Billing) -> None:
@@ -225,9 +186,64 @@ async def test_two_that_speak_of_a_new_course_at_once_lose_nothing(billing: Bill
     assert await billing.query("SELECT 1 FROM dead_letters") == []
 
 
+async def test_of_two_first_consultations_at_once_one_is_free_and_a_cancelled_one_was_none(billing: Billing) -> None:
+    others = [accepted(1, "consultation", course_id=UUID(int=n), sessions=(visit(n),)) for n in range(1, 5)]
+    await asyncio.gather(*(billing.hear(other) for other in others[:2]))
+    await billing.hear(*others[2:3])
+    free = await billing.query("SELECT course_id, session_id FROM shares WHERE basis = 'free'")
+    assert len(free) == 1
+    assert sorted(await billing.published()) == [*["prepayment.required"] * 2, "prepayment.satisfied"]
+    cancelled = told(SessionCancelled, 1, course_id=free[0].course_id, session_id=free[0].session_id)
+    answer = confirmed(1, course_id=free[0].course_id, session_id=free[0].session_id)
+    await billing.hear(answer, cancelled)
+    await billing.hear(others[3])
+    assert len(await billing.query("SELECT 1 FROM shares WHERE basis = 'free'")) == 1
+
+
+def visit(number: int) -> BookedSession:
+    """A session with an id of its own."""
+    return BookedSession(**booked(1, 1, SessionState.HELD) | {"session_id": UUID(int=100 + number)})
+
+
+async def test_terms_of_courses_are_shared_and_outlive_the_profile(billing: Billing) -> None:
+    other = accepted(1, "ketamine_induction", course_id=UUID(int=1), sessions=(visit(1),))
+    await billing.hear(course(1), other)
+    await billing.hear(accepted(1, "tms", course_id=UUID(int=2), sessions=(visit(2),)))
+    assert len(await billing.query("SELECT 1 FROM terms")) == 2
+    assert len(await billing.query("SELECT DISTINCT terms_id FROM accounts")) == 2
+
+
+async def test_papers_find_what_was_given_and_an_audit_finds_who_waived(billing: Billing) -> None:
+    services = (Service(code="G2083", units=1), Service(code="99213", units=1, modifiers=("25",)))
+    wish = WaiverGranted(course_id=COURSE, session_id=session_id(1), waived_by="A. Person", reason="goodwill")
+    await billing.take(course(2), wish)
+    await billing.hear(confirmed(1), told(SessionCompleted, 1, services=services))
+    async with billing.service.database.begin() as connection:
+        assert await store.course_of(connection, session_id(2)) == COURSE
+        assert await store.course_of(connection, COURSE) is None
+        account = await store.read_account(connection, COURSE)
+        assert account is not None
+        (folder,) = await paper_store.folders(connection, [account])
+    assert folder.given == (Given(session_id(1), "dana", starts_at(1), starts_at(1) + HOUR, services),)
+    (waiver,) = await billing.query("SELECT waived_by, reason, grant_number, message_id FROM waivers")
+    assert tuple(waiver) == ("A. Person", "goodwill", 1, "http-1")
+
+
+async def test_a_request_that_breaks_a_rule_leaves_nothing(billing: Billing) -> None:
+    await billing.hear(course(1))
+    with pytest.raises(Refused):
+        await billing.take(RefundRequested(course_id=COURSE, requested_by="desk", reason="asked"))
+    assert await billing.query("SELECT 1 FROM inbox WHERE id LIKE 'http-%'") == []
+    assert await billing.query("SELECT 1 FROM dead_letters") == []
+
+
 async def test_the_ledger_only_grows(billing: Billing) -> None:
     await billing.hear(paid(PRICE))
-    for table, column in (("entries", "cause = 'other'"), ("lines", "amount_cents = 1")):
+    kept_for_good = (
+        *(("entries", "cause = 'other'"), ("lines", "amount_cents = 1"), ("waivers", "reason = 'other'")),
+        *(("terms", "content = '{}'"), ("given", "provider = 'x'"), ("authorizations", "sessions = 9")),
+    )
+    for table, column in kept_for_good:
         for change in (f"UPDATE {table} SET {column}", f"DELETE FROM {table}", f"TRUNCATE {table} CASCADE"):
             with pytest.raises(DBAPIError, match="permission denied"):
                 await billing.query(change)
@@ -251,11 +267,11 @@ async def test_a_person_is_kept_for_papers_and_forgotten_on_demand(billing: Bill
     )
     await billing.hear(person.model_copy(update={"name": "Earlier"}), person)
     async with billing.service.database.begin() as connection:
-        assert await store.read_patient(connection, "p-1") == person
+        assert await paper_store.read_patient(connection, "p-1") == person
     erasure = Record("clinic.patients", 0, 99, int(T0.timestamp() * 1000), b"p-1", None, ())
     await billing.service.worker.on_records([erasure])
     async with billing.service.database.begin() as connection:
-        assert await store.read_patient(connection, "p-1") is None
+        assert await paper_store.read_patient(connection, "p-1") is None
     for table in ("outbox", "attention", "dead_letters", "accounts", "timers"):
         found = await billing.query(f"SELECT count(*) AS n FROM {table} t WHERE t::text LIKE :name", name=f"%{NAME}%")
         assert found[0].n == 0
@@ -280,6 +296,7 @@ async def test_the_till_books_money_and_the_desk_sees_the_account(billing: Billi
         "paid_cents": PRICE + 100,
         "allocated_cents": PRICE,
         "balance_cents": 100,
+        "disputed_cents": 0,
     }
     first, second = account["sessions"]
     assert (first["basis"], first["due_at"], first["prepaid_cents"]) == ("paid", None, PRICE)
@@ -323,7 +340,7 @@ async def test_only_the_till_takes_money_in(billing: Billing) -> None:
     assert (await billing.post(body(), role="front_desk")).status_code == 403
     assert (await billing.client.post("/v1/payments", json=body(), headers={"Idempotency-Key": "k"})).status_code == 401
     keyless = await billing.client.post(
-        "/v1/payments", json=body(), headers={"Authorization": f"Bearer {KEYS['till']}"}
+        "/v1/payments", json=body(), headers={"Authorization": f"Bearer {key_of('till')}"}
     )
     assert keyless.status_code == 400
 

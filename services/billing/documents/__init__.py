@@ -1,0 +1,1 @@
+"""Papers that patients need: good-faith estimate, superbill, receipt. Pure values, made for print."""

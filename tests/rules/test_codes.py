@@ -1,0 +1,196 @@
+"""What is billed under which code, until when an estimate must be there, and whose number is real."""
+
+from datetime import date
+
+import pytest
+from hypothesis import given as for_all
+from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
+
+from services.billing.documents.codes import Missing, expected, given
+from services.billing.documents.deadlines import business_day_from, business_days, estimate_by, reissue_by
+from services.billing.profile import Npi, Papers
+from shared.contract import Service
+
+KETAMINE = Papers(title="Ketamine infusion", infusion=True, codes=("J3490",))
+SPRAVATO = Papers(title="Esketamine", codes=("G2083",))
+TMS = Papers(title="TMS", codes=("90868",), first_codes=("90867",))
+SGB = Papers(title="Stellate ganglion block", codes=("64510",))
+
+
+def codes(papers: Papers, minutes: int = 40, first: bool = True, told: tuple[Service, ...] = ()) -> object:
+    """Each service as code, units and modifiers; or what is missing."""
+    billed = given(papers, first, minutes, told)
+    return billed if isinstance(billed, Missing) else [(s.code, s.units, s.modifiers) for s in billed]
+
+
+def floor(code: str, units: int = 1, *modifiers: str) -> Service:
+    return Service(code=code, units=units, modifiers=modifiers or None)
+
+
+# Infusions ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("minutes", "billed"),
+    [
+        (1, [("96374", 1)]),
+        (15, [("96374", 1)]),
+        (16, [("96365", 1)]),
+        (40, [("96365", 1)]),
+        (60, [("96365", 1)]),
+        (90, [("96365", 1)]),
+        (91, [("96365", 1), ("96366", 1)]),
+        (150, [("96365", 1), ("96366", 1)]),
+        (151, [("96365", 1), ("96366", 2)]),
+        (210, [("96365", 1), ("96366", 2)]),
+        (211, [("96365", 1), ("96366", 3)]),
+    ],
+)
+def test_an_infusion_is_coded_by_its_minutes(minutes: int, billed: list[tuple[str, int]]) -> None:
+    assert codes(KETAMINE, minutes) == [*((code, units, ()) for code, units in billed), ("J3490", 1, ())]
+
+
+@pytest.mark.parametrize("minutes", [-5, 0, 601])
+def test_an_infusion_without_true_start_and_stop_is_not_coded(minutes: int) -> None:
+    assert codes(KETAMINE, minutes) == Missing("start and stop of the infusion")
+
+
+def test_the_floor_tells_units_of_drugs_and_adds_services() -> None:
+    told = (floor("J3490", 50), floor("99213", 1, "25"))
+    assert codes(KETAMINE, 40, told=told) == [("96365", 1, ()), ("J3490", 50, ()), ("99213", 1, ("25",))]
+
+
+@pytest.mark.parametrize("told", [floor("96366"), floor("96365", 2), floor("96374")])
+def test_no_code_of_the_floor_goes_against_start_and_stop(told: Service) -> None:
+    assert codes(KETAMINE, 40, told=(told,)) == Missing("services that agree with start and stop of the infusion")
+
+
+def test_what_the_floor_repeats_of_start_and_stop_is_billed_once() -> None:
+    assert codes(KETAMINE, 100, told=(floor("96366", 1, "59"),)) == [
+        ("96365", 1, ()),
+        ("96366", 1, ("59",)),
+        ("J3490", 1, ()),
+    ]
+
+
+@for_all(minutes=st.integers(16, 600))
+def test_further_hours_count_from_more_than_half(minutes: int) -> None:
+    billed = given(KETAMINE, True, minutes, ())
+    assert not isinstance(billed, Missing)
+    hours = sum(s.units for s in billed if s.code in ("96365", "96366"))
+    assert hours == max(1, round((minutes - 0.5) / 60)), "an hour more for each 31st minute, but the first has 90"
+
+
+# Other treatments -----------------------------------------------------------------------------------------------------
+
+
+def test_magnetic_stimulation_is_planned_once_a_course() -> None:
+    assert codes(TMS, first=True) == [("90867", 1, ())]
+    assert codes(TMS, first=False) == [("90868", 1, ())]
+
+
+@pytest.mark.parametrize("dose", ["G2082", "G2083"])
+def test_the_dose_is_what_the_floor_says(dose: str) -> None:
+    assert codes(SPRAVATO, told=(floor(dose),)) == [(dose, 1, ())]
+    assert [s.code for s in expected(SPRAVATO, True)] == ["G2083"], "an estimate tells what is planned"
+
+
+@pytest.mark.parametrize("told", [(), (floor("99213"),), (floor("G2082"), floor("G2083"))])
+def test_without_one_dose_esketamine_is_not_coded(told: tuple[Service, ...]) -> None:
+    missing = codes(SPRAVATO, told=told)
+    assert isinstance(missing, Missing)
+    assert "G2082 and G2083" in missing.what
+
+
+def test_a_block_on_both_sides_has_its_modifier() -> None:
+    assert codes(SGB, 10) == [("64510", 1, ())]
+    assert codes(SGB, 10, told=(floor("64510", 1, "50"),)) == [("64510", 1, ("50",))]
+
+
+def test_the_estimate_expects_one_hour_of_infusion() -> None:
+    assert [(s.code, s.units) for s in expected(KETAMINE, True)] == [("96365", 1), ("J3490", 1)]
+
+
+# Identifiers ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("npi", ["1234567893", "1245319599", "1679576722"])
+def test_a_real_npi_ends_with_its_check_digit(npi: str) -> None:
+    assert TypeAdapter(Npi).validate_python(npi) == npi
+
+
+@pytest.mark.parametrize("npi", ["1234567898", "123456789", "12345678931", "3234567893", "12345678٩3", ""])
+def test_anything_else_is_no_npi(npi: str) -> None:
+    with pytest.raises(ValidationError):
+        TypeAdapter(Npi).validate_python(npi)
+
+
+@for_all(npi=st.from_regex(r"[12][0-9]{9}", fullmatch=True), place=st.integers(0, 9), other=st.integers(1, 9))
+def test_one_wrong_digit_is_always_found(npi: str, place: int, other: int) -> None:
+    changed = npi[:place] + str((int(npi[place]) + other) % 10) + npi[place + 1 :]
+    assert not (_is_npi(npi) and _is_npi(changed))
+
+
+def _is_npi(text: str) -> bool:
+    try:
+        TypeAdapter(Npi).validate_python(text)
+    except ValidationError:
+        return False
+    return True
+
+
+# Deadlines of estimates -----------------------------------------------------------------------------------------------
+
+THANKSGIVING, CHRISTMAS, NEW_YEAR = date(2026, 11, 26), date(2026, 12, 25), date(2027, 1, 1)
+HOLIDAYS = (THANKSGIVING, CHRISTMAS, NEW_YEAR)
+
+
+@pytest.mark.parametrize(
+    ("scheduled", "service", "by"),
+    [
+        ("2026-11-02", "2026-11-16", "2026-11-05"),  # Monday for two weeks later: ten business days, so three
+        ("2026-11-02", "2026-11-13", "2026-11-03"),  # nine of them: one
+        ("2026-11-02", "2026-11-05", "2026-11-03"),  # three of them: one
+        ("2026-11-02", "2026-11-04", None),  # two: the law asks for none
+        ("2026-11-02", "2026-11-02", None),
+        ("2026-11-06", "2026-11-11", "2026-11-09"),  # Friday: the weekend counts for nothing
+        ("2026-11-06", "2026-11-10", None),
+        ("2026-11-07", "2026-11-11", "2026-11-09"),  # scheduled on a Saturday
+        ("2026-11-25", "2026-12-10", "2026-12-01"),  # over Thanksgiving: Friday, Monday, Tuesday
+        ("2026-11-25", "2026-12-09", "2026-11-27"),  # Thanksgiving makes nine of ten
+        ("2026-12-24", "2027-01-04", "2026-12-28"),  # between the years: six
+        ("2026-12-31", "2027-01-05", None),
+    ],
+)
+def test_an_estimate_is_due_within_business_days(scheduled: str, service: str, by: str | None) -> None:
+    last = estimate_by(date.fromisoformat(scheduled), date.fromisoformat(service), HOLIDAYS)
+    assert last == (date.fromisoformat(by) if by else None)
+
+
+@pytest.mark.parametrize(
+    ("service", "by"),
+    [
+        ("2026-11-16", "2026-11-13"),  # a Monday: the Friday before
+        ("2026-11-17", "2026-11-16"),
+        ("2026-11-27", "2026-11-25"),  # the day after Thanksgiving
+        ("2027-01-04", "2026-12-31"),
+        ("2026-11-15", "2026-11-13"),  # a Sunday
+    ],
+)
+def test_a_new_estimate_is_due_one_business_day_before_the_service(service: str, by: str) -> None:
+    assert reissue_by(date.fromisoformat(service), HOLIDAYS) == date.fromisoformat(by)
+
+
+@for_all(day=st.dates(date(2026, 1, 1), date(2030, 1, 1)), steps=st.integers(1, 30))
+def test_counting_forth_and_back_agree(day: date, steps: int) -> None:
+    later = business_day_from(day, steps, HOLIDAYS)
+    assert business_days(day, later, HOLIDAYS) == steps
+    assert business_day_from(later, -steps, HOLIDAYS) <= day
+
+
+@for_all(scheduled=st.dates(date(2026, 1, 1), date(2030, 1, 1)), ahead=st.integers(0, 60))
+def test_an_estimate_is_never_due_later_than_one_business_day_before(scheduled: date, ahead: int) -> None:
+    service = date.fromordinal(scheduled.toordinal() + ahead)
+    by = estimate_by(scheduled, service, HOLIDAYS)
+    assert by is None or scheduled < by <= reissue_by(service, HOLIDAYS)
