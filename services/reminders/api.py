@@ -9,7 +9,7 @@ from jinja2 import TemplateError
 from services.reminders import store
 from services.reminders.contact import Contact
 from services.reminders.course import Course, Text, TextState
-from services.reminders.ladder import wording_of
+from services.reminders.last_look import wording_of
 from services.reminders.profile import Places
 from shared.contract import Id
 from shared.http import Problem, Role, caller, service_of
@@ -28,9 +28,11 @@ def routes(places: Places) -> APIRouter:
             course = (await store.load_courses(connection, [course_id])).get(course_id)
             if course is None or course.patient_id is None:
                 raise Problem(404, "not_found", "there is no such course")
-            contact = (await store.load_contacts(connection, [course.patient_id])).get(course.patient_id)
+            contacts = await store.load_contacts(connection, [course.patient_id, *course.companions])
             record = await store.texts_on_record(connection, course_id)
-        return [_shown(course, text, record[text.text_id], contact, places) for text in course.texts]
+        return [
+            _shown(course, text, record[text.text_id], contacts.get(text.contact_id), places) for text in course.texts
+        ]
 
     @router.get("/v1/contacts/{contact_id}/consent")
     async def get_consent(request: Request, by: Desk, contact_id: Id) -> dict[str, Any]:

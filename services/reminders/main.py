@@ -13,6 +13,7 @@ from services.reminders.dispatch import Dispatch
 from services.reminders.profile import Places, read_places
 from services.reminders.rules import HEARS, SERVICE, State, aggregate_of, decide
 from services.reminders.settings import RemindersSettings
+from services.reminders.settling import Settling
 from services.reminders.sms import ConsoleSender, OutgoingText, Sender, TwilioSender
 from shared.batch import Rules
 from shared.clock import Clock, WallClock
@@ -48,6 +49,7 @@ def build(settings: RemindersSettings, clock: Clock, sender: Sender | None = Non
     sender = sender or _sender(settings, places)
     service = Service(rules_of(places), settings, settings.reminders_database, MIGRATIONS, clock)
     alarm = service.alarm("texts")
+    settling = Settling(service.database, clock, service.ring, sender.traceable)
     dispatch = Dispatch(
         service.database,
         service.fence,
@@ -55,7 +57,9 @@ def build(settings: RemindersSettings, clock: Clock, sender: Sender | None = Non
         alarm,
         service.ring,
         sender,
+        settling,
         places,
+        settings.rates({place.clinic for place in places.values()}),
     )
     service.add_loop("texts", alarm, dispatch.run, dispatch.next_due)
     return create_api(service, api.routes(places))
