@@ -53,6 +53,13 @@ class Session(NamedTuple):
     ended_at: datetime | None = None
 
 
+class Told(NamedTuple):
+    """An appointment as a person knows it."""
+
+    session_id: UUID
+    at: datetime
+
+
 class Text(NamedTuple):
     """One text of a course, or an answer to a person.
 
@@ -63,9 +70,8 @@ class Text(NamedTuple):
         look_at: when dispatch looks at it next.
         deadline_at: from here on it is useless.
         sent_on: the clinic's day of a payment text's attempt.
-        covers: the sessions that a text tells of which moves or takes away appointments.
-        tells: when the person believes that each of them is.
         location: in whose name an answer goes out.
+        tells: the appointments that a text takes away or moves.
     """
 
     text_id: UUID
@@ -81,9 +87,8 @@ class Text(NamedTuple):
     state: TextState = TextState.SCHEDULED
     reason: SuppressedReason | None = None
     sent_on: date | None = None
-    covers: tuple[UUID, ...] = ()
-    tells: tuple[datetime, ...] = ()
     location: str | None = None
+    tells: tuple[Told, ...] = ()
 
 
 class Course(NamedTuple):
@@ -147,7 +152,7 @@ class Course(NamedTuple):
             case TextKind.PREPARATION | TextKind.DAY_BEFORE | TextKind.DAY_OF:
                 return self._stands(text)
             case TextKind.MOVED:
-                return self._stands(text) and self.starts_for(text) != text.tells
+                return self._stands(text) and self.starts_for(text) != (text.tells[0].at,)
             case TextKind.CANCELLED | TextKind.RELEASED:
                 return bool(self.starts_for(text))
             case TextKind.AFTER_CARE | TextKind.NEXT_DAY:
@@ -172,7 +177,6 @@ class Course(NamedTuple):
         if text.kind in (TextKind.BOOKED, TextKind.COMPANION_NOTICE):
             return tuple(s.starts_at for s in self.sessions if s.state is SessionState.CONFIRMED)
         if (gone := GIVEN_UP.get(text.kind)) is not None:
-            told = zip(text.covers, text.tells, strict=True)
-            return tuple(sorted(at for id, at in told if (s := self.session(id)) is not None and s.state is gone))
+            return tuple(sorted(at for id, at in text.tells if (s := self.session(id)) is not None and s.state is gone))
         session = self.session(text.session_id)
         return () if session is None else (session.starts_at,)

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from uuid import uuid5
 
 from services.reminders.contact import Contact, Contacts
-from services.reminders.course import ATTEMPTED, Course, Session, Text, TextState
+from services.reminders.course import ATTEMPTED, Course, Session, Text, TextState, Told
 from services.reminders.profile import After, Audience, Place, Step
 from services.reminders.quiet_hours import Window, fit, hours_in, narrower
 from shared.contract import SessionState, SuppressedReason, TextKind
@@ -72,7 +72,7 @@ def on_move(view: View, session: Session, previous: datetime) -> Iterator[Text]:
     for text in _after(view, TextKind.MOVED, session, view.now, before=session.starts_at):
         if not _first(view, text.contact_id, TextState.SCHEDULED):
             known_at = _believed(view, text, session, previous)
-            yield text._replace(covers=(session.session_id,), tells=(known_at,))
+            yield text._replace(tells=(Told(session.session_id, known_at),))
 
 
 def on_end(view: View, kind: TextKind, session: Session, previous: datetime) -> Iterator[Text]:
@@ -82,14 +82,14 @@ def on_end(view: View, kind: TextKind, session: Session, previous: datetime) -> 
         waiting = next((t for t in view.course.texts if (t.kind, t.contact_id, t.state) == of), None)
         known_at = _believed(view, text, session, previous)
         told = waiting or text
-        yield told._replace(covers=(*told.covers, session.session_id), tells=(*told.tells, known_at))
+        yield told._replace(tells=(*told.tells, Told(session.session_id, known_at)))
 
 
 def _believed(view: View, text: Text, session: Session, previous: datetime) -> datetime:
     """When a person believes an appointment to be: what a move told that has not gone out yet, they do not know."""
     unsent = (TextKind.MOVED, session.session_id, text.contact_id, TextState.SCHEDULED)
     found = (t for t in view.course.texts if (t.kind, t.session_id, t.contact_id, t.state) == unsent)
-    return next((t.tells[0] for t in found), previous)
+    return next((t.tells[0].at for t in found), previous)
 
 
 def after_visit(view: View, session: Session) -> Iterator[Text]:

@@ -144,6 +144,6 @@ def wording_of(text: Text, course: Course | None, contact: Contact | None, place
         place.profile.sender,
         place.location,
         course.starts_for(text) if course else (),
-        text.tells[0] if text.kind is TextKind.MOVED else None,
+        text.tells[0].at if text.kind is TextKind.MOVED else None,
         course is not None and course.treatment in place.profile.drivers,
     )

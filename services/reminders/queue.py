@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.reminders.contact import Contact
 from services.reminders.course import Text
-from services.reminders.store import TEXT, load_contacts, text_of
+from services.reminders.store import READ, load_contacts, text_of
 from shared.database import Writes, rows
 
 _FREE: Final = """t.state = 'scheduled' AND NOT EXISTS (
@@ -64,7 +64,7 @@ async def claim_answers(
     """Answers due until an instant, locked, each with its earlier attempts."""
     found = await rows(
         connection,
-        f"""SELECT t.attempts, {", ".join(f"t.{column}" for column in TEXT)} {_ANSWERS} AND t.look_at <= :until
+        f"""SELECT t.attempts, {", ".join(f"t.{column}" for column in READ)} {_ANSWERS} AND t.look_at <= :until
             ORDER BY t.look_at LIMIT :batch FOR UPDATE OF t SKIP LOCKED""",
         until=until,
         served=list(served),

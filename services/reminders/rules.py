@@ -263,8 +263,8 @@ class _Draft:
                 if not self._said(text):
                     self.course = self.course.with_text(text)
             elif known.state is TextState.SCHEDULED:
-                if (known.covers, known.tells) != (text.covers, text.tells):  # it tells of one more
-                    self.course = self.course.with_text(known._replace(covers=text.covers, tells=text.tells))
+                if known.tells != text.tells:  # it tells of one more
+                    self.course = self.course.with_text(known._replace(tells=text.tells))
             elif known.reason is SuppressedReason.SUPERSEDED and self.course.wants(known):
                 as_planned = text if text.kind in AFTER_COURSE else known
                 again = as_planned._replace(state=TextState.SCHEDULED, reason=None, look_at=text.look_at)

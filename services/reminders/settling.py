@@ -205,7 +205,7 @@ async def _attempted(
     found = await rows(
         connection,
         f"""SELECT course_id, attempt_id, attempts, attempted_at, segments, provider_sid, provider_status,
-                   {", ".join(store.TEXT)} FROM texts WHERE {where} {order} FOR UPDATE {lock}""",
+                   {", ".join(store.READ)} FROM texts WHERE {where} {order} FOR UPDATE {lock}""",
         **bound,
     )
     attempts = []

@@ -9,10 +9,11 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.reminders.contact import Consent, Contact, Contacts, Number, allowed_at
-from services.reminders.course import Course, Session, Text, TextState
+from services.reminders.course import Course, Session, Text, TextState, Told
 from services.reminders.rules import CONTACT, COURSE, State, aggregate_of
 from shared.batch import Loaded
 from shared.contract import SessionState, SuppressedReason, TextKind
@@ -21,8 +22,11 @@ from shared.envelope import Message, from_stored, to_stored
 
 TEXT: Final = (
     "text_id", "contact_id", "kind", "session_id", "session_version", "occasion",
-    "nominal_at", "due_at", "look_at", "deadline_at", "state", "reason", "sent_on", "covers", "tells", "location",
+    "nominal_at", "due_at", "look_at", "deadline_at", "state", "reason", "sent_on", "location", "tells",
 )  # fmt: skip
+READ: Final = (*TEXT[:-1], "tells::text")
+"""The same as they are read: JSON inside a row comes as text."""
+
 _HEAD: Final = ("course_id", "patient_id", "location", "treatment", "companions", "owed", "waiting")
 _OWN_SESSION: Final = ("session_id", "version", "state", "starts_at", "ended_at")
 _SESSION: Final = ("course_id", *_OWN_SESSION)
@@ -102,7 +106,7 @@ async def load_courses(connection: AsyncConnection, ids: Iterable[UUID]) -> dict
             connection,
             f"""SELECT course_id, patient_id, location, treatment, companions, owed, waiting,
                        {nested("sessions o", _OWN_SESSION, of_course, "starts_at, session_id")} AS sessions,
-                       {nested("texts o", TEXT, of_course, "nominal_at, text_id")} AS texts
+                       {nested("texts o", READ, of_course, "nominal_at, text_id")} AS texts
                 FROM courses WHERE course_id = ANY(CAST(:ids AS uuid[]))""",
             ids=list(ids),
         )
@@ -110,15 +114,21 @@ async def load_courses(connection: AsyncConnection, ids: Iterable[UUID]) -> dict
 
 
 def text_of(columns: Iterable[Any]) -> Text:
-    """A text of its columns, in the order of `TEXT`."""
-    text = Text._make(columns)
+    """A text of its columns, in the order of `READ`."""
+    *plan, tells = columns
+    text = Text(*plan)
     return text._replace(
         kind=TextKind(text.kind),
         state=TextState(text.state),
         reason=SuppressedReason(text.reason) if text.reason else None,
-        covers=tuple(text.covers),
-        tells=tuple(text.tells),
+        tells=()
+        if tells == "[]"
+        else tuple(Told(UUID(id), datetime.fromisoformat(at)) for id, at in orjson.loads(tells)),
     )
+
+
+def _row_of(text: Text) -> dict[str, Any]:
+    return {name: getattr(text, name) for name in TEXT} | {"tells": [tuple(told) for told in text.tells]}
 
 
 def _save_courses(writes: Writes, loaded: Mapping[str, State], courses: Sequence[Course]) -> None:
@@ -133,9 +143,7 @@ def _save_courses(writes: Writes, loaded: Mapping[str, State], courses: Sequence
         known = set(map(id, before.sessions))
         sessions += (_session_row(course, session) for session in course.sessions if id(session) not in known)
         texts += (
-            {"course_id": course.course_id} | {name: getattr(text, name) for name in TEXT}
-            for text in course.texts
-            if text.text_id in course.unsaved
+            {"course_id": course.course_id} | _row_of(text) for text in course.texts if text.text_id in course.unsaved
         )
     writes.update("courses", _HEAD, heads, key=("course_id",))
     writes.insert("sessions", _SESSION, sessions, key=("session_id",))
@@ -228,8 +236,7 @@ def save_contacts(writes: Writes, contacts: Sequence[Contact]) -> None:
         for contact in contacts
     ]
     writes.insert("contacts", _CONTACT, people, key=("contact_id",))
-    answers = [{name: getattr(text, name) for name in TEXT} for contact in contacts for text in contact.answers]
-    writes.insert("texts", TEXT, answers)
+    writes.insert("texts", TEXT, [_row_of(text) for contact in contacts for text in contact.answers])
 
 
 async def consent_ledger(connection: AsyncConnection, contact_id: str) -> list[dict[str, Any]]:

@@ -52,16 +52,20 @@ async def test_a_course_gets_each_text_of_its_ladder_once_and_at_its_time(rig: R
             SessionCompleted, 1, SessionState.COMPLETED, 4, started_at=starts_at(1), ended_at=starts_at(1) + HOUR
         )
     )
-    await rig.walk(starts_at(1) + DAY)
-
     start = starts_at(1)
+    await rig.walk(start + 40 * DAY)
+
     assert [(text.kind, text.at) for text in rig.sender.texts] == [
         (K.BOOKED, MONDAY),
         (K.PREPARATION, start - 72 * HOUR),
         (K.DAY_BEFORE, start - 24 * HOUR),
         (K.DAY_OF, start - 2 * HOUR),
         (K.AFTER_CARE, start + 3 * HOUR),
+        (K.NEXT_DAY, start + 22 * HOUR),  # 8:00: the night is over
+        (K.EVALUATION, start + 2 * DAY + HOUR),
+        (K.BOOSTER_DUE, start + 28 * DAY + HOUR),
     ]
+    assert await rig.attention() == ["evaluation_due"]
     assert {text.to for text in rig.sender.texts} == {PHONE}
     sent = [data for type, data in await rig.told() if type == "reminders.text.sent.v1"]
     assert [data["kind"] for data in sent] == [text.kind for text in rig.sender.texts]
@@ -85,8 +89,9 @@ async def test_a_move_heard_before_the_text_is_due_means_it_never_goes_out(rig: 
     await rig.hear(cancelled())
     await rig.walk(starts_at(1))
 
-    assert rig.sender.texts == []
-    assert {reason for _, reason in (await rig.became()).values()} == {"superseded"}
+    assert [text.kind for text in rig.sender.texts] == [K.CANCELLED]
+    became = await rig.became()
+    assert {reason for kind, (_, reason) in became.items() if kind is not K.CANCELLED} == {"superseded"}
     assert [type for type, _ in await rig.told()].count("reminders.text.suppressed.v1") == 4
 
 

@@ -91,7 +91,7 @@ async def test_without_a_key_nothing_is_shown(desk: httpx2.AsyncClient, path: st
         ({"twilio_account_sid": "AC1", "twilio_auth_token": "short"}, "CHAIRTIME_TWILIO_AUTH_TOKEN: is not set or too"),
         (
             {"twilio_account_sid": "AC1", "twilio_auth_token": "x" * 32, "twilio_numbers": "albany=+15550100001"},
-            "CHAIRTIME_TWILIO_NUMBERS: there is none for stella",
+            "CHAIRTIME_TWILIO_NUMBERS: there is none for stabilization, stella",
         ),
         ({"twilio_numbers": "albany=5550100001"}, "CHAIRTIME_TWILIO_NUMBERS: the number of 'albany' is not E.164"),
         ({"sms": "pigeon"}, "CHAIRTIME_SMS: "),

@@ -22,12 +22,11 @@ END $$;
 
 ALTER TABLE texts
     ALTER course_id DROP NOT NULL,
-    ADD covers          uuid[] NOT NULL DEFAULT '{}',         -- sessions that a correction tells of
-    ADD tells           timestamptz[] NOT NULL DEFAULT '{}',  -- when the person believes each of them to be
-    ADD location        text,                                 -- in whose name an answer goes out
-    ADD provider_status text,                                 -- the provider's last word
+    ADD tells           json NOT NULL DEFAULT '[]',  -- what a correction takes back: [session, when it was to be]
+    ADD location        text,                        -- in whose name an answer goes out
+    ADD provider_status text,                        -- the provider's last word
     ADD delivered_at    timestamptz,
-    ADD search_at       timestamptz,                          -- when the provider's list is looked through for it
+    ADD search_at       timestamptz,                 -- when the provider's list is looked through for it
     ADD CONSTRAINT known_kind CHECK (kind IN
         ('booked', 'companion_notice', 'payment_due', 'preparation', 'day_before', 'day_of', 'moved', 'cancelled',
          'released', 'after_care', 'next_day', 'evaluation', 'booster_due', 'opt_out_confirmed', 'help',
@@ -45,8 +44,7 @@ ALTER TABLE texts
         (kind IN ('preparation', 'day_before', 'day_of', 'moved', 'cancelled', 'released'))
         = (session_version IS NOT NULL)),
     ADD CONSTRAINT corrections_tell CHECK (
-        (kind IN ('moved', 'cancelled', 'released')) = (cardinality(covers) > 0)
-        AND cardinality(covers) = cardinality(tells)),
+        (kind IN ('moved', 'cancelled', 'released')) = (json_array_length(tells) > 0)),
     ADD CONSTRAINT about_a_day CHECK ((kind = 'payment_due') = (occasion IS NOT NULL)),
     ADD CONSTRAINT suppressed_for_a_reason CHECK ((state = 'suppressed') = (reason IS NOT NULL)),
     ADD CONSTRAINT sending_for_a_time CHECK ((state = 'sending') = (lease_until IS NOT NULL)),
