@@ -110,7 +110,6 @@ class Claim:
                 event = suppressed(due.course_id, text, reason)
                 self.outgoing.append(publication_of(due.course_id, text, event, now, now.isoformat()))
                 metrics.TEXTS.labels(f"suppressed_{reason}").inc()
-                self._remind_staff(due)
             case Send():
                 try:
                     return self._send(due, verdict)
@@ -165,14 +164,7 @@ class Claim:
         )
         if due.number == 1:
             metrics.TEXT_LATENESS.observe(max(0.0, (now - text.due_at).total_seconds()))
-            self._remind_staff(due)
         return due.course and due.course.with_text(text._replace(state=TextState.SENDING, sent_on=sent_on))
-
-    def _remind_staff(self, due: Due) -> None:
-        """After a course's last session the clinic must look at it, whether the patient may be texted or not."""
-        if due.text.kind is TextKind.EVALUATION and due.course is not None and due.course.wants(due.text):
-            detail = "the course's last session is over: look back with the patient, and plan what follows"
-            self._raise(due, Attention("evaluation_due", str(due.course_id), detail))
 
     def _raise(self, due: Due, what: Attention) -> None:
         self.attention.append((aggregate_of(due.course_id, due.text.contact_id), what))

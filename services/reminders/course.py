@@ -40,7 +40,7 @@ ANSWERS: Final = frozenset({TextKind.OPT_OUT_CONFIRMED, TextKind.HELP, TextKind.
 """Answers to what a person has just written; they belong to no course."""
 
 GIVEN_UP: Final = {TextKind.CANCELLED: SessionState.CANCELLED, TextKind.RELEASED: SessionState.RELEASED}
-"""Texts that tell of appointments which will not be, and the state that they tell of."""
+"""Texts that tell of any number of appointments which will not be, and the state that they tell of."""
 
 
 class Session(NamedTuple):

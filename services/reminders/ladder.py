@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from uuid import uuid5
 
 from services.reminders.contact import Contact, Contacts
-from services.reminders.course import ATTEMPTED, Course, Session, Text, TextState, Told
+from services.reminders.course import ATTEMPTED, GIVEN_UP, Course, Session, Text, TextState, Told
 from services.reminders.profile import After, Audience, Place, Step
 from services.reminders.quiet_hours import Window, fit, hours_in, narrower
 from shared.contract import SessionState, SuppressedReason, TextKind
@@ -174,8 +174,8 @@ def _text(
         text_id=uuid5(NAMESPACE, f"text/{course.course_id}/{subject}/{kind}/{person}"),
         contact_id=person,
         kind=kind,
-        session_id=session.session_id if session else None,
-        session_version=version,
+        session_id=session.session_id if session and kind not in GIVEN_UP else None,
+        session_version=version if kind not in GIVEN_UP else None,
         occasion=occasion,
         nominal_at=nominal_at,
         due_at=due_at,

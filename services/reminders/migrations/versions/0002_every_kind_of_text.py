@@ -38,11 +38,9 @@ ALTER TABLE texts
         (kind IN ('opt_out_confirmed', 'help', 'unmonitored_reply')) = (course_id IS NULL)
         AND (course_id IS NULL) = (location IS NOT NULL)),
     ADD CONSTRAINT about_a_session CHECK (
-        (kind IN ('preparation', 'day_before', 'day_of', 'moved', 'cancelled', 'released', 'after_care', 'next_day'))
-        = (session_id IS NOT NULL)),
+        (kind IN ('preparation', 'day_before', 'day_of', 'moved', 'after_care', 'next_day')) = (session_id IS NOT NULL)),
     ADD CONSTRAINT about_a_version CHECK (
-        (kind IN ('preparation', 'day_before', 'day_of', 'moved', 'cancelled', 'released'))
-        = (session_version IS NOT NULL)),
+        (kind IN ('preparation', 'day_before', 'day_of', 'moved')) = (session_version IS NOT NULL)),
     ADD CONSTRAINT corrections_tell CHECK (
         (kind IN ('moved', 'cancelled', 'released')) = (json_array_length(tells) > 0)),
     ADD CONSTRAINT about_a_day CHECK ((kind = 'payment_due') = (occasion IS NOT NULL)),
@@ -60,7 +58,7 @@ ALTER TABLE texts
 
 CREATE UNIQUE INDEX texts_planned_once
     ON texts (course_id, session_id, session_version, kind, contact_id, occasion) NULLS NOT DISTINCT
-    WHERE course_id IS NOT NULL;
+    WHERE kind NOT IN ('cancelled', 'released') AND course_id IS NOT NULL;
 CREATE INDEX answers_waiting ON texts (look_at) WHERE state = 'scheduled' AND course_id IS NULL;
 CREATE INDEX texts_searched ON texts (search_at) WHERE search_at IS NOT NULL;
 CREATE INDEX contacts_at_number ON contacts (phone) WHERE phone IS NOT NULL;
