@@ -6,11 +6,13 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Request
 from jinja2 import TemplateError
 
-from services.reminders import store
+from services.reminders import pauses, store
+from services.reminders.attempt import Due
 from services.reminders.contact import Contact
 from services.reminders.course import Course, Text, TextState
 from services.reminders.last_look import wording_of
 from services.reminders.profile import Places
+from services.reminders.trace import trace_of
 from shared.contract import Id
 from shared.http import Problem, Role, caller, service_of
 
@@ -30,9 +32,15 @@ def routes(places: Places) -> APIRouter:
                 raise Problem(404, "not_found", "there is no such course")
             contacts = await store.load_contacts(connection, [course.patient_id, *course.companions])
             record = await store.texts_on_record(connection, course_id)
-        return [
-            _shown(course, text, record[text.text_id], contacts.get(text.contact_id), places) for text in course.texts
-        ]
+            paused = await pauses.in_force(connection)
+        now = service_of(request).clock.now()
+        place = places.get(course.location or "")
+        shown = []
+        for text in course.texts:
+            sent, contact = record[text.text_id], contacts.get(text.contact_id)
+            story = trace_of(Due(text, course, contact, place, 0), sent, paused, now) if place else []
+            shown.append(_shown(course, text, sent, contact, places) | {"trace": [step._asdict() for step in story]})
+        return shown
 
     @router.get("/v1/contacts/{contact_id}/consent")
     async def get_consent(request: Request, by: Desk, contact_id: Id) -> dict[str, Any]:

@@ -111,7 +111,8 @@ def _is_news(known: str | None, status: str) -> bool:
     """Whether a status is a step on; what is no known status is none."""
     if status in _ARRIVED | _LOST:
         return True
-    return status in _ON_THE_WAY and (known is None or _ON_THE_WAY.index(status) > _ON_THE_WAY.index(known))
+    so_far = _ON_THE_WAY.index(known) if known in _ON_THE_WAY else -1
+    return status in _ON_THE_WAY and _ON_THE_WAY.index(status) > so_far
 
 
 def _accepted(attempt: Attempted, sid: str) -> Settled:

@@ -204,7 +204,7 @@ class TwilioSender:
                 **told,
             )
         except (TwilioRestException, TwilioServiceException) as refusal:
-            return _outcome_of(int(refusal.status), refusal.code)
+            return outcome_of(int(refusal.status), refusal.code)
         except (ClientConnectorError, ConnectionTimeoutError) as error:  # no connection, so not a byte went out
             return Unsent(type(error).__name__)
         except (ClientError, OSError, ValueError) as error:  # OSError: time-outs too; ValueError: the answer is no JSON
@@ -248,7 +248,8 @@ class TwilioSender:
         return self._client
 
 
-def _outcome_of(status: int, code: int | None) -> Outcome:
+def outcome_of(status: int, code: int | None) -> Outcome:
+    """What an HTTP status and the provider's own code prove about a message."""
     if status == 429 or code in RETRIED:
         return Unsent(str(code or status))
     if 400 <= status < 500:

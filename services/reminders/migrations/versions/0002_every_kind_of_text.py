@@ -38,7 +38,8 @@ ALTER TABLE texts
         (kind IN ('opt_out_confirmed', 'help', 'unmonitored_reply')) = (course_id IS NULL)
         AND (course_id IS NULL) = (location IS NOT NULL)),
     ADD CONSTRAINT about_a_session CHECK (
-        (kind IN ('preparation', 'day_before', 'day_of', 'moved', 'after_care', 'next_day')) = (session_id IS NOT NULL)),
+        (kind IN ('preparation', 'day_before', 'day_of', 'moved', 'after_care', 'next_day'))
+        = (session_id IS NOT NULL)),
     ADD CONSTRAINT about_a_version CHECK (
         (kind IN ('preparation', 'day_before', 'day_of', 'moved')) = (session_version IS NOT NULL)),
     ADD CONSTRAINT corrections_tell CHECK (
