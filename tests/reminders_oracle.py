@@ -53,16 +53,16 @@ def lawful(at: datetime, zone: ZoneInfo, region: str | None, of_location: str) -
 
 
 class Person:
-    """A contact at an instant, from what was told until then."""
+    """A contact, from the first so many messages that were told."""
 
-    def __init__(self, world: World, contact_id: str, at: datetime) -> None:
+    def __init__(self, world: World, contact_id: str, heard: int) -> None:
         self.phone: str | None = None
         self.zone: ZoneInfo | None = None
         self.region: str | None = None
         said: list[tuple[datetime, bool, int, tuple[Any, ...]]] = []
         numbers = 0
-        for when, data in world.told:
-            if when > at or getattr(data, "contact_id", getattr(data, "person_id", None)) != contact_id:
+        for when, data in world.told[:heard]:
+            if getattr(data, "contact_id", getattr(data, "person_id", None)) != contact_id:
                 continue
             match data:
                 case ContactUpdated(texting=texting):
@@ -95,15 +95,15 @@ class Person:
 
 
 class Knowledge:
-    """A course at an instant, from what was told until then."""
+    """A course, from the first so many messages that were told."""
 
-    def __init__(self, world: World, course_id: UUID, at: datetime) -> None:
+    def __init__(self, world: World, course_id: UUID, heard: int) -> None:
         self.sessions: dict[UUID, Any] = {}
         self.people: set[str] = set()
         self.location = ""
         owed: set[UUID] = set()
-        for when, data in world.told:
-            if when > at or getattr(data, "course_id", None) != course_id:
+        for _, data in world.told[:heard]:
+            if getattr(data, "course_id", None) != course_id:
                 continue
             if isinstance(data, CourseAccepted | SessionEvent):
                 self.people, self.location = {data.patient_id, *data.companions}, data.location
@@ -135,7 +135,7 @@ def _each(world: World) -> Iterator[str]:
 
 
 def _unasked(world: World, one: Sent) -> Iterator[str]:
-    person = Person(world, one.contact_id, one.at)
+    person = Person(world, one.contact_id, one.heard)
     if person.phone != one.outgoing.to:
         yield "to a number that is not theirs"
     if one.text.kind == "opt_out_confirmed":
@@ -143,15 +143,15 @@ def _unasked(world: World, one: Sent) -> Iterator[str]:
             yield "nobody opted out"
     elif not person.allowed:
         yield "without consent"
-    paused = next((pauses for since, pauses in reversed(world.paused) if since <= one.at), None)
+    paused = world.paused[one.paused - 1] if one.paused else None
     if paused and (paused.everything or one.contact_id in paused.contacts or one.outgoing.clinic in paused.clinics):
         yield "paused"
 
 
 def _untimely(world: World, one: Sent) -> Iterator[str]:
     assert one.course_id is not None
-    known = Knowledge(world, one.course_id, one.at)
-    location, person = world.places[known.location].location, Person(world, one.contact_id, one.at)
+    known = Knowledge(world, one.course_id, one.heard)
+    location, person = world.places[known.location].location, Person(world, one.contact_id, one.heard)
     ends = one.at + one.outgoing.valid_for - timedelta(seconds=1)
     for instant in (one.at, ends):
         if not lawful(instant, person.zone or location.tz, person.region, location.region):
@@ -211,7 +211,7 @@ def _twice(world: World) -> Iterator[str]:
     for one in taken:
         if one.course_id is None:
             continue
-        known = Knowledge(world, one.course_id, one.at)
+        known = Knowledge(world, one.course_id, one.heard)
         if one.text.kind == "payment_due":
             day = (one.course_id, one.at.astimezone(world.places[known.location].location.tz).date())
             if day in days:
@@ -230,15 +230,16 @@ def _missing(world: World) -> Iterator[str]:
         return
     went = {(str(one.text.kind), one.contact_id, one.text.session_id, one.text.session_version) for one in world.sent}
     for course_id, course in world.courses.items():
-        changes = sorted(when for when, data in world.told if getattr(data, "course_id", None) == course_id)
+        changes = [n for n, (_, data) in enumerate(world.told) if getattr(data, "course_id", None) == course_id]
         for session in course.sessions:
             yield from _missing_of(world, course, session, changes, went)
 
 
-def _missing_of(world: World, course: Any, session: Any, changes: list[datetime], went: set[Any]) -> Iterator[str]:
+def _missing_of(world: World, course: Any, session: Any, changes: list[int], went: set[Any]) -> Iterator[str]:
     confirmed_at, before = None, None
-    for when in changes:
-        now = Knowledge(world, course.course_id, when).sessions.get(session.session_id)
+    for change in changes:
+        when = world.told[change][0]
+        now = Knowledge(world, course.course_id, change + 1).sessions.get(session.session_id)
         if now is not None and now.state == "confirmed" and (before is None or now.version != before.version):
             confirmed_at, before = when, now
         elif before is not None and now is not None and now.state != "confirmed" and now.starts_at > when:
@@ -254,7 +255,7 @@ def _missing_of(world: World, course: Any, session: Any, changes: list[datetime]
         told = {when for when, data in world.told if getattr(data, "contact_id", "") == course.patient_id}
         if any(nominal - timedelta(days=2) < when < deadline for when in told):
             continue  # their number, place or wish changed on the way
-        person = Person(world, course.patient_id, nominal)
+        person = Person(world, course.patient_id, sum(when <= nominal for when, _ in world.told))
         if not person.allowed:
             continue
         minutes = int((deadline - nominal) / MINUTE)

@@ -23,9 +23,16 @@ from tests.reminders_story import message
 
 @dataclass(frozen=True)
 class Sent:
-    """One call to the provider, what it was about, and what the provider did."""
+    """One call to the provider, what it was about, and what the provider did.
+
+    Attributes:
+        heard: how many messages came before it.
+        paused: how many changes of the pauses came before it.
+    """
 
     at: datetime
+    heard: int
+    paused: int
     course_id: UUID | None
     contact_id: str
     text: Text
@@ -55,7 +62,7 @@ class World:
     attempts: dict[UUID, int] = field(default_factory=dict)
     attempted: dict[UUID, Attempted] = field(default_factory=dict)
     told: list[tuple[datetime, EventData]] = field(default_factory=list)
-    paused: list[tuple[datetime, Pauses]] = field(default_factory=list)
+    paused: list[Pauses] = field(default_factory=list)
     sent: list[Sent] = field(default_factory=list)
     events: list[EventData] = field(default_factory=list)
 
@@ -78,7 +85,7 @@ class World:
 
     def pause(self, pauses: Pauses) -> None:
         """Pause these texts, and no others from now on."""
-        self.paused.append((self.now, pauses))
+        self.paused.append(pauses)
         self.pauses = pauses
         for _, text in self._waiting():
             if text.due_at <= self.now < text.look_at:
@@ -114,7 +121,18 @@ class World:
             self.attempted[text_id] = attempt.of
             outcome = self.provider(attempt.outgoing)
             course_id = course.course_id if course else None
-            self.sent.append(Sent(self.now, course_id, text.contact_id, text, attempt.outgoing, outcome))
+            self.sent.append(
+                Sent(
+                    self.now,
+                    len(self.told),
+                    len(self.paused),
+                    course_id,
+                    text.contact_id,
+                    text,
+                    attempt.outgoing,
+                    outcome,
+                )
+            )
             self._apply(text_id, of_outcome(attempt.of, outcome, self.now, traceable=True))
 
     def _apply(self, text_id: UUID, settled: Settled) -> None:

@@ -14,10 +14,11 @@ from jinja2 import TemplateError
 
 from services.reminders.contact import Contact
 from services.reminders.course import Course, Text, TextState
+from services.reminders.ladder import suppressed
 from services.reminders.last_look import NONE, Paused, Pauses, Send, Suppress, Wait, judge, judge_answer, wording_of
 from services.reminders.outcome import LONGEST_PAUSE, Attempted
 from services.reminders.profile import Place
-from services.reminders.rules import CONTACT, COURSE, SERVICE, suppressed
+from services.reminders.rules import CONTACT, COURSE, SERVICE
 from services.reminders.sms import OutgoingText
 from services.reminders.wording import segments
 from shared import metrics, outbox

@@ -6,13 +6,13 @@ What is planned is looked at once more when it is due (`last_look`).
 from collections.abc import Iterator
 from datetime import date, datetime
 from typing import Final, NamedTuple
-from uuid import uuid5
+from uuid import UUID, uuid5
 
 from services.reminders.contact import Contact, Contacts
 from services.reminders.course import ATTEMPTED, GIVEN_UP, Course, Session, Text, TextState, Told
 from services.reminders.profile import After, Audience, Place, Step
 from services.reminders.quiet_hours import Window, fit, hours_in, narrower
-from shared.contract import SessionState, SuppressedReason, TextKind
+from shared.contract import SessionState, SuppressedReason, TextKind, TextSuppressed
 from shared.envelope import NAMESPACE
 
 UNCHANGING: Final = frozenset({TextKind.AFTER_CARE, TextKind.NEXT_DAY})
@@ -20,6 +20,9 @@ UNCHANGING: Final = frozenset({TextKind.AFTER_CARE, TextKind.NEXT_DAY})
 
 UPDATES: Final = frozenset({TextKind.MOVED, TextKind.CANCELLED, TextKind.RELEASED})
 """Texts that correct what a person was told before."""
+
+AFTER_COURSE: Final = frozenset({TextKind.EVALUATION, TextKind.BOOSTER_DUE})
+"""Texts that count from the end of a course, which may come a second time."""
 
 FIRST: Final = {Audience.PATIENT: TextKind.BOOKED, Audience.COMPANIONS: TextKind.COMPANION_NOTICE}
 """By which text each of them learns of the appointments."""
@@ -103,7 +106,7 @@ def after_course(view: View) -> Iterator[Text]:
     """What follows when the last session of a course is over."""
     if view.course.finished:
         ended_at = max(s.ended_at for s in view.course.sessions if s.ended_at is not None)
-        for kind in (TextKind.EVALUATION, TextKind.BOOSTER_DUE):
+        for kind in sorted(AFTER_COURSE):
             yield from _after(view, kind, None, ended_at)
 
 
@@ -187,3 +190,16 @@ def _text(
 def superseded(text: Text) -> Text:
     """A waiting text that is no longer wanted."""
     return text._replace(state=TextState.SUPPRESSED, reason=SuppressedReason.SUPERSEDED)
+
+
+def suppressed(course_id: UUID | None, text: Text, reason: SuppressedReason) -> TextSuppressed:
+    """The event of a text that never went out."""
+    return TextSuppressed(
+        text_id=text.text_id,
+        contact_id=text.contact_id,
+        course_id=course_id,
+        session_id=text.session_id,
+        kind=text.kind,
+        due_at=text.due_at,
+        reason=reason,
+    )

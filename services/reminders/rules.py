@@ -12,6 +12,7 @@ from uuid import UUID
 from services.reminders.contact import Contact, Contacts, decide_contact
 from services.reminders.course import ATTEMPTED, Course, Session, Text, TextState
 from services.reminders.ladder import (
+    AFTER_COURSE,
     View,
     after_course,
     after_visit,
@@ -21,6 +22,7 @@ from services.reminders.ladder import (
     on_end,
     on_move,
     superseded,
+    suppressed,
 )
 from services.reminders.messages import AnswerWanted, ConsentRecorded
 from services.reminders.profile import Place, Places
@@ -51,7 +53,6 @@ from shared.contract import (
     SessionUnconfirmed,
     SuppressedReason,
     TextKind,
-    TextSuppressed,
     TimerDue,
 )
 from shared.decision import Attention, Decision, Timer
@@ -65,9 +66,6 @@ CONTACT: Final = "contact:"
 
 UNKNOWN_AFTER: Final = timedelta(hours=24)
 """What waits this long for a course that booking never told of goes to a person (contract rule 7)."""
-
-AFTER_COURSE: Final = frozenset({TextKind.EVALUATION, TextKind.BOOSTER_DUE})
-"""Texts that count from the end of a course, which may come a second time."""
 
 _UNKNOWN_COURSE: Final = "unknown_course"
 
@@ -291,16 +289,3 @@ class _Draft:
 
     def _view(self, now: datetime) -> View | None:
         return View(self.course, place, self.contacts, now) if (place := self._place) is not None else None
-
-
-def suppressed(course_id: UUID | None, text: Text, reason: SuppressedReason) -> TextSuppressed:
-    """The event of a text that never went out."""
-    return TextSuppressed(
-        text_id=text.text_id,
-        contact_id=text.contact_id,
-        course_id=course_id,
-        session_id=text.session_id,
-        kind=text.kind,
-        due_at=text.due_at,
-        reason=reason,
-    )
