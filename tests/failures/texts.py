@@ -4,6 +4,7 @@ What reminders knew at an attempt are the messages in its inbox by then. Of thos
 it nobody can tell whether they were committed first, so an attempt is right if some state of knowledge allows it.
 """
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -171,7 +172,7 @@ def _wanted(booking: Sequence[Known], billing: Sequence[Known], text: Any) -> bo
         case "after_care" | "next_day":
             return session is not None and session.state is S.COMPLETED
         case "cancelled" | "released":
-            told_of = {UUID(id) for id, _ in text["tells"]}
+            told_of = {UUID(id) for id, _ in json.loads(text["tells"])}
             return any(s.session_id in told_of and s.state == text["kind"] for s in sessions.values())
         case "evaluation" | "booster_due":
             states = {s.state for s in sessions.values()}
