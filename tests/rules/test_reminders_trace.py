@@ -62,7 +62,8 @@ def test_a_waiting_text_tells_what_would_become_of_it() -> None:
         "waits: it will be sent, as things are",
     ]
     assert steps(told, day_of, pauses=Pauses(True))[-1] == "waits: somebody has paused it"
-    assert "no number" in steps(story(person=False), day_of)[-1]
+    stranger = story(person=False)
+    assert "no number" in steps(stranger, stranger.text(TextKind.DAY_OF))[-1]
 
 
 def test_a_text_that_goes_out_earlier_tells_why() -> None:
