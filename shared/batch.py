@@ -48,6 +48,8 @@ class Rules(Generic[State, Context]):
         load: reads and locks what a batch is about.
         save: (writes, loaded, changed, context) adds what is to be written of the states that changed, by aggregate;
             what a changed state shares with the loaded one is written down already.
+        notes: what is only written down of events that no rule decides about, by type: (writes, their data in order).
+            No state is loaded for them and no id remembered, so that the same again must write the same again.
     """
 
     service: str
@@ -56,6 +58,7 @@ class Rules(Generic[State, Context]):
     decide: Callable[[State | None, Message, datetime, Context], Decision[State, Context]]
     load: Callable[[AsyncConnection, Sequence[Message]], Awaitable[Loaded[State, Context]]]
     save: Callable[[Writes, Mapping[str, State], Mapping[str, State], Context], None]
+    notes: Mapping[str, Callable[[Writes, Sequence[Any]], None]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -65,6 +68,7 @@ class Batch:
     messages: list[Message]
     letters: list[DeadLetter] = field(default_factory=list)
     heard: dict[tuple[str, int], int] = field(default_factory=dict)
+    notes: dict[str, list[EventData]] = field(default_factory=dict)
     outgoing: list[Outgoing] = field(default_factory=list)
     timers: list[tuple[str, Timer]] = field(default_factory=list)
     attention: list[tuple[str, Attention]] = field(default_factory=list)

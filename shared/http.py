@@ -7,19 +7,22 @@ import hashlib
 import hmac
 import logging
 import tomllib
+from collections.abc import Mapping
 from enum import StrEnum
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
-from fastapi import Header, Request
+from fastapi import Header, Request, Security
 from fastapi.responses import JSONResponse
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from shared.batch import HTTP, Answer
 from shared.contract import EventData
 from shared.envelope import Message, explain
 from shared.settings import Misconfigured
-from shared.worker import HeldBack, PayloadConflict
+from shared.worker import HeldBack, InFlight, PayloadConflict
 
 if TYPE_CHECKING:
     from shared.service import Service
@@ -28,6 +31,11 @@ log = logging.getLogger(__name__)
 
 MAX_BODY: Final = 1024 * 1024
 """Bytes of a request's body."""
+
+MAX_READ: Final = 16 * MAX_BODY
+"""Bytes that are read of a body that is too large, so that its sender comes to read the answer."""
+
+PROBLEM_JSON: Final = "application/problem+json"
 
 
 class Problem(Exception):
@@ -41,7 +49,30 @@ class Problem(Exception):
     def response(self) -> JSONResponse:
         """The answer that the caller gets."""
         headers = {"WWW-Authenticate": "Bearer"} if self.status == 401 else None
-        return JSONResponse(self.body, self.status, headers, media_type="application/problem+json")
+        return JSONResponse(self.body, self.status, headers, media_type=PROBLEM_JSON)
+
+
+def problems(*statuses: int, **more: Mapping[str, Any]) -> dict[int | str, dict[str, Any]]:
+    """What can go wrong on a route, for the OpenAPI document (`responses`).
+
+    Args:
+        more: JSON Schemas of the members that a problem here may have besides the usual ones.
+    """
+    schema = {
+        "type": "object",
+        "required": ["type", "title", "status", "detail"],
+        "properties": {
+            "type": {"type": "string", "format": "uri"},
+            "title": {"type": "string", "description": "a stable code"},
+            "status": {"type": "integer"},
+            "detail": {"type": "string", "description": "for people; names fields, never values"},
+            **more,
+        },
+    }
+    return {
+        status: {"description": HTTPStatus(status).phrase, "content": {PROBLEM_JSON: {"schema": schema}}}
+        for status in statuses
+    }
 
 
 # Who calls -----------------------------------------------------------------------------------------------------------
@@ -104,15 +135,19 @@ def service_of(request: Request) -> "Service[Any, Any]":
     return service
 
 
+_bearer = HTTPBearer(auto_error=False, description="An API key")
+
+
 class caller:
     """A dependency that lets in keys with one of the roles and gives their name."""
 
     def __init__(self, *roles: Role) -> None:
         self._roles = frozenset(roles)
 
-    def __call__(self, request: Request, authorization: Annotated[str, Header()] = "") -> str:
-        scheme, _, token = authorization.partition(" ")
-        key = service_of(request).keys.owner(token) if scheme.lower() == "bearer" and token else None
+    async def __call__(
+        self, request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)] = None
+    ) -> str:
+        key = service_of(request).keys.owner(given.credentials) if given else None
         if key is None:
             raise Problem(401, "unauthorized", "an API key is needed: Authorization: Bearer <key>")
         if self._roles.isdisjoint(key.roles):
@@ -132,29 +167,51 @@ async def read_body(request: Request, model: type[Body], **path: Any) -> Body:
     Raises:
         Problem: 400 no JSON, 413 too large, 422 with the fields.
     """
-    received = bytearray()
+    return parse_body(await receive(request), model, **path)
+
+
+async def receive(request: Request) -> bytes:
+    """A request's body.
+
+    Raises:
+        Problem: 413 too large.
+    """
+    received, length = bytearray(), 0
     async for chunk in request.stream():
-        received += chunk
-        if len(received) > MAX_BODY:
-            raise Problem(413, "too_large", f"a body has at most {MAX_BODY} bytes")
+        length += len(chunk)
+        if length <= MAX_BODY:
+            received += chunk
+        elif length > MAX_READ:
+            break
+    if length > MAX_BODY:
+        raise Problem(413, "too_large", f"a body has at most {MAX_BODY} bytes")
+    return bytes(received)
+
+
+def parse_body(received: bytes, model: type[Body], **path: Any) -> Body:
+    """A body as a model, as `read_body` reads it.
+
+    Raises:
+        Problem: 400 no JSON, 422 with the fields.
+    """
     try:
-        parsed = model.model_validate_json(bytes(received), extra="forbid") if not path else None
-        if parsed is not None:
-            return parsed
-        fields = _Object.model_validate_json(bytes(received) or b"{}").model_extra or {}
+        if not path:
+            return model.model_validate_json(received, extra="forbid")
+        fields = _Object.model_validate_json(received or b"{}").model_extra or {}
         if clash := sorted(set(fields) & set(path)):
             raise Problem(422, "invalid", f"{', '.join(clash)}: stands in the URL")
-        return model.model_validate_json(_Object(**fields, **path).model_dump_json(), extra="forbid")
+        return model.model_validate(fields | path, extra="forbid")
     except ValidationError as error:
         code, detail = explain(error)
         raise Problem(400 if code == "not_json" else 422, code, detail) from None
 
 
-def body_schema(model: type[BaseModel], *in_path: str) -> dict[str, Any]:
+def body_schema(model: type[BaseModel], *in_path: str, **examples: Any) -> dict[str, Any]:
     """A body for the OpenAPI document (`openapi_extra`), since routes read it themselves to refuse unknown fields.
 
     Args:
         in_path: fields that stand in the URL.
+        examples: bodies as JSON, by a name for each.
     """
     whole = model.model_json_schema()
     definitions = whole.pop("$defs", {})
@@ -171,7 +228,11 @@ def body_schema(model: type[BaseModel], *in_path: str) -> dict[str, Any]:
     schema = inlined(whole)
     schema["properties"] = {name: field for name, field in schema["properties"].items() if name not in in_path}
     schema["required"] = [name for name in schema.get("required", ()) if name not in in_path]
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+    schema["additionalProperties"] = False
+    content: dict[str, Any] = {"schema": schema}
+    if examples:
+        content["examples"] = {name: {"value": value} for name, value in examples.items()}
+    return {"requestBody": {"required": True, "content": {"application/json": content}}}
 
 
 class _Object(BaseModel):
@@ -182,7 +243,8 @@ async def submit(request: Request, caller: str, key: str, data: EventData) -> An
     """Take a request through the service's rules; the same caller, route and key get the same answer.
 
     Raises:
-        Problem: 409 the course waits for an operator, 422 the key came before with another body.
+        Problem: 409 the course waits for an operator, or the same key is being worked on, 422 it came before with
+            another body.
     """
     service = service_of(request)
     route = f"{request.method} {request.url.path}"
@@ -200,5 +262,7 @@ async def submit(request: Request, caller: str, key: str, data: EventData) -> An
         return await service.worker.submit(message)
     except HeldBack:
         raise Problem(409, "course_blocked", "an operator must settle a dead letter of this course first") from None
+    except InFlight:
+        raise Problem(409, "in_flight", "a request with this Idempotency-Key is being worked on; try again") from None
     except PayloadConflict:
         raise Problem(422, "idempotency_key_reused", "this Idempotency-Key came before with another body") from None

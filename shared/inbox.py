@@ -73,6 +73,12 @@ async def claim(
     return Claim(new, frozenset(conflicting), frozenset(row.held for row in found if row.id is None))
 
 
+async def hold(connection: AsyncConnection, id: str) -> bool:
+    """Keep an id to this transaction; False where another has it in hand."""
+    found = await rows(connection, "SELECT pg_try_advisory_xact_lock(hashtextextended(:id, 0)) AS ours", id=id)
+    return bool(found[0].ours)
+
+
 async def answer(connection: AsyncConnection, id: str) -> list[dict[str, Any]] | None:
     """What the caller of an HTTP request was told: the decision's events."""
     found = await rows(connection, "SELECT answer FROM inbox WHERE id = :id", id=id)

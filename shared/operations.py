@@ -226,6 +226,10 @@ def create_api(service: "Service[Any, Any]", *routers: APIRouter) -> FastAPI:
         log.warning("no answer: %s", type(error).__name__, extra={"service": service.name})
         return Problem(503, "unavailable", "the database does not answer; try again").response()
 
+    @app.exception_handler(Exception)  # the server logs it
+    async def on_defect(request: Request, error: Exception) -> Response:
+        return Problem(500, "defect", "this failed by a defect of ours; nothing has changed").response()
+
     @app.exception_handler(RequestValidationError)
     async def on_invalid(request: Request, error: RequestValidationError) -> Response:
         faults = [f"{'.'.join(str(s) for s in fault['loc'])}: {fault['type']}" for fault in error.errors()]

@@ -12,13 +12,14 @@ from datetime import UTC, datetime
 from typing import Generic
 
 import orjson
+from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared import attention, crash, dead_letters, inbox, metrics, outbox, timers
 from shared.batch import Answer, Batch, Rules
 from shared.clock import Clock
-from shared.contract import ANSWERED_BY
+from shared.contract import ANSWERED_BY, EVENTS
 from shared.database import DEADLOCK, RACED, REFUSED, Database, Writes, sqlstate
 from shared.dead_letters import DeadLetter
 from shared.decision import Attention, Context, State
@@ -35,6 +36,10 @@ class HeldBack(Exception):
 
 class PayloadConflict(Exception):
     """The same id came before with another payload."""
+
+
+class InFlight(Exception):
+    """The same id is being worked on at this moment; its answer can be had a moment later."""
 
 
 Committed = Callable[[bool, datetime | None], None]
@@ -106,6 +111,7 @@ class Worker(Generic[State, Context]):
 
         Raises:
             HeldBack: its course waits for an operator.
+            InFlight: the id is being worked on, here or by another replica.
             PayloadConflict: the id came before with another payload.
         """
         for attempt in range(TRIES):
@@ -173,8 +179,8 @@ class Worker(Generic[State, Context]):
         service = self._rules.service
         try:
             batch.messages.append(read(record, arrived_at, self._rules.hears[record.topic]))
-        except NotHeard:
-            metrics.HEARD.labels(service, "not_ours").inc()
+        except NotHeard as other:
+            self._note(str(other), record, batch)
         except NotForUs:
             metrics.HEARD.labels(service, "unknown_type").inc()
         except Unreadable as error:
@@ -184,6 +190,15 @@ class Worker(Generic[State, Context]):
             batch.letters.append(
                 DeadLetter(record.place_id, "unreadable", None, error.code, str(error), record, arrived_at)
             )
+
+    def _note(self, type_name: str, record: Record, batch: Batch) -> None:
+        if type_name not in self._rules.notes:
+            metrics.HEARD.labels(self._rules.service, "not_ours").inc()
+            return
+        try:
+            batch.notes.setdefault(type_name, []).append(EVENTS[type_name].model_validate_json(record.value or b""))
+        except ValidationError:
+            metrics.HEARD.labels(self._rules.service, "unreadable_note").inc()
 
     async def _carry(self, batch: Batch) -> None:
         """One transaction for all; where they stand in each other's way, again, and at last one by one."""
@@ -208,10 +223,10 @@ class Worker(Generic[State, Context]):
             raise RuntimeError("deadlocks without end")
         for message in batch.messages:
             await self._carry(Batch([message]))
-        await self._carry(Batch([], letters=batch.letters, heard=batch.heard))
+        await self._carry(Batch([], letters=batch.letters, heard=batch.heard, notes=batch.notes))
 
     async def _once(self, template: Batch, defect: Exception | None) -> Batch:
-        batch = Batch(list(template.messages), list(template.letters), template.heard)
+        batch = Batch(list(template.messages), list(template.letters), template.heard, template.notes)
         async with self._database.begin() as connection:
             now = self._clock.now()
             entries = [(m.id, inbox.digest(m), m.type) for m in batch.messages]
@@ -232,6 +247,8 @@ class Worker(Generic[State, Context]):
     async def _submit_once(self, message: Message) -> tuple[Batch, Answer]:
         batch = Batch([message])
         async with self._database.begin() as connection:
+            if not await inbox.hold(connection, message.id):
+                raise InFlight(message.id)
             aggregate = self._rules.aggregate_of(message)
             entry = (message.id, inbox.digest(message), message.type)
             claim = await inbox.claim(connection, [entry], [aggregate], self._clock.now())
@@ -281,6 +298,8 @@ class Worker(Generic[State, Context]):
         dead_letters.add(writes, batch.letters)
         attention.add(writes, batch.attention, now)
         outbox.add(writes, batch.outgoing, now)
+        for type_name, told in batch.notes.items():
+            self._rules.notes[type_name](writes, told)
         _remember(writes, batch.heard)
         await writes.run(connection)
         for letter in batch.letters:

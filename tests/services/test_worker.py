@@ -26,7 +26,7 @@ from shared.database import Writes
 from shared.decision import Decision, Timer
 from shared.envelope import Message
 from shared.outbox import unpack
-from shared.worker import HeldBack, PayloadConflict
+from shared.worker import HeldBack, InFlight, PayloadConflict
 from tests.booking_story import (
     COURSE,
     DAY,
@@ -395,8 +395,9 @@ async def test_the_same_request_twice_gets_the_same_answer(databases: dict[str, 
         first = await booking.submit(requested(), "key")
         assert [event["type"] for event in first] == ["booking.course.accepted.v1"]
         assert await booking.submit(requested(), "key") == first
-        answers = await asyncio.gather(*(booking.submit(cancel(), "other") for _ in range(5)))
-        assert all(answer == answers[0] for answer in answers)
+        at_once = await asyncio.gather(*(booking.submit(cancel(), "other") for _ in range(5)), return_exceptions=True)
+        answers = [answer for answer in at_once if not isinstance(answer, InFlight)]
+        assert answers == [await booking.submit(cancel(), "other")] * len(answers) != []
         assert await booking.types() == ["course.accepted", "session.cancelled", "session.cancelled", "course.closed"]
 
 
