@@ -157,7 +157,9 @@ class caller:
 
 # What they ask -------------------------------------------------------------------------------------------------------
 
-IdempotencyKey = Annotated[str, Header(alias="Idempotency-Key", min_length=1, max_length=64)]
+IdempotencyKey = Annotated[
+    str, Header(alias="Idempotency-Key", min_length=1, max_length=64, examples=["1f6c1a9e-5d0c-4c4e-9a55-2a1d3cf5e6b7"])
+]
 Body = TypeVar("Body", bound=BaseModel)
 
 
@@ -239,6 +241,12 @@ class _Object(BaseModel):
     model_config = ConfigDict(extra="allow")
 
 
+def request_id(request: Request, caller: str, key: str) -> str:
+    """The id of a request: the same for the same caller, route and Idempotency-Key."""
+    route = f"{request.method} {request.url.path}"
+    return "http-" + hashlib.sha256("\x00".join((caller, route, key)).encode()).hexdigest()[:48]
+
+
 async def submit(request: Request, caller: str, key: str, data: EventData) -> Answer:
     """Take a request through the service's rules; the same caller, route and key get the same answer.
 
@@ -247,10 +255,9 @@ async def submit(request: Request, caller: str, key: str, data: EventData) -> An
             another body.
     """
     service = service_of(request)
-    route = f"{request.method} {request.url.path}"
     now = service.clock.now()
     message = Message(
-        id="http-" + hashlib.sha256("\x00".join((caller, route, key)).encode()).hexdigest()[:48],
+        id=request_id(request, caller, key),
         type=data.type,
         source=HTTP,
         time=now,
