@@ -21,6 +21,9 @@ from shared.envelope import NAMESPACE, Message
 CARRIER: Final = "carrier"
 """Source of an opt-out that a send brought to light: the carrier blocks the number at the person's own wish."""
 
+BY_TEXT: Final = "text"
+"""Source of what a person wrote from their phone."""
+
 ERASED: Final = "erased"
 NEW_NUMBER: Final = "new_number"
 
@@ -124,6 +127,9 @@ def decide_contact(
         case ContactUpdated():
             after = _updated(before, data, now)
             source = data.texting.source if after.consent is not before.consent else NEW_NUMBER
+            if (stop := _stopped(after, contacts)) is not None:
+                said = Texting(allowed=False, wording=stop.wording, source=stop.source, recorded_at=stop.recorded_at)
+                after = recorded(after, said, now, asked=True)
             if after.zone is None:
                 attention = (Attention("unknown_time_zone", data.contact_id, "the location's zone is used instead"),)
         case ConsentRecorded():
@@ -185,6 +191,17 @@ def consent_events(before: Contact, after: Contact, source: str) -> tuple[Consen
 def opt_out(contact: Contact, wording: str, source: str, at: datetime) -> Contact:
     """The person does not want to be texted any more, from `at` on."""
     return recorded(contact, Texting(allowed=False, wording=wording, source=source, recorded_at=at), at, asked=True)
+
+
+def _stopped(contact: Contact, contacts: Contacts) -> Consent | None:
+    """The opt-out that somebody else wrote from this phone, if it is later than this person's consent."""
+    said = (
+        other.consent
+        for other in contacts.values()
+        if other.contact_id != contact.contact_id and other.phone == contact.phone and other.opted_out and other.consent
+    )
+    stop = max((c for c in said if c.source in (BY_TEXT, CARRIER)), key=lambda c: c.rank, default=None)
+    return stop if stop is not None and (contact.consent is None or stop.rank > contact.consent.rank) else None
 
 
 def _updated(contact: Contact, told: ContactUpdated, now: datetime) -> Contact:

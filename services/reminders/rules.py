@@ -10,7 +10,9 @@ from typing import Final
 from uuid import UUID
 
 from services.reminders.contact import Contact, Contacts, decide_contact
+from services.reminders.conversation import Conversation, ReplyCame
 from services.reminders.course import ATTEMPTED, Course, Session, Text, TextState
+from services.reminders.hearing import decide_reply, opts_out
 from services.reminders.ladder import (
     AFTER_COURSE,
     View,
@@ -62,7 +64,10 @@ SERVICE: Final = "reminders"
 
 COURSE: Final = "course:"
 CONTACT: Final = "contact:"
-"""Two kinds of things are decided about, each by its id behind one of these."""
+PHONE: Final = "phone:"
+STOP: Final = "stop:"
+"""What is decided about, each by its id behind one of these: a course, a contact, a conversation on a phone. An opt-out
+goes by a name of its own, so that no defect in what else was said on a phone can hold it back."""
 
 UNKNOWN_AFTER: Final = timedelta(hours=24)
 """What waits this long for a course that booking never told of goes to a person (contract rule 7)."""
@@ -98,16 +103,18 @@ HEARS: Final[Mapping[str, frozenset[str]]] = {
     }.items()
 }
 
-State = Course | Contact
+State = Course | Contact | Conversation
 
 
 def aggregate_of(message: Message) -> str:
-    """The course or contact that a message is about."""
+    """The course, contact or conversation that a message is about."""
     match message.data:
         case TimerDue(of=aggregate):
             return aggregate
         case ContactUpdated() | PersonErased() | ConsentRecorded() | AnswerWanted():
             return CONTACT + message.data.key
+        case ReplyCame(body=body):
+            return (STOP if opts_out(body) else PHONE) + message.data.key
         case _:
             return COURSE + message.data.key
 
@@ -116,6 +123,11 @@ def decide(
     places: Places, state: State | None, message: Message, now: datetime, contacts: Contacts
 ) -> Decision[State, Contacts]:
     """What follows from one message. `contacts` are those that the batch's courses need, by id."""
+    if isinstance(message.data, ReplyCame):
+        assert isinstance(state, Conversation)
+        replied = decide_reply(places, state, message, contacts)
+        return Decision(replied.state, replied.events, (), replied.attention, replied.context)
+    assert not isinstance(state, Conversation)
     if aggregate_of(message).startswith(CONTACT):
         assert not isinstance(state, Course)
         decision = decide_contact(places, state, message, contacts)

@@ -12,11 +12,13 @@ from uuid import UUID
 import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.reminders import phones
 from services.reminders.contact import Consent, Contact, Contacts, Number, allowed_at
+from services.reminders.conversation import Conversation
 from services.reminders.course import Course, Session, Text, TextState, Told
 from services.reminders.rules import CONTACT, COURSE, State, aggregate_of
 from shared.batch import Loaded
-from shared.contract import SessionState, SuppressedReason, TextKind
+from shared.contract import ContactUpdated, SessionState, SuppressedReason, TextKind
 from shared.database import Writes, nested, rows, run, take, to_json
 from shared.envelope import Message, from_stored, to_stored
 
@@ -57,6 +59,11 @@ async def load(connection: AsyncConnection, messages: Sequence[Message]) -> Load
     others = await load_contacts(connection, sorted(people - set(own))) if people - set(own) else {}
     states: dict[str, State] = {f"{COURSE}{id}": course for id, course in courses.items()}
     states |= {f"{CONTACT}{id}": contact for id, contact in own.items()}
+    if numbers := [m.data.phone for m in messages if isinstance(m.data, ContactUpdated)]:
+        others |= await load_contacts(connection, await phones.stopped_on(connection, numbers, own))
+    if talks := await phones.load(connection, messages):
+        states |= talks
+        others |= await load_contacts(connection, [id for talk in talks.values() for id in talk.people])
     return Loaded(states, {**others, **own})
 
 
@@ -67,6 +74,10 @@ def save(writes: Writes, loaded: Mapping[str, State], changed: Mapping[str, Stat
     people += [c for c in contacts.values() if (c.unsaved or c.answers) and c.contact_id not in spoken_for]
     save_contacts(writes, people)
     _save_courses(writes, loaded, [state for state in changed.values() if isinstance(state, Course)])
+    if talks := [state for state in changed.values() if isinstance(state, Conversation)]:
+        phones.save(writes, talks)
+    if erased := [contact.contact_id for contact in people if contact.phone is None]:
+        phones.forget(writes, erased)
     if moved := [contact for contact in people if contact.look_at is not None]:
         writes.then()  # texts may have been written just now
         writes.add(
@@ -283,15 +294,26 @@ class Sent:
     wording: str | None
     source: str | None
     recorded_at: datetime | None
+    provider_sid: str | None
 
 
-async def texts_on_record(connection: AsyncConnection, course_id: UUID) -> dict[UUID, Sent]:
-    """Bodies and outcomes of a course's texts."""
+async def load_answers(connection: AsyncConnection, contact_id: str) -> list[Text]:
+    """The texts that answered what a person wrote: they belong to no course."""
+    found = await rows(
+        connection,
+        f"SELECT {', '.join(READ)} FROM texts WHERE contact_id = :id AND course_id IS NULL",
+        id=contact_id,
+    )
+    return [text_of(row) for row in found]
+
+
+async def texts_on_record(connection: AsyncConnection, ids: Iterable[UUID]) -> dict[UUID, Sent]:
+    """Bodies and outcomes of texts."""
     found = await rows(
         connection,
         """SELECT text_id, body, segments, attempts, attempted_at, sent_at, delivered_at, code, provider_status,
-                  wording, source, recorded_at
-           FROM texts LEFT JOIN consents USING (consent_id) WHERE course_id = :id""",
-        id=course_id,
+                  wording, source, recorded_at, provider_sid
+           FROM texts LEFT JOIN consents USING (consent_id) WHERE text_id = ANY(CAST(:ids AS uuid[]))""",
+        ids=list(ids),
     )
     return {row.text_id: Sent(*row[1:]) for row in found}
