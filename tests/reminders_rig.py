@@ -137,7 +137,7 @@ class Rig:
     async def told(self) -> list[tuple[str, dict[str, Any]]]:
         """Type and data of what stands in the outbox."""
         async with self.database.begin() as connection:
-            found = await rows(connection, "SELECT headers, value FROM outbox ORDER BY id")
+            found = await rows(connection, "SELECT headers, value FROM outbox WHERE value IS NOT NULL ORDER BY id")
         return [(dict(orjson.loads(row.headers))["ce_type"], orjson.loads(row.value)) for row in found]
 
     async def attention(self) -> list[str]:
@@ -164,7 +164,7 @@ async def open_rig(url: str) -> AsyncIterator[Rig]:
     async with admin.begin() as connection:
         tables = (
             "inbox, heard, outbox, timers, dead_letters, attention, courses, sessions, contacts, consents, numbers, "
-            "texts, pauses, senders"
+            "texts, pauses, senders, phones, replies, stray_reports, audit"
         )
         await run(connection, f"TRUNCATE {tables}")
     await admin.close()

@@ -139,7 +139,7 @@ class ConsoleSender:
 
     async def send(self, text: OutgoingText) -> Outcome:
         self._show(text)
-        return Accepted(f"console-{text.attempt_id}")
+        return Accepted(f"SM{text.attempt_id.hex}")  # as a provider has them: its reports can be tried
 
     async def find(self, sought: Sought) -> Sequence[Found]:
         return ()
