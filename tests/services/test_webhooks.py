@@ -121,7 +121,7 @@ async def test_without_an_account_nothing_is_heard(reminders_url: str, tmp_path:
             assert (await front.webhook(INBOUND, said())).status_code == 403
 
 
-def re_split(form: dict[str, str]) -> list[dict[str, str]]:
+def re_split(form: dict[str, str], path: str) -> list[dict[str, str]]:
     """Every other form of the same signed characters: cut in another place, or joined with the next."""
     names = sorted(form)
     forms = []
@@ -138,7 +138,7 @@ def re_split(form: dict[str, str]) -> list[dict[str, str]]:
             for cut in range(1, len(following))
             if name < following[cut:]
         ]
-    url = f"{PUBLIC}{INBOUND}"
+    url = f"{PUBLIC}{path}"
     return [cut for cut in forms if cut != form and signature(url, cut) == signature(url, form)]
 
 
@@ -146,7 +146,7 @@ async def test_parameters_that_are_split_in_another_place_are_refused(front: Fro
     form = {
         n: v for n, v in said("please StopDont stop").items() if n in ("AccountSid", "Body", "From", "MessageSid", "To")
     }
-    forged = re_split(form)
+    forged = re_split(form, INBOUND)
     assert len(forged) > 5
     assert {"Body": "please Stop", "Dont stop": ""}.items() <= {
         **forged[[f.get("Body") for f in forged].index("please Stop")]
@@ -156,6 +156,17 @@ async def test_parameters_that_are_split_in_another_place_are_refused(front: Fro
         assert (await front.webhook(INBOUND, one)).status_code in (400, 403), one
     assert await front.rows("SELECT * FROM replies") == []
     assert (await front.webhook(INBOUND, form)).status_code == 200
+
+
+async def test_a_report_that_is_split_in_another_place_is_refused(front: Front) -> None:
+    of, attempt = await texted(front)
+    form = report("undelivered", of, "30003")
+    forged = re_split(form, f"{STATUS}?{attempt}")
+    assert forged
+
+    for one in forged:
+        assert (await front.webhook(STATUS, one, attempt)).status_code in (400, 403), one
+    assert await front.told("text.failed") == []
 
 
 @pytest.mark.parametrize(
