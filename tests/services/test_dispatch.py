@@ -18,7 +18,6 @@ from shared.contract import (
 from shared.database import rows, run
 from tests.reminders_rig import K, Rig, cancelled, confirmed, open_rig
 from tests.reminders_story import (
-    COURSE_ID,
     DAY,
     HOUR,
     MONDAY,
@@ -195,8 +194,9 @@ async def test_console_texts_are_on_record(rig: Rig) -> None:
     await rig.walk(MONDAY + HOUR)
 
     assert [replace(text, body="") for text in shown] == [replace(text, body="") for text in shown if text.to == PHONE]
+    ids = [text.text_id for text in (await rig.course()).texts]
     async with rig.database.begin() as connection:
-        record = await store.texts_on_record(connection, COURSE_ID)
+        record = await store.texts_on_record(connection, ids)
     assert [sent.body for sent in record.values() if sent.body] == [shown[0].body]
 
 
