@@ -23,7 +23,7 @@ from shared.contract import SERVICE_TOPICS, CourseCompleted, CourseRequested, Te
 SCRIPT: Final = PROFILES / "stella" / "demo.jsonl"
 ZONE: Final = ZoneInfo("America/Chicago")
 OPENS: Final = time(9)
-AFTERWARDS: Final = timedelta(days=3)
+AFTERWARDS: Final = timedelta(days=30)
 """How long after the last event the last text may still go out."""
 
 

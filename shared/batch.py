@@ -63,8 +63,8 @@ class Rules(Generic[State, Context]):
         load: reads and locks what a batch is about.
         save: (writes, loaded, changed, context) adds what is to be written of the states that changed, by aggregate;
             what a changed state shares with the loaded one is written down already.
-        due: (changed) -> the earliest instant at which the service's own loops must look at what has changed; where it
-            is left out, nothing is due.
+        due: (changed, context) -> the earliest instant at which the service's own loops must look at what has changed;
+            where it is left out, nothing is due.
         rest: seconds between two small batches, at least: where nobody waits for an effect, more share a transaction.
         notes: what is written down of events that no rule decides about, by type.
     """
@@ -75,7 +75,7 @@ class Rules(Generic[State, Context]):
     decide: Callable[[State | None, Message, datetime, Context], Decision[State, Context]]
     load: Callable[[AsyncConnection, Sequence[Message]], Awaitable[Loaded[State, Context]]]
     save: Callable[[Writes, Mapping[str, State], Mapping[str, State], Context], None]
-    due: Callable[[Collection[State]], datetime | None] = lambda _: None
+    due: Callable[[Collection[State], Context], datetime | None] = lambda *_: None
     rest: float = 0
     notes: Mapping[str, Note] = field(default_factory=dict)
 

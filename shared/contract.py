@@ -317,6 +317,9 @@ WallTime = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][
 EVENTS: Final[dict[str, type["EventData"]]] = {}
 """Every event type by its name, filled as the classes below are read."""
 
+INNER: Final[dict[str, type["EventData"]]] = {}
+"""Every type that a service tells to itself, by its name: these have no topic."""
+
 
 class Part(BaseModel):
     """A piece of an event's data."""
@@ -325,7 +328,7 @@ class Part(BaseModel):
 
 
 class EventData(Part):
-    """The data of one CloudEvent. A class with a `type` and a `topic` is registered in `EVENTS`."""
+    """The data of one CloudEvent. A class with a `type` and a `topic` is registered in `EVENTS`, else in `INNER`."""
 
     type: ClassVar[str]
     topic: ClassVar[str]
@@ -339,8 +342,8 @@ class EventData(Part):
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
-        if "type" in cls.__dict__ and hasattr(cls, "topic"):
-            EVENTS[cls.type] = cls
+        if "type" in cls.__dict__:
+            (EVENTS if hasattr(cls, "topic") else INNER)[cls.type] = cls
 
     @property
     def key(self) -> str:

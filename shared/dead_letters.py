@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from shared.contract import ERASABLE, TimerDue
+from shared.contract import ERASABLE, INNER, TimerDue
 from shared.database import Writes, rows, run
 from shared.envelope import Message, Record
 from shared.outbox import Outgoing, pack, unpack
@@ -23,6 +23,9 @@ Status = Literal["open", "retried", "discarded"]
 
 TIMERS: Final = "timers"
 """Stands as the topic of a timer of our own."""
+
+WEBHOOKS: Final = "webhooks"
+"""Stands as the topic of what a provider told us; people's own words are in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,31 +42,35 @@ class DeadLetter:
 
 
 def record_of(message: Message) -> Record:
-    """What a message looked like on Kafka; a timer is written down as if it had come from there."""
+    """What a message looked like on Kafka; what never stood there is written down as if it had come from there."""
     if message.record is not None:
         return message.record
     return Record(
-        topic=TIMERS,
+        topic=WEBHOOKS if message.source == WEBHOOKS else TIMERS,
         partition=0,
         offset=0,
         timestamp_ms=int(message.time.timestamp() * 1000),
         key=message.data.key.encode(),
         value=message.data.model_dump_json().encode(),
-        headers=(("ce_id", message.id.encode()),),
+        headers=(("ce_id", message.id.encode()), ("ce_type", message.type.encode())),
     )
 
 
-def timer_of(record: Record, arrived_at: datetime) -> Message:
-    """The timer that `record_of` wrote down."""
-    data = TimerDue.model_validate_json(record.value or b"")
-    id = dict(record.headers)["ce_id"] or b""
-    return Message(id.decode(), TimerDue.type, TIMERS, data.due_at, arrived_at, data)
+def inner(record: Record, arrived_at: datetime) -> Message | None:
+    """The message that `record_of` wrote down; None for one that stood on Kafka."""
+    if record.topic not in (TIMERS, WEBHOOKS):
+        return None
+    headers = dict(record.headers)
+    type_name = (headers.get("ce_type") or TimerDue.type.encode()).decode()
+    data = INNER[type_name].model_validate_json(record.value or b"")
+    time = data.due_at if isinstance(data, TimerDue) else arrived_at
+    return Message((headers["ce_id"] or b"").decode(), type_name, record.topic, time, arrived_at, data)
 
 
 def outgoing(service: str, letter: DeadLetter) -> Outgoing:
     """The record for the dead-letter topic."""
     record = letter.record
-    personal = record.topic in ERASABLE
+    personal = record.topic in ERASABLE or record.topic == WEBHOOKS
     place: list[tuple[str, bytes | None]] = [
         ("x-error-type", letter.error_type.encode()),
         ("x-error", letter.error.encode()),

@@ -18,3 +18,11 @@ TIMER_LATENESS: Final = Histogram(
     buckets=(0.01, 0.05, 0.1, 0.5, 1, 5, 30, 60, 300, 3600),
 )
 TEXTS: Final = Counter("chairtime_texts_total", "Texts by what became of them", ["outcome"])
+TEXT_LATENESS: Final = Histogram(
+    "chairtime_text_lateness_seconds",
+    "How long after its planned instant a text was first handed over, by our clock",
+    buckets=(0.01, 0.05, 0.1, 0.5, 1, 5, 30, 60, 300, 3600),
+)
+PROVIDER_SECONDS: Final = Histogram(
+    "chairtime_provider_seconds", "How long a text was in the provider's hands before its answer: past taking back"
+)

@@ -75,6 +75,10 @@ class Worker(Generic[State, Context]):
         with metrics.BATCH_SECONDS.labels(self._rules.service).time():
             await self._carry(batch)
 
+    async def on_message(self, message: Message) -> None:
+        """What nobody will tell us again: when this returns, it has had its one effect or is a dead letter."""
+        await self._carry(Batch([message]))
+
     async def on_timers(self, until: datetime) -> int:
         """Deliver timers due until an instant that the fence has passed; returns how many."""
         try:
@@ -144,9 +148,7 @@ class Worker(Generic[State, Context]):
             if not chain:
                 raise LookupError(letter_id)
             messages = [
-                dead_letters.timer_of(letter.record, letter.arrived_at)
-                if letter.record.topic == dead_letters.TIMERS
-                else read(letter.record, letter.arrived_at)
+                dead_letters.inner(letter.record, letter.arrived_at) or read(letter.record, letter.arrived_at)
                 for _, letter in chain
             ]
             now = self._clock.now()
@@ -300,7 +302,7 @@ class Worker(Generic[State, Context]):
             changed, context = batch.decide(self._rules, messages, loaded, held, defect, keep_defects)
             crash.step("worker.decided")
             if changed:
-                batch.due_at = self._rules.due(changed.values())
+                batch.due_at = self._rules.due(changed.values(), context)
                 self._rules.save(writes, loaded.states, changed, context)
         now = self._clock.now()
         timers.save(writes, batch.timers)

@@ -1,15 +1,29 @@
-"""A stand-in for Twilio's Messages API on 127.0.0.1 that can fail in every way that matters to a sender."""
+"""A stand-in for Twilio on 127.0.0.1: its Messages API, its signed callbacks, and every way in which it can fail.
+
+It takes what the real SDK sends and is checked against Twilio's own description (`tests/contracts/twilio`).
+"""
 
 import asyncio
 import base64
 import json
+import random
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from enum import StrEnum
 from types import TracebackType
-from typing import Final, Self
-from urllib.parse import parse_qsl
+from typing import Any, Final, Self
+from urllib.parse import urlencode
+
+from aiohttp import ClientSession, web
+from twilio.request_validator import RequestValidator
 
 ACCOUNT_SID: Final = "AC" + "0" * 32
 AUTH_TOKEN: Final = "an auth token of a test"
+
+_MESSAGES: Final = f"/2010-04-01/Accounts/{ACCOUNT_SID}/Messages"
+_RANKS: Final = ("queued", "sending", "sent", "delivered")
 
 
 class Mood(StrEnum):
@@ -31,82 +45,185 @@ class Mood(StrEnum):
 
 
 class FakeTwilio:
-    """`taken` holds the form of every message that it took, whatever it answered; `calls` counts all requests."""
+    """Twilio for one account.
+
+    Attributes:
+        mood: what happens to the next messages.
+        lag: so many of the newest messages are not in the list yet.
+        taken: the form of every message that it took, whatever it answered.
+        messages: what it has, by SID, as it tells it.
+        calls: how many messages it was asked to send.
+    """
 
     def __init__(self) -> None:
         self.mood = Mood.ACCEPT
+        self.lag = 0
         self.taken: list[dict[str, str]] = []
+        self.messages: dict[str, dict[str, Any]] = {}
         self.calls = 0
         self.url = ""
-        self._server: asyncio.Server | None = None
+        self._callbacks: dict[str, str] = {}
         self._end = asyncio.Event()
+        app = web.Application(middlewares=[_authorized])
+        app.router.add_post(f"{_MESSAGES}.json", self._create)
+        app.router.add_get(f"{_MESSAGES}.json", self._list)
+        app.router.add_get(_MESSAGES + "/{sid}.json", self._fetch)
+        self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._server is not None
         self._end.set()
-        self._server.close()
-        await self._server.wait_closed()
+        await self._runner.cleanup()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            head = (await reader.readuntil(b"\r\n\r\n")).decode()
-            headers = dict(line.lower().split(": ", 1) for line in head.split("\r\n")[1:] if line)
-            form = dict(parse_qsl((await reader.readexactly(int(headers["content-length"]))).decode()))
-            await self._answer(head, form, writer)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
+    # The API ----------------------------------------------------------------------------------------------------------
 
-    async def _answer(self, head: str, form: dict[str, str], writer: asyncio.StreamWriter) -> None:
+    async def _create(self, request: web.Request) -> web.StreamResponse:
+        form = {name: str(value) for name, value in (await request.post()).items()}
         self.calls += 1
-        wanted = "Basic " + base64.b64encode(f"{ACCOUNT_SID}:{AUTH_TOKEN}".encode()).decode()
-        refusal = None
-        if not head.startswith(f"POST /2010-04-01/Accounts/{ACCOUNT_SID}/Messages.json ") or wanted not in head:
-            refusal = 401, 20003
-        elif self.mood is Mood.BUSY:
-            refusal = 429, 20429
-        elif self.mood is Mood.OPTED_OUT:
-            refusal = 400, 21610
-        if refusal:
-            status, code = refusal
-            _write(writer, status, {"code": code, "message": "refused", "more_info": "", "status": status})
-            return
+        if self.mood is Mood.BUSY:
+            return _refused(429, 20429, "Too Many Requests")
+        if self.mood is Mood.OPTED_OUT:
+            return _refused(400, 21610, "Attempt to send to unsubscribed recipient")
+        if (fault := _fault_of(form)) is not None:
+            return _refused(400, *fault)
         self.taken.append(form)
+        message = self._keep(form)
         match self.mood:
             case Mood.HANG:
                 await self._end.wait()
             case Mood.RESET:
-                writer.transport.abort()
+                assert request.transport is not None
+                request.transport.abort()
             case Mood.ERROR:
-                _write(writer, 500, {"code": 20500, "message": "Internal Server Error", "status": 500})
+                return _refused(500, 20500, "Internal Server Error")
             case Mood.CUT:
-                _write(writer, 201, self._message(form), cut=True)
-            case _:
-                _write(writer, 201, self._message(form))
+                whole = json.dumps(message)
+                return web.Response(status=201, text=whole[: len(whole) // 2], content_type="application/json")
+        return web.json_response(message, status=201)
 
-    def _message(self, form: dict[str, str]) -> dict[str, object]:
+    async def _list(self, request: web.Request) -> web.Response:
+        known = list(self.messages.values())
+        shown = known[: len(known) - self.lag][::-1]
+        for name in ("To", "From"):
+            if wanted := request.query.get(name):
+                shown = [message for message in shown if message[name.lower()] == wanted]
+        size = min(max(int(request.query.get("PageSize", 50)), 1), 1000)
+        page = max(int(request.query.get("Page", 0)), 0)
+        part = shown[page * size : (page + 1) * size]
+        more = len(shown) > (page + 1) * size
+        uri = f"{_MESSAGES}.json?PageSize={size}"
+        return web.json_response(
+            {
+                "messages": part,
+                "page": page,
+                "page_size": size,
+                "start": page * size,
+                "end": page * size + max(len(part) - 1, 0),
+                "uri": f"{uri}&Page={page}",
+                "first_page_uri": f"{uri}&Page=0",
+                "next_page_uri": f"{uri}&Page={page + 1}" if more else None,
+                "previous_page_uri": f"{uri}&Page={page - 1}" if page else None,
+            }
+        )
+
+    async def _fetch(self, request: web.Request) -> web.Response:
+        message = self.messages.get(request.match_info["sid"])
+        return web.json_response(message) if message else _refused(404, 20404, "The requested resource was not found")
+
+    def _keep(self, form: dict[str, str]) -> dict[str, Any]:
         sid = f"SM{len(self.taken):032x}"
-        uri = f"/2010-04-01/Accounts/{ACCOUNT_SID}/Messages/{sid}"
-        return {
-            "sid": sid, "account_sid": ACCOUNT_SID, "api_version": "2010-04-01", "body": form["Body"],
-            "from": form["From"], "to": form["To"], "status": "queued", "direction": "outbound-api",
-            "num_segments": "1", "num_media": "0", "messaging_service_sid": None, "error_code": None,
-            "error_message": None, "price": None, "price_unit": "USD", "date_sent": None,
-            "date_created": "Mon, 02 Mar 2026 16:00:00 +0000", "date_updated": "Mon, 02 Mar 2026 16:00:00 +0000",
-            "uri": f"{uri}.json", "subresource_uris": {"media": f"{uri}/Media.json"},
+        now = format_datetime(datetime.now(UTC))
+        body = form.get("Body", "")
+        message: dict[str, Any] = {
+            "sid": sid, "account_sid": ACCOUNT_SID, "api_version": "2010-04-01", "body": body,
+            "from": form.get("From"), "to": form["To"], "status": "queued", "direction": "outbound-api",
+            "num_segments": "1", "num_media": "0", "messaging_service_sid": form.get("MessagingServiceSid"),
+            "error_code": None, "error_message": None, "price": None, "price_unit": "USD", "date_sent": None,
+            "date_created": now, "date_updated": now,
+            "uri": f"{_MESSAGES}/{sid}.json", "subresource_uris": {"media": f"{_MESSAGES}/{sid}/Media.json"},
         }  # fmt: skip
+        self.messages[sid] = message
+        self._callbacks[sid] = form.get("StatusCallback", "")
+        return message
+
+    # Callbacks --------------------------------------------------------------------------------------------------------
+
+    async def report(self, sid: str, *statuses: str, code: int | None = None, repeats: int = 1, seed: int = 0) -> None:
+        """Tell what becomes of a message, each status `repeats` times and in an order of `seed`; 0 is the true one."""
+        told = [status for status in statuses for _ in range(repeats)]
+        if seed:
+            random.Random(seed).shuffle(told)
+        message = self.messages[sid]
+        message |= {"status": statuses[-1], "error_code": code}
+        for status in told:
+            more = {"ErrorCode": str(code)} if code and status in ("failed", "undelivered") else {}
+            form = {
+                "AccountSid": ACCOUNT_SID, "ApiVersion": "2010-04-01", "From": message["from"], "To": message["to"],
+                "MessageSid": sid, "MessageStatus": status, "SmsSid": sid, "SmsStatus": status,
+            }  # fmt: skip
+            await post(self._callbacks[sid], form | more)
+
+    async def report_all(self, statuses: Sequence[str] = _RANKS, *, repeats: int = 1, seed: int = 0) -> None:
+        """The same for every message."""
+        for sid in list(self.messages):
+            await self.report(sid, *statuses, repeats=repeats, seed=seed)
 
 
-def _write(writer: asyncio.StreamWriter, status: int, body: dict[str, object], cut: bool = False) -> None:
-    whole = json.dumps(body).encode()
-    sent = whole[: len(whole) // 2] if cut else whole
-    head = f"HTTP/1.1 {status} -\r\nContent-Type: application/json\r\nContent-Length: {len(sent)}\r\n"
-    writer.write(head.encode() + b"Connection: close\r\n\r\n" + sent)
+def inbound(sid: str, phone: str, to: str, body: str, account_sid: str = ACCOUNT_SID) -> dict[str, str]:
+    """The form that Twilio posts when somebody has sent a text."""
+    return {
+        "AccountSid": account_sid, "ApiVersion": "2010-04-01", "Body": body, "From": phone, "FromCity": "",
+        "FromCountry": "US", "FromState": "IL", "FromZip": "", "MessageSid": sid, "NumMedia": "0", "NumSegments": "1",
+        "SmsMessageSid": sid,
+        "SmsSid": sid, "SmsStatus": "received", "To": to, "ToCity": "", "ToCountry": "US", "ToState": "NY", "ToZip": "",
+    }  # fmt: skip
+
+
+def signature(url: str, form: dict[str, str], token: str = AUTH_TOKEN) -> str:
+    """X-Twilio-Signature."""
+    return str(RequestValidator(token).compute_signature(url, form))
+
+
+async def post(url: str, form: dict[str, str], token: str = AUTH_TOKEN, signed: str | None = None) -> int:
+    """A signed webhook; returns the status of the answer."""
+    headers = {
+        "Content-Type": "application/x-www-form-urlencoded",
+        "X-Twilio-Signature": signature(url, form, token) if signed is None else signed,
+    }
+    async with ClientSession() as session, session.post(url, data=urlencode(form), headers=headers) as answer:
+        return answer.status
+
+
+@web.middleware
+async def _authorized(request: web.Request, handler: Any) -> web.StreamResponse:
+    wanted = "Basic " + base64.b64encode(f"{ACCOUNT_SID}:{AUTH_TOKEN}".encode()).decode()
+    if request.headers.get("Authorization") != wanted:
+        return _refused(401, 20003, "Authenticate")
+    answer: web.StreamResponse = await handler(request)
+    return answer
+
+
+def _fault_of(form: dict[str, str]) -> tuple[int, str] | None:
+    if not re.fullmatch(r"\+[1-9]\d{6,14}", form.get("To", "")):
+        return 21211, "Invalid 'To' Phone Number"
+    if not form.get("From") and not form.get("MessagingServiceSid"):
+        return 21603, "A 'From' phone number is required"
+    if not any(form.get(name) for name in ("Body", "MediaUrl", "ContentSid")):
+        return 21602, "Message body is required"
+    validity = form.get("ValidityPeriod", "14400")
+    if not (validity.isdecimal() and 1 <= int(validity) <= 36000):
+        return 21627, "ValidityPeriod is not in range 1 to 36000"
+    return None
+
+
+def _refused(status: int, code: int, message: str) -> web.Response:
+    more = f"https://www.twilio.com/docs/errors/{code}"
+    return web.json_response({"code": code, "message": message, "more_info": more, "status": status}, status=status)

@@ -1,9 +1,10 @@
 """The reminders service on a real PostgreSQL, without Kafka, with a clock that is moved by hand."""
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 from uuid import uuid4
 
@@ -14,7 +15,8 @@ from services.reminders import store
 from services.reminders.course import Course, TextState
 from services.reminders.dispatch import Dispatch
 from services.reminders.main import rules_of
-from services.reminders.sms import Accepted, Outcome, OutgoingText, Sender
+from services.reminders.settling import Settling
+from services.reminders.sms import Accepted, Found, Outcome, OutgoingText, Sender, Sought
 from shared.clock import Alarm, SteppedClock
 from shared.contract import (
     By,
@@ -42,9 +44,13 @@ MINUTE = timedelta(minutes=1)
 
 
 class ScriptedSender:
-    """Answers with what it is told to, and can be made to wait."""
+    """Answers with what it is told to, and can be made to wait; `listed` is what it finds afterwards."""
+
+    traceable = False
 
     def __init__(self) -> None:
+        self.listed: list[Found] = []
+        self.sought: list[Sought] = []
         self.texts: list[OutgoingText] = []
         self.outcome: Outcome | None = None
         self.before: Callable[[], Awaitable[object]] | None = None
@@ -54,6 +60,10 @@ class ScriptedSender:
         if self.before is not None:
             await self.before()
         return self.outcome or Accepted(f"SM{text.attempt_id.hex}")
+
+    async def find(self, sought: Sought) -> list[Found]:
+        self.sought.append(sought)
+        return self.listed
 
     async def close(self) -> None:
         pass
@@ -80,11 +90,12 @@ class Rig:
         self.dispatch = self.dispatcher(self.sender)
         self._offset = 0
 
-    def dispatcher(self, sender: Sender) -> Dispatch:
+    def dispatcher(self, sender: Sender, rates: Mapping[str, float] = MappingProxyType({})) -> Dispatch:
         """One more replica."""
         alarm = Alarm(AsyncIOScheduler(timezone="UTC"), self.clock, str(uuid4()))
         fence: Any = OpenFence(self.clock)
-        return Dispatch(self.database, fence, self.clock, alarm, lambda: None, sender, PLACES)
+        settling = Settling(self.database, self.clock, lambda: None, sender.traceable)
+        return Dispatch(self.database, fence, self.clock, alarm, lambda: None, sender, settling, PLACES, rates)
 
     async def hear(self, *events: EventData) -> None:
         """A batch from Kafka; it arrives now by our clock."""
@@ -126,7 +137,7 @@ class Rig:
     async def told(self) -> list[tuple[str, dict[str, Any]]]:
         """Type and data of what stands in the outbox."""
         async with self.database.begin() as connection:
-            found = await rows(connection, "SELECT headers, value FROM outbox ORDER BY id")
+            found = await rows(connection, "SELECT headers, value FROM outbox WHERE value IS NOT NULL ORDER BY id")
         return [(dict(orjson.loads(row.headers))["ce_type"], orjson.loads(row.value)) for row in found]
 
     async def attention(self) -> list[str]:
@@ -151,7 +162,10 @@ async def open_rig(url: str) -> AsyncIterator[Rig]:
     """A rig on an empty database."""
     admin = Database(url.replace("reminders@", "postgres@", 1))
     async with admin.begin() as connection:
-        tables = "inbox, heard, outbox, timers, dead_letters, attention, courses, sessions, contacts, consents, texts"
+        tables = (
+            "inbox, heard, outbox, timers, dead_letters, attention, courses, sessions, contacts, consents, numbers, "
+            "texts, pauses, senders, phones, replies, stray_reports, audit"
+        )
         await run(connection, f"TRUNCATE {tables}")
     await admin.close()
     rig = Rig(url)

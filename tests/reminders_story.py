@@ -35,6 +35,7 @@ PLACES = read_places(PROFILES, ("albany", "stella"))
 
 COURSE_ID = UUID("00000000-0000-4000-8000-00000000c001")
 PATIENT = "patient-1"
+COMPANION = "companion-1"
 PHONE = "+13125550101"
 
 MONDAY = datetime(2026, 3, 2, 16, 0, tzinfo=UTC)
@@ -71,12 +72,12 @@ def booked(number: int, state: SessionState, version: int, start: datetime | Non
     }
 
 
-def accepted(*numbers: int, location: str = "stella") -> CourseAccepted:
+def accepted(*numbers: int, location: str = "stella", companions: tuple[str, ...] = ()) -> CourseAccepted:
     """The course with these sessions, all held."""
     return CourseAccepted(
         course_id=COURSE_ID,
         patient_id=PATIENT,
-        companions=(),
+        companions=companions,
         location=location,
         treatment="ketamine_induction",
         payer=Payer.SELF_PAY,
@@ -91,13 +92,14 @@ def session_event(
     state: SessionState,
     version: int,
     start: datetime | None = None,
+    companions: tuple[str, ...] = (),
     **told: Any,
 ) -> SessionEvent:
     """An event about one session."""
     return event(
         course_id=COURSE_ID,
         patient_id=PATIENT,
-        companions=(),
+        companions=companions,
         location="stella",
         treatment="ketamine_induction",
         **booked(number, state, version, start),
@@ -132,13 +134,15 @@ def contact(
     time_zone: str = "America/Chicago",
     region: str | None = "US-IL",
     wording: str = "form-1",
+    contact_id: str = PATIENT,
+    locale: str = "en-US",
 ) -> ContactUpdated:
-    """The patient's contact record."""
+    """A contact record, the patient's where nobody else is named."""
     return ContactUpdated(
-        contact_id=PATIENT,
-        kind=ContactKind.PATIENT,
+        contact_id=contact_id,
+        kind=ContactKind.PATIENT if contact_id == PATIENT else ContactKind.COMPANION,
         phone=phone,
-        locale="en-US",
+        locale=locale,
         time_zone=time_zone,
         region=region,
         texting=Texting(allowed=allowed, wording=wording, source="intake", recorded_at=recorded_at),
@@ -165,7 +169,7 @@ class Story:
         """Take one event in; returns what it made reminders tell."""
         told = message(data, at)
         about_course = aggregate_of(told).startswith(COURSE)
-        state = self.course if about_course else self.contacts.get(PATIENT)
+        state = self.course if about_course else self.contacts.get(data.key)
         decision = decide(PLACES, state, told, at, self.contacts)
         if isinstance(decision.state, Course):
             self.course = decision.state

@@ -4,19 +4,25 @@ The latest entry counts, by the time at which it was recorded; an opt-out wins a
 that it was given for: a new number needs new consent, and an old "allowed" never undoes a later opt-out.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 from uuid import UUID, uuid5
 from zoneinfo import ZoneInfo
 
-from shared.contract import ConsentChanged, ContactUpdated, PersonErased, Texting
+from services.reminders.course import Text
+from services.reminders.messages import AnswerWanted, ConsentRecorded
+from services.reminders.profile import After, Places
+from shared.contract import ConsentChanged, ContactUpdated, PersonErased, Texting, TextKind
 from shared.decision import Attention, Decision
 from shared.envelope import NAMESPACE, Message
 
 CARRIER: Final = "carrier"
 """Source of an opt-out that a send brought to light: the carrier blocks the number at the person's own wish."""
+
+BY_TEXT: Final = "text"
+"""Source of what a person wrote from their phone."""
 
 ERASED: Final = "erased"
 NEW_NUMBER: Final = "new_number"
@@ -40,13 +46,18 @@ class Consent:
         what = f"{self.contact_id}/{self.allowed}/{self.wording}/{self.source}/{self.recorded_at.isoformat()}"
         return uuid5(NAMESPACE, f"consent/{what}")
 
+    @property
+    def rank(self) -> tuple[datetime, bool]:
+        """What comes later counts; an opt-out wins a tie. Nothing counts as said later than when we heard of it."""
+        return min(self.recorded_at, self.heard_at), not self.allowed
+
 
 @dataclass(frozen=True, slots=True)
 class Contact:
     """How a person may be texted; without a number nothing was told yet, or the person was erased.
 
-    `consent` is the ledger's latest entry. `unsaved` and `looked_at` are for the store only: entries that the ledger
-    does not have yet, and since when waiting texts must be planned anew.
+    `consent` is the ledger's latest entry. The last four are for the store only: entries that the ledger does not have
+    yet, since when waiting texts must be planned anew, since when the number is another, and answers to be sent.
     """
 
     contact_id: str
@@ -60,6 +71,8 @@ class Contact:
     opted_out: bool = False
     unsaved: tuple[Consent, ...] = ()
     look_at: datetime | None = None
+    renumbered_at: datetime | None = None
+    answers: tuple[Text, ...] = ()
 
     @property
     def allowed(self) -> bool:
@@ -84,21 +97,56 @@ class Contact:
 Contacts = Mapping[str, Contact]
 
 
-def decide_contact(known: Contact | None, message: Message, contacts: Contacts) -> Decision[Contact, Contacts]:
-    """What a contact's record, or its erasure, changes."""
+@dataclass(frozen=True, slots=True)
+class Number:
+    """From an instant on a contact had another number, or none; never which one."""
+
+    phone_version: int
+    since: datetime
+    erased: bool
+
+
+def allowed_at(entries: Iterable[Consent], numbers: Iterable[Number], instant: datetime) -> Consent | None:
+    """The entry that allowed texts at an instant, by what was known then; None where they were not allowed."""
+    latest = max((e for e in entries if e.heard_at <= instant), key=lambda e: e.rank, default=None)
+    number = max((n for n in numbers if n.since <= instant), key=lambda n: (n.since, n.phone_version), default=None)
+    if latest is None or not latest.allowed or number is None or number.erased:
+        return None
+    return latest if latest.phone_version == number.phone_version else None
+
+
+def decide_contact(
+    places: Places, known: Contact | None, message: Message, contacts: Contacts
+) -> Decision[Contact, Contacts]:
+    """What a contact's record, its erasure, or what the person says changes."""
     data, now = message.data, message.arrived_at
+    before = contacts.get(data.key) or known or Contact(data.key)
+    after, source = before, ""
     attention: tuple[Attention, ...] = ()
     match data:
         case ContactUpdated():
-            before = known or Contact(data.contact_id)
             after = _updated(before, data, now)
             source = data.texting.source if after.consent is not before.consent else NEW_NUMBER
+            if (stop := _stopped(after, contacts)) is not None:
+                said = Texting(allowed=False, wording=stop.wording, source=stop.source, recorded_at=stop.recorded_at)
+                after = recorded(after, said, now, asked=True)
             if after.zone is None:
                 attention = (Attention("unknown_time_zone", data.contact_id, "the location's zone is used instead"),)
+        case ConsentRecorded():
+            source = data.source
+            if data.phone is None or data.phone == before.phone:
+                said = Texting(
+                    allowed=data.allowed, wording=data.wording, source=data.source, recorded_at=data.recorded_at
+                )
+                after = recorded(before, said, now, asked=True)
+                if data.answer_for and before.allowed and after.opted_out:
+                    after = _answered(places, after, TextKind.OPT_OUT_CONFIRMED, data.answer_for, message)
+        case AnswerWanted(kind=kind, location=location):
+            if data.phone is None or data.phone == before.phone:
+                after = _answered(places, before, kind, location, message)
         case PersonErased():
-            before = known or Contact(data.person_id)
-            after = replace(before, phone=None, kind=None, locale=None, time_zone=None, region=None, look_at=now)
-            source = ERASED
+            gone = replace(before, phone=None, kind=None, locale=None, time_zone=None, region=None, look_at=now)
+            after, source = replace(gone, renumbered_at=now), ERASED
         case _:
             raise TypeError(f"not about a contact: {message.type}")
     if after == before:
@@ -111,6 +159,28 @@ def decide_contact(known: Contact | None, message: Message, contacts: Contacts) 
     )
 
 
+def _answered(places: Places, contact: Contact, kind: TextKind, location: str, message: Message) -> Contact:
+    """The contact with an answer that is to go out in the name of a location; an unknown location answers nothing."""
+    place, now = places.get(location), message.arrived_at
+    if place is None:
+        return contact
+    step: After = getattr(place.profile.ladder, kind.value)
+    text = Text(
+        text_id=uuid5(NAMESPACE, f"answer/{message.id}/{kind}"),
+        contact_id=contact.contact_id,
+        kind=kind,
+        session_id=None,
+        session_version=None,
+        occasion=None,
+        nominal_at=now + step.after,
+        due_at=now + step.after,
+        look_at=now + step.after,
+        deadline_at=now + step.until,
+        location=location,
+    )
+    return replace(contact, answers=(*contact.answers, text))
+
+
 def consent_events(before: Contact, after: Contact, source: str) -> tuple[ConsentChanged, ...]:
     """What is told when somebody may be texted from now on, or not any more."""
     if after.allowed == before.allowed:
@@ -120,7 +190,18 @@ def consent_events(before: Contact, after: Contact, source: str) -> tuple[Consen
 
 def opt_out(contact: Contact, wording: str, source: str, at: datetime) -> Contact:
     """The person does not want to be texted any more, from `at` on."""
-    return _recorded(contact, Texting(allowed=False, wording=wording, source=source, recorded_at=at), at, asked=True)
+    return recorded(contact, Texting(allowed=False, wording=wording, source=source, recorded_at=at), at, asked=True)
+
+
+def _stopped(contact: Contact, contacts: Contacts) -> Consent | None:
+    """The opt-out that somebody else wrote from this phone, if it is later than this person's consent."""
+    said = (
+        other.consent
+        for other in contacts.values()
+        if other.contact_id != contact.contact_id and other.phone == contact.phone and other.opted_out and other.consent
+    )
+    stop = max((c for c in said if c.source in (BY_TEXT, CARRIER)), key=lambda c: c.rank, default=None)
+    return stop if stop is not None and (contact.consent is None or stop.rank > contact.consent.rank) else None
 
 
 def _updated(contact: Contact, told: ContactUpdated, now: datetime) -> Contact:
@@ -134,11 +215,12 @@ def _updated(contact: Contact, told: ContactUpdated, now: datetime) -> Contact:
         time_zone=told.time_zone,
         region=told.region,
         look_at=now if moved else contact.look_at,
+        renumbered_at=now if told.phone != contact.phone else contact.renumbered_at,
     )
-    return _recorded(contact, told.texting, now)
+    return recorded(contact, told.texting, now)
 
 
-def _recorded(contact: Contact, told: Texting, now: datetime, asked: bool = False) -> Contact:
+def recorded(contact: Contact, told: Texting, now: datetime, asked: bool = False) -> Contact:
     """The contact with one more entry; what is older than the latest is kept for the record only."""
     latest = contact.consent
     entry = Consent(
@@ -147,7 +229,7 @@ def _recorded(contact: Contact, told: Texting, now: datetime, asked: bool = Fals
     if latest is not None and entry.consent_id == latest.consent_id:
         return contact
     contact = replace(contact, unsaved=(*contact.unsaved, entry))
-    if latest is not None and (entry.recorded_at, not entry.allowed) <= (latest.recorded_at, not latest.allowed):
+    if latest is not None and entry.rank <= latest.rank:
         return contact
     withdrawn = asked or contact.opted_out or (latest is not None and latest.allowed)
     return replace(contact, consent=entry, opted_out=not entry.allowed and withdrawn)

@@ -21,17 +21,26 @@ class TextState(StrEnum):
     SENDING = "sending"
     """The attempt is written down; the provider may have it."""
     SENT = "sent"
+    """The provider has it."""
+    DELIVERED = "delivered"
+    """The handset has it."""
     FAILED = "failed"
-    """The provider refused it for good."""
+    """The provider refused it for good, or the carrier did later."""
     SUPPRESSED = "suppressed"
     UNKNOWN = "unknown"
-    """Nobody can tell whether the provider took it: never sent again, a person decides."""
+    """Nobody can tell whether the provider took it: never sent again; the provider's word settles it, or a person."""
 
 
 _OVER: Final = frozenset({SessionState.COMPLETED, SessionState.MISSED, SessionState.CANCELLED, SessionState.RELEASED})
 
-ATTEMPTED: Final = frozenset({TextState.SENDING, TextState.SENT, TextState.UNKNOWN})
-"""The patient has the text, or may have it."""
+ATTEMPTED: Final = frozenset({TextState.SENDING, TextState.SENT, TextState.DELIVERED, TextState.UNKNOWN})
+"""The person has the text, or may have it."""
+
+ANSWERS: Final = frozenset({TextKind.OPT_OUT_CONFIRMED, TextKind.HELP, TextKind.UNMONITORED_REPLY})
+"""Answers to what a person has just written; they belong to no course."""
+
+GIVEN_UP: Final = {TextKind.CANCELLED: SessionState.CANCELLED, TextKind.RELEASED: SessionState.RELEASED}
+"""Texts that tell of any number of appointments which will not be, and the state that they tell of."""
 
 
 class Session(NamedTuple):
@@ -44,8 +53,15 @@ class Session(NamedTuple):
     ended_at: datetime | None = None
 
 
+class Told(NamedTuple):
+    """An appointment as a person knows it."""
+
+    session_id: UUID
+    at: datetime
+
+
 class Text(NamedTuple):
-    """One text of a course.
+    """One text of a course, or an answer to a person.
 
     Attributes:
         occasion: the day, on the clinic's calendar, that a payment text stands for.
@@ -54,6 +70,8 @@ class Text(NamedTuple):
         look_at: when dispatch looks at it next.
         deadline_at: from here on it is useless.
         sent_on: the clinic's day of a payment text's attempt.
+        location: in whose name an answer goes out.
+        tells: the appointments that a text takes away or moves.
     """
 
     text_id: UUID
@@ -69,6 +87,8 @@ class Text(NamedTuple):
     state: TextState = TextState.SCHEDULED
     reason: SuppressedReason | None = None
     sent_on: date | None = None
+    location: str | None = None
+    tells: tuple[Told, ...] = ()
 
 
 class Course(NamedTuple):
@@ -82,6 +102,8 @@ class Course(NamedTuple):
     course_id: UUID
     patient_id: str | None = None
     location: str | None = None
+    treatment: str | None = None
+    companions: tuple[str, ...] = ()
     sessions: tuple[Session, ...] = ()
     owed: frozenset[UUID] = frozenset()
     texts: tuple[Text, ...] = ()
@@ -112,41 +134,49 @@ class Course(NamedTuple):
         over = {s.session_id for s in self.sessions if s.state in _OVER}
         return bool(self.owed - over)
 
+    @property
+    def finished(self) -> bool:
+        """Whether nothing of the course is still to come, and something of it took place."""
+        states = {s.state for s in self.sessions}
+        return SessionState.COMPLETED in states and states <= _OVER
+
     def wants(self, text: Text) -> bool:
-        """Whether a text still says something true."""
-        session = self.session(text.session_id)
+        """Whether a text still says something true, to somebody whom it concerns."""
+        if text.contact_id != self.patient_id and text.contact_id not in self.companions:
+            return False
         match text.kind:
-            case TextKind.BOOKED:
+            case TextKind.BOOKED | TextKind.COMPANION_NOTICE:
                 return any(s.state is SessionState.CONFIRMED for s in self.sessions)
             case TextKind.PAYMENT_DUE:
                 return self.owes
             case TextKind.PREPARATION | TextKind.DAY_BEFORE | TextKind.DAY_OF:
-                return (
-                    session is not None
-                    and session.state is SessionState.CONFIRMED
-                    and session.version == text.session_version
-                )
-            case TextKind.AFTER_CARE:
+                return self._stands(text)
+            case TextKind.MOVED:
+                return self._stands(text) and self.starts_for(text) != (text.tells[0].at,)
+            case TextKind.CANCELLED | TextKind.RELEASED:
+                return bool(self.starts_for(text))
+            case TextKind.AFTER_CARE | TextKind.NEXT_DAY:
+                session = self.session(text.session_id)
                 return session is not None and session.state is SessionState.COMPLETED
-            case (
-                TextKind.MOVED
-                | TextKind.CANCELLED
-                | TextKind.RELEASED
-                | TextKind.NEXT_DAY
-                | TextKind.EVALUATION
-                | TextKind.BOOSTER_DUE
-                | TextKind.COMPANION_NOTICE
-                | TextKind.OPT_OUT_CONFIRMED
-                | TextKind.HELP
-                | TextKind.UNMONITORED_REPLY
-            ):
-                return True  # not on the ladder yet
+            case TextKind.EVALUATION | TextKind.BOOSTER_DUE:
+                return self.finished
+            case TextKind.OPT_OUT_CONFIRMED | TextKind.HELP | TextKind.UNMONITORED_REPLY:
+                return False  # no course has them
             case _:
                 assert_never(text.kind)
 
+    def _stands(self, text: Text) -> bool:
+        """Whether the appointment is confirmed, and the very one that the text was planned for."""
+        session = self.session(text.session_id)
+        return (
+            session is not None and session.state is SessionState.CONFIRMED and session.version == text.session_version
+        )
+
     def starts_for(self, text: Text) -> tuple[datetime, ...]:
-        """The appointments that a text is about, in order."""
-        if text.kind is TextKind.BOOKED:
+        """The appointments that a text is about, in order; those that are gone as the person knows them."""
+        if text.kind in (TextKind.BOOKED, TextKind.COMPANION_NOTICE):
             return tuple(s.starts_at for s in self.sessions if s.state is SessionState.CONFIRMED)
+        if (gone := GIVEN_UP.get(text.kind)) is not None:
+            return tuple(sorted(at for id, at in text.tells if (s := self.session(id)) is not None and s.state is gone))
         session = self.session(text.session_id)
         return () if session is None else (session.starts_at,)

@@ -6,7 +6,7 @@ nobody can know is never sent again: it goes to a person.
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -15,28 +15,26 @@ from aiokafka.errors import KafkaError
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.reminders import queue, store
-from services.reminders.attempt import Attempt, Claim, event_of, publication_of, record_of
-from services.reminders.contact import CARRIER, consent_events, opt_out
+from services.reminders import pauses, queue, settling, store
+from services.reminders.attempt import Attempt, Claim, Due, Room
+from services.reminders.course import Text
 from services.reminders.profile import Places
-from services.reminders.rules import COURSE, SERVICE
-from services.reminders.sms import OPTED_OUT, Outcome, Refused, Sender, Unknown
+from services.reminders.rules import SERVICE
+from services.reminders.settling import Settling
+from services.reminders.sms import Outcome, Sender, Unknown
 from shared import attention, crash, metrics, outbox
 from shared.clock import Alarm, Clock
+from shared.contract import TextKind
 from shared.database import Database, Writes
-from shared.decision import Attention
 from shared.timers import Fence
 
 log = logging.getLogger(__name__)
 
-BATCH: Final = 50
+BATCH: Final = 100
 """Texts claimed, and then sent, at the same time."""
 
 REST: Final = 0.02
 """Seconds between two looks at what is due; commits come faster than that."""
-
-PAUSES: Final = (0.2, 1, 5, 20, 60)
-"""Seconds between tries to record an outcome while the database is away."""
 
 
 class Dispatch:
@@ -45,6 +43,8 @@ class Dispatch:
     Args:
         alarm: wakes the loop.
         published: called when the outbox has something new.
+        settles: writes down what became of them.
+        rates: segments a second that the number of each clinic may send; of others any number.
     """
 
     def __init__(
@@ -55,7 +55,9 @@ class Dispatch:
         alarm: Alarm,
         published: Callable[[], None],
         sender: Sender,
+        settles: Settling,
         places: Places,
+        rates: Mapping[str, float],
     ) -> None:
         self._database = database
         self._fence = fence
@@ -63,10 +65,14 @@ class Dispatch:
         self._alarm = alarm
         self._published = published
         self._sender = sender
+        self._settling = settles
         self._places = places
+        self._rates = rates
         self._served = sorted(places)
+        self._clinics = {location: place.clinic for location, place in places.items()}
         self._busy = False
         self._passes = 0
+        self._search: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """Send what is due, sleep until the next text, again."""
@@ -79,6 +85,9 @@ class Dispatch:
                     log.warning("texts wait: %s", type(trouble).__name__, extra={"service": SERVICE})
                     await asyncio.sleep(1)
         finally:
+            if self._search is not None:
+                self._search.cancel()
+                await asyncio.gather(self._search, return_exceptions=True)
             await self._sender.close()
 
     async def next_due(self, connection: AsyncConnection) -> datetime | None:
@@ -86,7 +95,7 @@ class Dispatch:
         while True:
             passes = self._passes
             look_at = await queue.next_look(connection, self._served)
-            if self._busy:
+            if self._busy or self._searching:
                 return self._clock.now()
             if passes == self._passes:  # else what was read may be in the middle of a batch that is over by now
                 return look_at
@@ -126,41 +135,66 @@ class Dispatch:
             if due_at is None or due_at > self._clock.now():
                 self._alarm.ring_at(due_at)
                 return
+            self._look_for_lost()
             if not await self.send_due(await self._fence.passed()):
-                await asyncio.sleep(0.05)  # another transaction has it locked
+                await asyncio.sleep(0.05)  # another transaction has it locked, or the sender's rate is used up
+
+    def _look_for_lost(self) -> None:
+        """Beside the sending, which must not wait for the provider's list."""
+        if self._sender.traceable and not self._searching:
+            search = self._settling.search(self._sender, self._clinics, self._clock.now())
+            self._search = asyncio.create_task(search, name="reminders-search")
+
+    @property
+    def _searching(self) -> bool:
+        return self._search is not None and not self._search.done()
 
     # Claiming ---------------------------------------------------------------------------------------------------------
 
     async def _claim(self, connection: AsyncConnection, until: datetime) -> tuple[int, list[Attempt]]:
         """Judge what is due; write down what waits, what will never go out, and what is about to be sent."""
         now = self._clock.now()
-        lapsed = await queue.take_lapsed(connection, now)
         writes = Writes()
-        _tell_unknown(writes, [(gone.course_id, gone.text_id) for gone in lapsed], now)
-        claimed = await queue.claim_due(connection, until, self._served, BATCH)
-        if not claimed:
+        lapsed = await queue.take_lapsed(connection, now, self._sender.traceable)
+        if not self._sender.traceable:
+            settling.tell_unknown(writes, lapsed, now)
+        paused = await pauses.in_force(connection)
+        room = Room(await queue.room(connection, self._rates) if self._rates else {})
+        full = self._rates.keys() - room.left.keys()
+        served = [location for location in self._served if self._clinics[location] not in full]
+        answers = await queue.claim_answers(connection, until, served, BATCH)
+        claimed = await queue.claim_due(connection, until, served, BATCH)
+        if not claimed and not answers:
             await writes.run(connection)
             return len(lapsed), []
         courses = await store.load_courses(connection, {course_id for course_id, _, _ in claimed})
-        ids = sorted({course.patient_id for course in courses.values() if course.patient_id})
-        contacts, changing = await queue.contacts_at_rest(connection, ids)
-        claim = Claim(now)
+        texts: list[tuple[Text, UUID | None, int]] = [(text, None, attempts) for text, attempts in answers]
         for course_id, text_id, attempts in claimed:
-            course = courses[course_id]
-            text = course.text(text_id)
-            if text is None or text.contact_id in changing:
+            if (text := courses[course_id].text(text_id)) is not None:
+                texts.append((text, course_id, attempts))
+        people = sorted({text.contact_id for text, _, _ in texts})
+        contacts, changing = await queue.contacts_at_rest(connection, people)
+        boosters = [(id, text.contact_id) for text, id, _ in texts if id and text.kind is TextKind.BOOSTER_DUE]
+        expected = await queue.expected_again(connection, boosters) if boosters else frozenset[str]()
+        claim = Claim(now, paused, room, expected)
+        for text, of, attempts in texts:
+            if text.contact_id in changing:
                 continue
-            place, contact = self._places[course.location or ""], contacts.get(text.contact_id)
-            courses[course_id] = claim.settle(course, text, place, contact, attempts + 1)
+            course = courses[of] if of else None
+            place = self._places[(course.location if course else text.location) or ""]
+            after = claim.settle(Due(text, course, contacts.get(text.contact_id), place, attempts + 1))
+            if after is not None:
+                courses[after.course_id] = after
         for changes in (claim.waits, claim.suppressions, claim.sendings):
             queue.update_texts(writes, changes)
+        queue.take_room(writes, room.taken, self._rates)
         attention.add(writes, claim.attention, now)
         outbox.add(writes, claim.outgoing, now)
         await writes.run(connection)
         crash.step("dispatch.claimed")
         return len(lapsed) + claim.handled, claim.attempts
 
-    # Sending and recording --------------------------------------------------------------------------------------------
+    # Sending --------------------------------------------------------------------------------------------------------
 
     async def _send(self, attempts: Sequence[Attempt]) -> None:
         """Send all at once; outcomes that come while others are being recorded are recorded together."""
@@ -169,71 +203,12 @@ class Dispatch:
             done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             outcomes = [task.result() for task in done]
             crash.step("dispatch.sent")
-            await self._record(outcomes)
+            await self._settling.record(outcomes)
 
     async def _send_one(self, attempt: Attempt) -> tuple[Attempt, Outcome]:
-        try:
-            return attempt, await self._sender.send(attempt.outgoing)
-        except Exception:
-            log.exception("a sender failed", extra={"service": SERVICE, "text_id": attempt.text.text_id})
-            return attempt, Unknown("defect")
-
-    async def _record(self, outcomes: Sequence[tuple[Attempt, Outcome]]) -> None:
-        for pause in PAUSES:
+        with metrics.PROVIDER_SECONDS.time():
             try:
-                await self._record_once(outcomes)
-            except (SQLAlchemyError, OSError) as trouble:
-                log.warning("outcomes wait: %s", type(trouble).__name__, extra={"service": SERVICE})
-                await asyncio.sleep(pause)
-            else:
-                crash.step("dispatch.recorded")
-                self._published()
-                return
-        log.error("outcomes are lost: the texts go to a person", extra={"service": SERVICE})
-
-    async def _record_once(self, outcomes: Sequence[tuple[Attempt, Outcome]]) -> None:
-        now = self._clock.now()
-        async with self._database.begin() as connection:
-            await store.lock_courses(connection, {attempt.course_id for attempt, _ in outcomes})
-            waiting = await queue.unsettled(connection, [attempt.outgoing.attempt_id for attempt, _ in outcomes])
-            settled = [(a, outcome) for a, outcome in outcomes if a.outgoing.attempt_id in waiting]
-            writes = Writes()
-            queue.update_texts(writes, [record_of(attempt, outcome, now) for attempt, outcome in settled])
-            outgoing = [
-                publication_of(attempt.course_id, attempt.text, event, now, str(attempt.outgoing.attempt_id))
-                for attempt, outcome in settled
-                if (event := event_of(attempt, outcome)) is not None
-            ]
-            for attempt, outcome in settled:
-                if outcome == Refused(OPTED_OUT):
-                    outgoing += await _opt_out(connection, attempt, now)
-            outbox.add(writes, outgoing, now)
-            unknown = [(a.course_id, a.text.text_id) for a, outcome in settled if isinstance(outcome, Unknown)]
-            _tell_unknown(writes, unknown, now)
-            await writes.run(connection)
-        for _, outcome in settled:
-            metrics.TEXTS.labels(type(outcome).__name__.lower()).inc()
-
-
-def _tell_unknown(writes: Writes, texts: Sequence[tuple[UUID, UUID]], now: datetime) -> None:
-    detail = "the provider may or may not have sent it: it is not sent again"
-    raised = [(f"{COURSE}{course}", Attention("text_outcome_unknown", str(text), detail)) for course, text in texts]
-    attention.add(writes, raised, now)
-    metrics.ATTENTION.labels(SERVICE, "text_outcome_unknown").inc(len(raised))
-
-
-async def _opt_out(connection: AsyncConnection, attempt: Attempt, now: datetime) -> list[outbox.Outgoing]:
-    """The carrier says that this number has opted out: write it into the ledger, if it is still the person's."""
-    found = await store.load_contacts(connection, [attempt.text.contact_id], "FOR UPDATE OF contacts")
-    before = found.get(attempt.text.contact_id)
-    if before is None or before.phone != attempt.outgoing.to:
-        return []
-    after = opt_out(before, OPTED_OUT, CARRIER, now)
-    writes = Writes()  # at once: the next outcome may be about the same person
-    store.save_contacts(writes, [after])
-    await writes.run(connection)
-    once = str(attempt.outgoing.attempt_id)
-    return [
-        publication_of(attempt.course_id, attempt.text, event, now, once)
-        for event in consent_events(before, after, CARRIER)
-    ]
+                return attempt, await self._sender.send(attempt.outgoing)
+            except Exception:
+                log.exception("a sender failed", extra={"service": SERVICE, "text_id": attempt.of.text.text_id})
+                return attempt, Unknown("defect")

@@ -1,20 +1,40 @@
-"""The ladder of texts: which ones an event plans, for when, and the last look at one that is due. Pure."""
+"""The ladder of texts: which ones an event plans, for whom and for when. Pure.
 
-from dataclasses import dataclass
+What is planned is looked at once more when it is due (`last_look`).
+"""
+
+from collections.abc import Iterator
 from datetime import date, datetime
-from typing import Final
-from uuid import uuid5
+from typing import Final, NamedTuple
+from uuid import UUID, uuid5
 
-from services.reminders.contact import Contact
-from services.reminders.course import Course, Session, Text, TextState
-from services.reminders.profile import After, Place
+from services.reminders.contact import Contact, Contacts
+from services.reminders.course import ATTEMPTED, GIVEN_UP, Course, Session, Text, TextState, Told
+from services.reminders.profile import After, Audience, Place, Step
 from services.reminders.quiet_hours import Window, fit, hours_in, narrower
-from services.reminders.wording import compose
-from shared.contract import SuppressedReason, TextKind
+from shared.contract import SessionState, SuppressedReason, TextKind, TextSuppressed
 from shared.envelope import NAMESPACE
 
-UNCHANGING: Final = frozenset({TextKind.AFTER_CARE})
+UNCHANGING: Final = frozenset({TextKind.AFTER_CARE, TextKind.NEXT_DAY})
 """Texts of a session that do not belong to one version of its appointment."""
+
+UPDATES: Final = frozenset({TextKind.MOVED, TextKind.CANCELLED, TextKind.RELEASED})
+"""Texts that correct what a person was told before."""
+
+AFTER_COURSE: Final = frozenset({TextKind.EVALUATION, TextKind.BOOSTER_DUE})
+"""Texts that count from the end of a course, which may come a second time."""
+
+FIRST: Final = {Audience.PATIENT: TextKind.BOOKED, Audience.COMPANIONS: TextKind.COMPANION_NOTICE}
+"""By which text each of them learns of the appointments."""
+
+
+class View(NamedTuple):
+    """What planning stands on: a course, its clinic, its people as far as they are known, and our clock."""
+
+    course: Course
+    place: Place
+    contacts: Contacts
+    now: datetime
 
 
 def window_of(contact: Contact | None, place: Place) -> Window:
@@ -26,74 +46,139 @@ def window_of(contact: Contact | None, place: Place) -> Window:
     return Window(zone or place.location.tz, hours)
 
 
-# Planning -------------------------------------------------------------------------------------------------------------
+def on_confirmation(view: View, session: Session) -> Iterator[Text]:
+    """The list of dates, once for each person, and the texts that lead to this appointment."""
+    yield from on_companions(view)
+    yield from _after(view, TextKind.BOOKED, None, view.now)
+    yield from _before_visit(view, session)
 
 
-def before_visit(course: Course, session: Session, place: Place, contact: Contact | None, now: datetime) -> list[Text]:
-    """The texts that lead to an appointment; those whose time has passed when it is confirmed are left out."""
-    return [
-        _text(
-            course, kind, session, session.starts_at - step.before, session.starts_at - step.until, place, contact, now
-        )
-        for kind, step in place.profile.ladder.before_visit.items()
-        if session.starts_at - step.before >= now
-    ]
+def on_companions(view: View) -> Iterator[Text]:
+    """The list of dates for those who come along, once something is confirmed."""
+    if any(s.state is SessionState.CONFIRMED for s in view.course.sessions):
+        yield from _after(view, TextKind.COMPANION_NOTICE, None, view.now)
 
 
-def after_visit(course: Course, session: Session, place: Place, contact: Contact | None, now: datetime) -> list[Text]:
-    """The text after a treatment."""
-    if session.ended_at is None:
-        return []
-    return _after(course, TextKind.AFTER_CARE, session, session.ended_at, place, contact, now)
+def _before_visit(view: View, session: Session) -> Iterator[Text]:
+    """Of the texts whose time has passed already the last one, if it is still of use: it makes up for the others."""
+    steps = view.place.profile.ladder.before_visit.items()
+    late = [kind for kind, step in steps if session.starts_at - step.before < view.now]
+    for kind, step in steps:
+        nominal_at, deadline_at = session.starts_at - step.before, session.starts_at - step.until
+        if deadline_at > view.now and kind not in late[:-1]:
+            for person in _people(view, step):
+                yield _text(view, kind, session, person, nominal_at, deadline_at)
 
 
-def on_first_confirmation(course: Course, place: Place, contact: Contact | None, now: datetime) -> list[Text]:
-    """The one text that lists the appointments."""
-    return _after(course, TextKind.BOOKED, None, now, place, contact, now)
+def on_move(view: View, session: Session, previous: datetime) -> Iterator[Text]:
+    """The new time, for those who know of another; who waits for the list of dates finds it there."""
+    for text in _after(view, TextKind.MOVED, session, view.now, before=session.starts_at):
+        if not _first(view, text.contact_id, TextState.SCHEDULED):
+            known_at = _believed(view, text, session, previous)
+            yield text._replace(tells=(Told(session.session_id, known_at),))
 
 
-def on_demand(course: Course, place: Place, contact: Contact | None, now: datetime) -> list[Text]:
+def on_end(view: View, kind: TextKind, session: Session, previous: datetime) -> Iterator[Text]:
+    """An appointment is cancelled or released; as long as it has not gone out, one text tells of several."""
+    for text in _after(view, kind, session, view.now, before=previous):
+        of = (kind, text.contact_id, TextState.SCHEDULED)
+        waiting = next((t for t in view.course.texts if (t.kind, t.contact_id, t.state) == of), None)
+        known_at = _believed(view, text, session, previous)
+        told = waiting or text
+        yield told._replace(tells=(*told.tells, Told(session.session_id, known_at)))
+
+
+def _believed(view: View, text: Text, session: Session, previous: datetime) -> datetime:
+    """When a person believes an appointment to be: what a move told that has not gone out yet, they do not know."""
+    unsent = (TextKind.MOVED, session.session_id, text.contact_id, TextState.SCHEDULED)
+    found = (t for t in view.course.texts if (t.kind, t.session_id, t.contact_id, t.state) == unsent)
+    return next((t.tells[0].at for t in found), previous)
+
+
+def after_visit(view: View, session: Session) -> Iterator[Text]:
+    """The texts after a treatment, and after the last one of a course."""
+    assert session.ended_at is not None
+    for kind in (TextKind.AFTER_CARE, TextKind.NEXT_DAY):
+        yield from _after(view, kind, session, session.ended_at)
+
+
+def after_course(view: View) -> Iterator[Text]:
+    """What follows when the last session of a course is over."""
+    if view.course.finished:
+        ended_at = max(s.ended_at for s in view.course.sessions if s.ended_at is not None)
+        for kind in sorted(AFTER_COURSE):
+            yield from _after(view, kind, None, ended_at)
+
+
+def on_demand(view: View) -> Iterator[Text]:
     """The payment text of the day on which billing demanded money, on the clinic's calendar."""
-    return _after(course, TextKind.PAYMENT_DUE, None, now, place, contact, now, place.location.local(now).date())
+    return _after(view, TextKind.PAYMENT_DUE, None, view.now, view.place.location.local(view.now).date())
 
 
 def _after(
-    course: Course,
+    view: View,
     kind: TextKind,
     session: Session | None,
     since: datetime,
-    place: Place,
-    contact: Contact | None,
-    now: datetime,
     occasion: date | None = None,
-) -> list[Text]:
-    step: After | None = getattr(place.profile.ladder, kind.value)
+    before: datetime | None = None,
+) -> Iterator[Text]:
+    """One text for each person whom it concerns, none where it would be useless at once: from `before` on, too."""
+    step: After | None = getattr(view.place.profile.ladder, kind.value)
     if step is None:
-        return []
-    return [_text(course, kind, session, since + step.after, since + step.until, place, contact, now, occasion)]
+        return
+    nominal_at, deadline_at = since + step.after, since + step.until
+    if before is not None:
+        deadline_at = min(deadline_at, before)
+    if nominal_at < deadline_at:
+        for person in _people(view, step):
+            if kind not in UPDATES or _knows(view, person):
+                yield _text(view, kind, session, person, nominal_at, deadline_at, occasion)
+
+
+def _people(view: View, step: Step) -> Iterator[str]:
+    """Whom a step is for, in this course."""
+    course = view.course
+    assert course.patient_id is not None
+    if step.treatments is not None and course.treatment not in step.treatments:
+        return
+    if Audience.PATIENT in step.audience:
+        yield course.patient_id
+    if Audience.COMPANIONS in step.audience:
+        yield from (person for person in course.companions if person != course.patient_id)
+
+
+def _knows(view: View, person: str) -> bool:
+    """Whether a correction is for somebody: a patient knows the dates anyhow, a companion only by our notice."""
+    return person == view.course.patient_id or any(_first(view, person, state) for state in ATTEMPTED)
+
+
+def _first(view: View, person: str, state: TextState) -> bool:
+    """Whether the list of dates for a person stands in a state."""
+    kind = FIRST[Audience.PATIENT if person == view.course.patient_id else Audience.COMPANIONS]
+    return any((t.kind, t.contact_id, t.state) == (kind, person, state) for t in view.course.texts)
 
 
 def _text(
-    course: Course,
+    view: View,
     kind: TextKind,
     session: Session | None,
+    person: str,
     nominal_at: datetime,
     deadline_at: datetime,
-    place: Place,
-    contact: Contact | None,
-    now: datetime,
     occasion: date | None = None,
 ) -> Text:
-    assert course.patient_id is not None
+    course, now = view.course, view.now
     version = session.version if session and kind not in UNCHANGING else None
     subject = f"{session.session_id if session else ''}/{version or ''}/{occasion or ''}"
-    due_at = fit(window_of(contact, place), nominal_at, deadline_at, now) or max(nominal_at, now)
+    window = window_of(view.contacts.get(person), view.place)
+    due_at = fit(window, nominal_at, deadline_at, now) or max(nominal_at, now)
     return Text(
-        text_id=uuid5(NAMESPACE, f"text/{course.course_id}/{subject}/{kind}/{course.patient_id}"),
-        contact_id=course.patient_id,
+        text_id=uuid5(NAMESPACE, f"text/{course.course_id}/{subject}/{kind}/{person}"),
+        contact_id=person,
         kind=kind,
-        session_id=session.session_id if session else None,
-        session_version=version,
+        session_id=session.session_id if session and kind not in GIVEN_UP else None,
+        session_version=version if kind not in GIVEN_UP else None,
         occasion=occasion,
         nominal_at=nominal_at,
         due_at=due_at,
@@ -102,72 +187,19 @@ def _text(
     )
 
 
-# The last look --------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """Now; the provider must not deliver it after `until`. `contact` is who gets it, number and consent included."""
-
-    contact: Contact
-    until: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Not yet: the person's hours, or the ladder, say `until`."""
-
-    until: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Suppress:
-    """Never, and why."""
-
-    reason: SuppressedReason
-
-
-Verdict = Send | Wait | Suppress
-
-
-def judge(text: Text, course: Course, contact: Contact | None, place: Place, now: datetime) -> Verdict:
-    """The last look at a text, by what is known now. Consent is judged only when it would go out at once."""
-    if not course.wants(text):
-        return Suppress(SuppressedReason.SUPERSEDED)
-    if text.kind is TextKind.PAYMENT_DUE and _told_today(course, place, now):
-        return Suppress(SuppressedReason.SUPERSEDED)
-    if now >= text.deadline_at:
-        return Suppress(SuppressedReason.TOO_LATE)
-    window = window_of(contact, place)
-    at = fit(window, text.nominal_at, text.deadline_at, now)
-    if at is None:
-        return Suppress(SuppressedReason.QUIET_HOURS_TOO_LATE)
-    if at > now:
-        return Wait(at)
-    if contact is None or contact.phone is None:
-        return Suppress(SuppressedReason.NO_NUMBER)
-    if not contact.allowed:
-        return Suppress(SuppressedReason.OPTED_OUT if contact.opted_out else SuppressedReason.NO_CONSENT)
-    return Send(contact, min(window.closes_after(now), text.deadline_at))
-
-
-def _told_today(course: Course, place: Place, now: datetime) -> bool:
-    """Whether a payment text of this course has gone out today already (contract rule 6: one a course and day)."""
-    today = place.location.local(now).date()
-    return any(t.kind is TextKind.PAYMENT_DUE and t.sent_on == today for t in course.texts)
-
-
-def wording_of(text: Text, course: Course, contact: Contact | None, place: Place) -> str:
-    """What a text says, as of now.
-
-    Raises:
-        TemplateError: the clinic's wording does not work for it.
-    """
-    language = place.language(contact.locale if contact else None)
-    template = place.templates[language, text.kind]
-    return compose(template, text.kind, language, place.profile.sender, place.location, course.starts_for(text))
-
-
 def superseded(text: Text) -> Text:
     """A waiting text that is no longer wanted."""
     return text._replace(state=TextState.SUPPRESSED, reason=SuppressedReason.SUPERSEDED)
+
+
+def suppressed(course_id: UUID | None, text: Text, reason: SuppressedReason) -> TextSuppressed:
+    """The event of a text that never went out."""
+    return TextSuppressed(
+        text_id=text.text_id,
+        contact_id=text.contact_id,
+        course_id=course_id,
+        session_id=text.session_id,
+        kind=text.kind,
+        due_at=text.due_at,
+        reason=reason,
+    )

@@ -7,12 +7,13 @@ from typing import Final
 
 from fastapi import FastAPI
 
-from services.reminders import api, store
+from services.reminders import api, desk, store, webhooks
 from services.reminders.contact import Contacts
 from services.reminders.dispatch import Dispatch
 from services.reminders.profile import Places, read_places
 from services.reminders.rules import HEARS, SERVICE, State, aggregate_of, decide, next_look
 from services.reminders.settings import RemindersSettings
+from services.reminders.settling import Settling
 from services.reminders.sms import ConsoleSender, OutgoingText, Sender, TwilioSender
 from shared.batch import Rules
 from shared.clock import Clock, WallClock
@@ -53,6 +54,7 @@ def build(settings: RemindersSettings, clock: Clock, sender: Sender | None = Non
     sender = sender or _sender(settings, places)
     service = Service(rules_of(places), settings, settings.reminders_database, MIGRATIONS, clock)
     alarm = service.alarm("texts")
+    settling = Settling(service.database, clock, service.ring, sender.traceable)
     dispatch = Dispatch(
         service.database,
         service.fence,
@@ -60,10 +62,12 @@ def build(settings: RemindersSettings, clock: Clock, sender: Sender | None = Non
         alarm,
         service.ring,
         sender,
+        settling,
         places,
+        settings.rates({place.clinic for place in places.values()}),
     )
     service.add_loop("texts", alarm, dispatch.run, dispatch.next_due)
-    return create_api(service, api.routes(places))
+    return create_api(service, api.routes(places), desk.routes(places), webhooks.routes(_account(settings), settling))
 
 
 def _sender(settings: RemindersSettings, places: Places) -> Sender:
@@ -71,6 +75,11 @@ def _sender(settings: RemindersSettings, places: Places) -> Sender:
         return ConsoleSender(_show)
     account_sid, auth_token = settings.require_twilio({place.clinic for place in places.values()})
     return TwilioSender(account_sid, auth_token, settings.twilio_numbers, settings.twilio_url, settings.public_url)
+
+
+def _account(settings: RemindersSettings) -> webhooks.Account:
+    token = settings.twilio_auth_token.get_secret_value() if settings.twilio_auth_token else None
+    return webhooks.Account(settings.twilio_account_sid, token, settings.public_url, settings.twilio_numbers)
 
 
 def _show(text: OutgoingText) -> None:

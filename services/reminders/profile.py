@@ -1,21 +1,26 @@
 """`reminders.toml`: the name a clinic uses in texts, its ladder of texts, and their wording in each language."""
 
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import time, timedelta
+from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Final, Self
 
 from jinja2 import Template
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from services.reminders.lint import fault_of, not_gsm_7
 from services.reminders.quiet_hours import CAUTIOUS, FEDERAL, STATES, Hours, every_day, narrower
-from services.reminders.wording import compiled, fault_of
+from services.reminders.wording import compiled
 from shared.clinic import Location, ProfilePart, clinic_folders, read_clinics, read_profile
 from shared.contract import TextKind
 from shared.settings import Misconfigured
+
+log = logging.getLogger(__name__)
 
 _SPAN: Final = re.compile(r"(\d{1,4}) (min|h|days?)")
 _UNITS: Final = {"min": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
@@ -32,7 +37,21 @@ Span = Annotated[timedelta, BeforeValidator(_span)]
 """A length of time with its unit, as in "72 h"."""
 
 
-class Before(ProfilePart):
+class Audience(StrEnum):
+    """Whom a text is for."""
+
+    PATIENT = "patient"
+    COMPANIONS = "companions"
+
+
+class Step(ProfilePart):
+    """One kind of text: for whom, and for which treatments (all where none is named)."""
+
+    audience: Annotated[frozenset[Audience], Field(min_length=1)] = frozenset({Audience.PATIENT})
+    treatments: frozenset[str] | None = None
+
+
+class Before(Step):
     """A text that goes out `before` an appointment; closer to it than `until` it is useless."""
 
     before: Span
@@ -45,7 +64,7 @@ class Before(ProfilePart):
         return self
 
 
-class After(ProfilePart):
+class After(Step):
     """A text that goes out `after` what it tells of; `until` as long after it is useless."""
 
     after: Span
@@ -58,19 +77,49 @@ class After(ProfilePart):
         return self
 
 
-class Ladder(ProfilePart):
-    """Which texts a clinic sends, and when; a kind that is left out is not sent.
+def _answer(step: After) -> After:
+    if step.audience != {Audience.PATIENT} or step.treatments is not None:
+        raise ValueError("answers whoever wrote: it has no audience and no treatments")
+    return step
 
-    `booked` counts from the first confirmation, `payment_due` from the demand, `after_care` from the end of the
-    treatment, the others from the appointment.
+
+Answer = Annotated[After, AfterValidator(_answer)]
+_AT_ONCE: Final = After.model_validate({"after": "0 min", "until": "5 min"})
+
+
+class Ladder(ProfilePart):
+    """Which texts a clinic sends, and when; a kind that is left out is not sent, but the three answers always are.
+
+    `booked` and `companion_notice` count from the first confirmation, `payment_due` from the demand, `moved`,
+    `cancelled` and `released` from the change, `after_care` and `next_day` from the end of the treatment,
+    `evaluation` and `booster_due` from the end of the course's last treatment, answers from what a person wrote, the
+    others from the appointment.
     """
 
     booked: After | None = None
+    companion_notice: After | None = None
     payment_due: After | None = None
     preparation: Before | None = None
     day_before: Before | None = None
     day_of: Before | None = None
+    moved: After | None = None
+    cancelled: After | None = None
+    released: After | None = None
     after_care: After | None = None
+    next_day: After | None = None
+    evaluation: After | None = None
+    booster_due: After | None = None
+    opt_out_confirmed: Answer = _AT_ONCE
+    help: Answer = _AT_ONCE
+    unmonitored_reply: Answer = _AT_ONCE
+
+    @model_validator(mode="after")
+    def _whom(self) -> Self:
+        if self.companion_notice is not None and self.companion_notice.audience != {Audience.COMPANIONS}:
+            raise ValueError('companion_notice is for the audience ["companions"]')
+        if self.payment_due is not None and self.payment_due.audience != {Audience.PATIENT}:
+            raise ValueError("payment_due is for the patient alone")
+        return self
 
     @cached_property
     def kinds(self) -> frozenset[TextKind]:
@@ -79,8 +128,9 @@ class Ladder(ProfilePart):
 
     @cached_property
     def before_visit(self) -> Mapping[TextKind, Before]:
-        """The steps that lead to an appointment."""
-        return {TextKind(name): step for name, step in self if isinstance(step, Before)}
+        """The steps that lead to an appointment, the earliest first."""
+        steps = {TextKind(name): step for name, step in self if isinstance(step, Before)}
+        return dict(sorted(steps.items(), key=lambda item: item[1].before, reverse=True))
 
 
 class QuietHours(ProfilePart):
@@ -108,11 +158,12 @@ class QuietHours(ProfilePart):
 
 
 class RemindersProfile(ProfilePart):
-    """`reminders.toml`. `wording` is by language, then by kind of text."""
+    """`reminders.toml`. `wording` is by language, then by kind; `drivers` are treatments after which nobody drives."""
 
     sender: Annotated[str, Field(min_length=1, max_length=40)]
     language: str = "en"
     quiet_hours: QuietHours | None = None
+    drivers: frozenset[str] = frozenset()
     ladder: Ladder
     wording: dict[str, dict[TextKind, str]]
 
@@ -161,6 +212,10 @@ def read_places(folder: Path, clinics: tuple[str, ...] | None) -> Places:
             for kind, source in texts.items():
                 if fault := fault_of(source, kind, language, profile.sender, locations):
                     raise Misconfigured(f"{name}/reminders.toml: wording.{language}.{kind}: {fault}")
+                if odd := not_gsm_7(source, kind, language, profile.sender, locations):
+                    log.warning(
+                        "%s/reminders.toml: wording.%s.%s: %r makes it twice as long", name, language, kind, odd
+                    )
                 templates[language, kind] = compiled(source)
         places |= {key: Place(name, location, profile, templates) for key, location in clinic.locations.items()}
     return places

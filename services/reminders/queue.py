@@ -1,31 +1,38 @@
-"""The texts as a queue: which are due, who sends them, what came of it. SQL for `dispatch`.
+"""The texts as a queue: which are due, and how much each clinic's number may send. SQL for `dispatch`.
 
 Claiming takes its locks with SKIP LOCKED and waits for nobody; two processes never get the same text.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.reminders.contact import Contact
-from services.reminders.store import load_contacts
+from services.reminders.course import Text
+from services.reminders.store import READ, load_contacts, text_of
 from shared.database import Writes, rows
 
-_SENDABLE: Final = """FROM texts t JOIN courses c USING (course_id)
-    WHERE t.state = 'scheduled' AND c.location = ANY(CAST(:served AS text[]))
-    AND NOT EXISTS (SELECT FROM dead_letters d WHERE d.status = 'open' AND d.aggregate = 'course:' || t.course_id)"""
-"""Waiting texts of clinics that are served and of courses that no dead letter holds back."""
+_FREE: Final = """t.state = 'scheduled' AND NOT EXISTS (
+    SELECT FROM dead_letters d WHERE d.status = 'open'
+    AND d.aggregate IN ('course:' || t.course_id, 'contact:' || t.contact_id))"""
+"""Waiting texts of courses and people that no dead letter holds back."""
+
+_OF_COURSES: Final = (
+    f"FROM texts t JOIN courses c USING (course_id) WHERE c.location = ANY(CAST(:served AS text[])) AND {_FREE}"
+)
+_ANSWERS: Final = f"FROM texts t WHERE t.course_id IS NULL AND t.location = ANY(CAST(:served AS text[])) AND {_FREE}"
 
 
 async def next_look(connection: AsyncConnection, served: Sequence[str]) -> datetime | None:
-    """The earliest instant at which a text must be looked at, or a dead process's lease runs out."""
+    """The earliest instant at which a text must be looked at, searched for, or a dead process's lease runs out."""
     found = await rows(
         connection,
-        f"""SELECT least((SELECT t.look_at {_SENDABLE} ORDER BY t.look_at LIMIT 1),
+        f"""SELECT least((SELECT t.look_at {_OF_COURSES} ORDER BY t.look_at LIMIT 1),
+                         (SELECT t.look_at {_ANSWERS} ORDER BY t.look_at LIMIT 1),
+                         (SELECT min(search_at) FROM texts WHERE search_at IS NOT NULL),
                          (SELECT min(lease_until) FROM texts WHERE state = 'sending')) AS instant""",
         served=list(served),
     )
@@ -42,7 +49,7 @@ async def claim_due(
     """
     found = await rows(
         connection,
-        f"""SELECT t.course_id, t.text_id, t.attempts {_SENDABLE} AND t.look_at <= :until
+        f"""SELECT t.course_id, t.text_id, t.attempts {_OF_COURSES} AND t.look_at <= :until
             ORDER BY t.kind <> 'day_of', t.look_at LIMIT :batch FOR UPDATE OF t, c SKIP LOCKED""",
         until=until,
         served=list(served),
@@ -51,13 +58,44 @@ async def claim_due(
     return [(row.course_id, row.text_id, row.attempts) for row in found]
 
 
+async def claim_answers(
+    connection: AsyncConnection, until: datetime, served: Sequence[str], batch: int
+) -> list[tuple[Text, int]]:
+    """Answers due until an instant, locked, each with its earlier attempts."""
+    found = await rows(
+        connection,
+        f"""SELECT t.attempts, {", ".join(f"t.{column}" for column in READ)} {_ANSWERS} AND t.look_at <= :until
+            ORDER BY t.look_at LIMIT :batch FOR UPDATE OF t SKIP LOCKED""",
+        until=until,
+        served=list(served),
+        batch=batch,
+    )
+    return [(text_of(columns), attempts) for attempts, *columns in found]
+
+
 async def contacts_at_rest(connection: AsyncConnection, ids: Sequence[str]) -> tuple[dict[str, Contact], set[str]]:
     """Contacts, kept from changing until this transaction ends, and the ids of those that are just being changed."""
     still = await load_contacts(connection, ids, "FOR SHARE OF contacts SKIP LOCKED")
+    if len(still) == len(ids):
+        return still, set()
     there = await rows(
         connection, "SELECT contact_id FROM contacts WHERE contact_id = ANY(CAST(:ids AS text[]))", ids=list(ids)
     )
     return still, {row.contact_id for row in there} - set(still)
+
+
+async def expected_again(connection: AsyncConnection, texts: Sequence[tuple[UUID, str]]) -> frozenset[str]:
+    """Of these courses' patients those for whom texts of another course's appointments wait."""
+    found = await rows(
+        connection,
+        """SELECT n.contact_id FROM unnest(CAST(:courses AS uuid[]), CAST(:ids AS text[])) AS n (course_id, contact_id)
+           WHERE EXISTS (SELECT FROM texts t WHERE t.contact_id = n.contact_id AND t.state = 'scheduled'
+                         AND t.course_id <> n.course_id
+                         AND t.kind IN ('payment_due', 'preparation', 'day_before', 'day_of'))""",
+        courses=[course_id for course_id, _ in texts],
+        ids=[contact_id for _, contact_id in texts],
+    )
+    return frozenset(row.contact_id for row in found)
 
 
 def update_texts(writes: Writes, changes: Sequence[Mapping[str, Any]]) -> None:
@@ -70,33 +108,60 @@ def update_texts(writes: Writes, changes: Sequence[Mapping[str, Any]]) -> None:
         writes.update("texts", list(changes[0]), changes, key=["text_id"])
 
 
-@dataclass(frozen=True, slots=True)
-class Unsettled:
-    """A text whose attempt has no outcome on record yet."""
+class Lost(NamedTuple):
+    """A text of which nobody here can tell whether it went out."""
 
-    course_id: UUID
+    course_id: UUID | None
     text_id: UUID
+    contact_id: str
 
 
-async def unsettled(connection: AsyncConnection, attempt_ids: Iterable[UUID]) -> dict[UUID, Unsettled]:
-    """Of these attempts those without an outcome, by attempt, locked; a lease that ran out is none."""
+async def take_lapsed(connection: AsyncConnection, now: datetime, traceable: bool) -> list[Lost]:
+    """Texts whose lease has run out: only the provider can tell any more what became of them."""
     found = await rows(
         connection,
-        """SELECT attempt_id, course_id, text_id FROM texts
-           WHERE attempt_id = ANY(CAST(:ids AS uuid[])) AND state IN ('sending', 'unknown')
-           ORDER BY text_id FOR UPDATE""",
-        ids=list(attempt_ids),
-    )
-    return {row.attempt_id: Unsettled(row.course_id, row.text_id) for row in found}
-
-
-async def take_lapsed(connection: AsyncConnection, now: datetime) -> list[Unsettled]:
-    """Texts whose process died between its attempt and the outcome; nobody can tell any more what became of them."""
-    found = await rows(
-        connection,
-        """UPDATE texts SET state = 'unknown', lease_until = NULL WHERE text_id IN (
+        """UPDATE texts SET state = 'unknown', lease_until = NULL, code = 'lapsed',
+                            search_at = CASE WHEN :traceable THEN CAST(:now AS timestamptz) END
+           WHERE text_id IN (
                SELECT text_id FROM texts WHERE state = 'sending' AND lease_until <= :now FOR UPDATE SKIP LOCKED)
-           RETURNING course_id, text_id""",
+           RETURNING course_id, text_id, contact_id""",
         now=now,
+        traceable=traceable,
     )
-    return [Unsettled(row.course_id, row.text_id) for row in found]
+    return [Lost(*row) for row in found]
+
+
+# The sender's rate ----------------------------------------------------------------------------------------------------
+
+
+async def room(connection: AsyncConnection, rates: Mapping[str, float]) -> dict[str, float]:
+    """Of each clinic whose number is free: how many segments may be sent at once. By the wall's clock, which the
+    provider counts by; a number that another replica is just using is not free.
+
+    Args:
+        rates: segments a second, by clinic.
+    """
+    free = await rows(
+        connection,
+        """WITH made AS (
+               INSERT INTO senders
+               SELECT n.clinic, clock_timestamp() FROM unnest(CAST(:clinics AS text[])) AS n (clinic)
+               WHERE NOT EXISTS (SELECT FROM senders s WHERE s.clinic = n.clinic) ON CONFLICT DO NOTHING)
+           SELECT clinic FROM senders WHERE clinic = ANY(CAST(:clinics AS text[])) AND free_at <= clock_timestamp()
+           ORDER BY clinic FOR UPDATE SKIP LOCKED""",
+        clinics=sorted(rates),
+    )
+    return {row.clinic: rates[row.clinic] for row in free}
+
+
+def take_room(writes: Writes, taken: Mapping[str, int], rates: Mapping[str, float]) -> None:
+    """A number is busy for as long as the provider needs for what it was given."""
+    used = {clinic: count / rates[clinic] for clinic, count in taken.items() if clinic in rates}
+    if used:
+        writes.add(
+            """UPDATE senders SET free_at = clock_timestamp() + n.seconds * interval '1 s'
+               FROM unnest(CAST(:clinics AS text[]), CAST(:seconds AS float8[])) AS n (clinic, seconds)
+               WHERE senders.clinic = n.clinic""",
+            clinics=list(used),
+            seconds=list(used.values()),
+        )

@@ -1,17 +1,32 @@
 """What reminders hears, and what follows from it. Pure: no I/O, no clock, no random ids.
 
 Courses plan and sweep texts (`course`, `ladder`); contacts keep numbers and consent (`contact`). Whether a text may
-really go out is judged when it is due (`ladder.judge`), by `dispatch`.
+really go out is judged when it is due (`last_look`), by `dispatch`.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
 from services.reminders.contact import Contact, Contacts, decide_contact
+from services.reminders.conversation import Conversation, ReplyCame
 from services.reminders.course import ATTEMPTED, Course, Session, Text, TextState
-from services.reminders.ladder import after_visit, before_visit, on_demand, on_first_confirmation, superseded
+from services.reminders.hearing import decide_reply, opts_out
+from services.reminders.ladder import (
+    AFTER_COURSE,
+    View,
+    after_course,
+    after_visit,
+    on_companions,
+    on_confirmation,
+    on_demand,
+    on_end,
+    on_move,
+    superseded,
+    suppressed,
+)
+from services.reminders.messages import AnswerWanted, ConsentRecorded
 from services.reminders.profile import Place, Places
 from shared.contract import (
     BookedSession,
@@ -39,7 +54,7 @@ from shared.contract import (
     SessionState,
     SessionUnconfirmed,
     SuppressedReason,
-    TextSuppressed,
+    TextKind,
     TimerDue,
 )
 from shared.decision import Attention, Decision, Timer
@@ -49,7 +64,10 @@ SERVICE: Final = "reminders"
 
 COURSE: Final = "course:"
 CONTACT: Final = "contact:"
-"""Two kinds of things are decided about, each by its id behind one of these."""
+PHONE: Final = "phone:"
+STOP: Final = "stop:"
+"""What is decided about, each by its id behind one of these: a course, a contact, a conversation on a phone. An opt-out
+goes by a name of its own, so that no defect in what else was said on a phone can hold it back."""
 
 UNKNOWN_AFTER: Final = timedelta(hours=24)
 """What waits this long for a course that booking never told of goes to a person (contract rule 7)."""
@@ -85,16 +103,18 @@ HEARS: Final[Mapping[str, frozenset[str]]] = {
     }.items()
 }
 
-State = Course | Contact
+State = Course | Contact | Conversation
 
 
 def aggregate_of(message: Message) -> str:
-    """The course or contact that a message is about."""
+    """The course, contact or conversation that a message is about."""
     match message.data:
         case TimerDue(of=aggregate):
             return aggregate
-        case ContactUpdated() | PersonErased():
+        case ContactUpdated() | PersonErased() | ConsentRecorded() | AnswerWanted():
             return CONTACT + message.data.key
+        case ReplyCame(body=body):
+            return (STOP if opts_out(body) else PHONE) + message.data.key
         case _:
             return COURSE + message.data.key
 
@@ -103,9 +123,14 @@ def decide(
     places: Places, state: State | None, message: Message, now: datetime, contacts: Contacts
 ) -> Decision[State, Contacts]:
     """What follows from one message. `contacts` are those that the batch's courses need, by id."""
+    if isinstance(message.data, ReplyCame):
+        assert isinstance(state, Conversation)
+        replied = decide_reply(places, state, message, contacts)
+        return Decision(replied.state, replied.events, (), replied.attention, replied.context)
+    assert not isinstance(state, Conversation)
     if aggregate_of(message).startswith(CONTACT):
         assert not isinstance(state, Course)
-        decision = decide_contact(state, message, contacts)
+        decision = decide_contact(places, state, message, contacts)
         return Decision(decision.state, decision.events, (), decision.attention, decision.context)
     assert not isinstance(state, Contact)
     return decide_course(places, state, message, now, contacts)
@@ -169,16 +194,36 @@ class _Draft:
             self.attention.append(Attention(_UNKNOWN_COURSE, str(self.course.course_id), detail))
 
     def _on_booking(self, data: CourseAccepted | SessionEvent, now: datetime) -> None:
-        if self.course.patient_id is None:
-            self.course = self.course._replace(patient_id=data.patient_id, location=data.location)
-            if self._place is None:
-                detail = "no served clinic has the location of this course: it gets no texts"
-                self.attention.append(Attention("unknown_location", str(data.course_id), detail))
-        if isinstance(data, CourseAccepted):
-            for session in data.sessions:
-                self._see(session, None, now)
-        else:
-            self._see(data, data.ended_at if isinstance(data, SessionCompleted) else None, now)
+        first = self.course.patient_id is None
+        told = data.sessions if isinstance(data, CourseAccepted) else (data,)
+        if first or any(self._is_news(session) for session in told):
+            self._on_people(data, now)
+        if first and self._place is None:
+            detail = "no served clinic has the location of this course: it gets no texts"
+            self.attention.append(Attention("unknown_location", str(data.course_id), detail))
+        for session in told:
+            self._see(session, data.ended_at if isinstance(data, SessionCompleted) else None, now)
+
+    def _is_news(self, told: BookedSession) -> bool:
+        known = self.course.session(told.session_id)
+        return known is None or told.version >= known.version
+
+    def _on_people(self, data: CourseAccepted | SessionEvent, now: datetime) -> None:
+        """Whom a course is about; who comes along from now on learns of the dates."""
+        course = self.course
+        if (course.patient_id, course.treatment, course.companions) != (
+            data.patient_id,
+            data.treatment,
+            data.companions,
+        ):
+            self.course = course._replace(
+                patient_id=data.patient_id,
+                location=course.location or data.location,
+                treatment=data.treatment,
+                companions=data.companions,
+            )
+            if (view := self._view(now)) is not None:
+                self._plan(on_companions(view))
 
     def _see(self, told: BookedSession, ended_at: datetime | None, now: datetime) -> None:
         """A session as booking told of it: what is older than what we know counts no more."""
@@ -190,13 +235,21 @@ class _Draft:
         if session == known:
             return
         self.course = self.course.with_session(session)
-        if (place := self._place) is None:
+        if (view := self._view(now)) is None:
             return
-        if session.state is SessionState.CONFIRMED:
-            self._plan(on_first_confirmation(self.course, place, self._contact, now))
-            self._plan(before_visit(self.course, session, place, self._contact, now))
-        elif session.state is SessionState.COMPLETED:
-            self._plan(after_visit(self.course, session, place, self._contact, now))
+        match session.state:
+            case SessionState.CONFIRMED:
+                if known is not None and known.state is not SessionState.HELD and known.starts_at != session.starts_at:
+                    self._plan(on_move(view, session, known.starts_at))
+                self._plan(on_confirmation(view, session))
+            case SessionState.COMPLETED if session.ended_at is not None:
+                self._plan(after_visit(view, session))
+            case SessionState.CANCELLED | SessionState.RELEASED as state:
+                if known is not None and known.state is not state:
+                    kind = TextKind.CANCELLED if state is SessionState.CANCELLED else TextKind.RELEASED
+                    self._plan(on_end(view, kind, session, known.starts_at))
+        if self.course.finished:
+            self._plan(after_course(view))
 
     def _on_billing(self, data: CourseEvent, now: datetime) -> None:
         owed = self.course.owed
@@ -204,30 +257,35 @@ class _Draft:
             case PrepaymentRequired(needs=Needs.MONEY):
                 if data.session_id not in owed:
                     self.course = self.course._replace(owed=owed | {data.session_id})
-                if (place := self._place) is not None:
-                    self._plan(on_demand(self.course, place, self._contact, now))
+                if (view := self._view(now)) is not None:
+                    self._plan(on_demand(view))
             case PrepaymentRequired() | PrepaymentSatisfied() | PrepaymentOverdue():
                 if data.session_id in owed:
                     self.course = self.course._replace(owed=owed - {data.session_id})
             case PrepaymentWithdrawn():
                 pass  # a new demand follows when booking has answered
 
-    def _plan(self, texts: list[Text]) -> None:
+    def _plan(self, texts: Iterable[Text]) -> None:
         """Put texts on the ladder, each once; one that was swept away before it went out is wanted again."""
         for text in texts:
             known = self.course.text(text.text_id)
             if known is None:
                 if not self._said(text):
                     self.course = self.course.with_text(text)
+            elif known.state is TextState.SCHEDULED:
+                if known.tells != text.tells:  # it tells of one more
+                    self.course = self.course.with_text(known._replace(tells=text.tells))
             elif known.reason is SuppressedReason.SUPERSEDED and self.course.wants(known):
-                again = known._replace(state=TextState.SCHEDULED, reason=None, look_at=text.look_at)
+                as_planned = text if text.kind in AFTER_COURSE else known
+                again = as_planned._replace(state=TextState.SCHEDULED, reason=None, look_at=text.look_at)
                 self.course = self.course.with_text(again)
 
     def _said(self, text: Text) -> bool:
         """Whether the same went out already for an earlier version of the same appointment, at the same time."""
-        said = (text.kind, text.session_id, text.nominal_at)
+        said = (text.kind, text.session_id, text.contact_id, text.nominal_at)
         return text.session_id is not None and any(
-            (t.kind, t.session_id, t.nominal_at) == said and t.state in ATTEMPTED for t in self.course.texts
+            (t.kind, t.session_id, t.contact_id, t.nominal_at) == said and t.state in ATTEMPTED
+            for t in self.course.texts
         )
 
     def _sweep(self) -> None:
@@ -235,34 +293,24 @@ class _Draft:
         for text in self.course.texts:
             if text.state is TextState.SCHEDULED and not self.course.wants(text):
                 self.course = self.course.with_text(superseded(text))
-                self.events.append(suppressed(self.course, text, SuppressedReason.SUPERSEDED))
+                self.events.append(suppressed(self.course.course_id, text, SuppressedReason.SUPERSEDED))
 
     @property
     def _place(self) -> Place | None:
         return self.places.get(self.course.location or "")
 
-    @property
-    def _contact(self) -> Contact | None:
-        return self.contacts.get(self.course.patient_id or "")
+    def _view(self, now: datetime) -> View | None:
+        return View(self.course, place, self.contacts, now) if (place := self._place) is not None else None
 
 
-def next_look(changed: Collection[State]) -> datetime | None:
+def next_look(changed: Collection[State], contacts: Contacts) -> datetime | None:
     """The earliest instant at which a text must be looked at because of what has changed."""
-    looks = [state.look_at for state in changed if isinstance(state, Contact) and state.look_at is not None]
+    looks: list[datetime] = []
+    for person in (*contacts.values(), *(state for state in changed if isinstance(state, Contact))):
+        looks += (text.look_at for text in person.answers)
+        if person.look_at is not None:
+            looks.append(person.look_at)
     for state in changed:
         if isinstance(state, Course):
             looks += (t.look_at for t in state.texts if t.text_id in state.unsaved and t.state is TextState.SCHEDULED)
     return min(looks, default=None)
-
-
-def suppressed(course: Course, text: Text, reason: SuppressedReason) -> TextSuppressed:
-    """The event of a text that never went out."""
-    return TextSuppressed(
-        text_id=text.text_id,
-        contact_id=text.contact_id,
-        course_id=course.course_id,
-        session_id=text.session_id,
-        kind=text.kind,
-        due_at=text.due_at,
-        reason=reason,
-    )

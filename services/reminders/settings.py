@@ -22,10 +22,13 @@ class RemindersSettings(ServiceSettings):
     twilio_numbers: Annotated[dict[str, str], NoDecode] = Field(
         default={}, description="each clinic's own sender, E.164: clinic=+1..., several separated by commas"
     )
+    twilio_rates: Annotated[dict[str, float], NoDecode] = Field(
+        default={}, description="segments a second that a clinic's number may send, 1 where none is named: clinic=3,..."
+    )
     twilio_url: str | None = Field(default=None, description="another address than Twilio's own")
     public_url: str | None = Field(default=None, description="where Twilio reaches this service")
 
-    @field_validator("twilio_numbers", mode="before")
+    @field_validator("twilio_numbers", "twilio_rates", mode="before")
     @classmethod
     def _split_numbers(cls, value: Any) -> Any:
         if isinstance(value, str):
@@ -42,6 +45,21 @@ class RemindersSettings(ServiceSettings):
             except ValidationError:
                 raise ValueError(f"the number of {clinic!r} is not E.164") from None
         return value
+
+    @field_validator("twilio_rates")
+    @classmethod
+    def _sensible(cls, value: dict[str, float]) -> dict[str, float]:
+        for clinic, rate in value.items():
+            if not 0 < rate <= 1000:
+                raise ValueError(f"the rate of {clinic!r} is not more than 0 and at most 1000")
+        return value
+
+    def rates(self, clinics: set[str]) -> dict[str, float]:
+        """Segments a second that each clinic's number may send; only Twilio sets limits.
+
+        Source: Twilio's throughput of a long code, 1 segment a second; toll-free 3, short codes from 10.
+        """
+        return {clinic: self.twilio_rates.get(clinic, 1.0) for clinic in clinics} if self.sms == "twilio" else {}
 
     def require_twilio(self, clinics: set[str]) -> tuple[str, str]:
         """Account and token, where texts go out by Twilio and every clinic has a number.

@@ -6,7 +6,7 @@ been sent, and may be tried again, from what nobody can know, and must not be.
 
 import logging
 from base64 import b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
@@ -21,6 +21,8 @@ from twilio.http.async_http_client import AsyncTwilioHttpClient
 from twilio.rest import Client
 
 from shared.contract import TextKind
+
+log = logging.getLogger(__name__)
 
 # What can come of it --------------------------------------------------------------------------------------------------
 
@@ -83,8 +85,36 @@ class OutgoingText:
     valid_for: timedelta
 
 
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """An attempt that is looked for in the provider's list: what went where, in whose name, and when."""
+
+    clinic: str
+    to: str
+    body: str
+    attempted_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A message in the provider's list."""
+
+    sid: str
+    status: str
+    code: str | None
+
+
 class Sender(Protocol):
-    """Who sends texts. Never called inside a transaction."""
+    """Who sends texts. Never called inside a transaction.
+
+    `traceable`: whether what became of an attempt can still be learned afterwards.
+    """
+
+    traceable: bool
+
+    async def find(self, sought: Sought) -> Sequence[Found]:
+        """Every message of the provider's list that can be this attempt; the list may lag by hours."""
+        ...
 
     async def send(self, text: OutgoingText) -> Outcome:
         """Try once."""
@@ -102,18 +132,29 @@ class ConsoleSender:
         show: gets each text once.
     """
 
+    traceable = False
+
     def __init__(self, show: Callable[[OutgoingText], None]) -> None:
         self._show = show
 
     async def send(self, text: OutgoingText) -> Outcome:
         self._show(text)
-        return Accepted(f"console-{text.attempt_id}")
+        return Accepted(f"SM{text.attempt_id.hex}")  # as a provider has them: its reports can be tried
+
+    async def find(self, sought: Sought) -> Sequence[Found]:
+        return ()
 
     async def close(self) -> None:
         pass
 
 
 # Twilio ---------------------------------------------------------------------------------------------------------------
+
+NEAR: Final = timedelta(minutes=10)
+"""A message of the list that was made this long before or after an attempt may be it: clocks differ, calls hang."""
+
+LISTED: Final = 50
+"""Messages between two numbers that are looked at, the newest first."""
 
 LONGEST_VALIDITY: Final = timedelta(hours=10)
 """The provider's queue holds nothing longer. Source: Twilio's Messages API, ValidityPeriod 1 to 36000 s."""
@@ -128,6 +169,8 @@ class TwilioSender:
         public_url: where Twilio reaches this service; without it no status comes back.
         limits: how long a connection and a whole call may take.
     """
+
+    traceable = True
 
     def __init__(
         self,
@@ -161,12 +204,29 @@ class TwilioSender:
                 **told,
             )
         except (TwilioRestException, TwilioServiceException) as refusal:
-            return _outcome_of(int(refusal.status), refusal.code)
+            return outcome_of(int(refusal.status), refusal.code)
         except (ClientConnectorError, ConnectionTimeoutError) as error:  # no connection, so not a byte went out
             return Unsent(type(error).__name__)
         except (ClientError, OSError, ValueError) as error:  # OSError: time-outs too; ValueError: the answer is no JSON
             return Unknown(type(error).__name__)
         return Accepted(message.sid) if message.sid else Unknown("no_sid")
+
+    async def find(self, sought: Sought) -> Sequence[Found]:
+        try:
+            messages = await self._connected().messages.list_async(
+                to=sought.to, from_=self._numbers[sought.clinic], limit=LISTED, page_size=LISTED
+            )
+        except (TwilioRestException, TwilioServiceException, ClientError, OSError, ValueError) as trouble:
+            log.warning("the provider's list cannot be had: %s", type(trouble).__name__)
+            return ()
+        return [
+            Found(message.sid, str(message.status), str(message.error_code) if message.error_code else None)
+            for message in messages
+            if message.sid
+            and message.body == sought.body
+            and message.date_created is not None
+            and abs(message.date_created - sought.attempted_at) <= NEAR
+        ]
 
     async def close(self) -> None:
         if self._http is not None:
@@ -188,7 +248,8 @@ class TwilioSender:
         return self._client
 
 
-def _outcome_of(status: int, code: int | None) -> Outcome:
+def outcome_of(status: int, code: int | None) -> Outcome:
+    """What an HTTP status and the provider's own code prove about a message."""
     if status == 429 or code in RETRIED:
         return Unsent(str(code or status))
     if 400 <= status < 500:

@@ -9,21 +9,27 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.reminders.contact import Consent, Contact, Contacts
-from services.reminders.course import Course, Session, Text, TextState
+from services.reminders import phones
+from services.reminders.contact import Consent, Contact, Contacts, Number, allowed_at
+from services.reminders.conversation import Conversation
+from services.reminders.course import Course, Session, Text, TextState, Told
 from services.reminders.rules import CONTACT, COURSE, State, aggregate_of
 from shared.batch import Loaded
-from shared.contract import SessionState, SuppressedReason, TextKind
+from shared.contract import ContactUpdated, SessionState, SuppressedReason, TextKind
 from shared.database import Writes, nested, rows, run, take, to_json
 from shared.envelope import Message, from_stored, to_stored
 
-_TEXT: Final = (
+TEXT: Final = (
     "text_id", "contact_id", "kind", "session_id", "session_version", "occasion",
-    "nominal_at", "due_at", "look_at", "deadline_at", "state", "reason", "sent_on",
+    "nominal_at", "due_at", "look_at", "deadline_at", "state", "reason", "sent_on", "location", "tells",
 )  # fmt: skip
-_HEAD: Final = ("course_id", "patient_id", "location", "owed", "waiting")
+READ: Final = (*TEXT[:-1], "tells::text")
+"""The same as they are read: JSON inside a row comes as text."""
+
+_HEAD: Final = ("course_id", "patient_id", "location", "treatment", "companions", "owed", "waiting")
 _OWN_SESSION: Final = ("session_id", "version", "state", "starts_at", "ended_at")
 _SESSION: Final = ("course_id", *_OWN_SESSION)
 _CONTACT: Final = (
@@ -46,19 +52,32 @@ async def load(connection: AsyncConnection, messages: Sequence[Message]) -> Load
     if contact_ids:
         await take(connection, "contacts", "contact_id", contact_ids, "text")
         own = await load_contacts(connection, contact_ids)
-    patients = {course.patient_id for course in courses.values() if course.patient_id}
-    patients |= {patient for m in messages if (patient := getattr(m.data, "patient_id", None))}
-    others = await load_contacts(connection, sorted(patients - set(own))) if patients - set(own) else {}
+    people = {person for course in courses.values() for person in (course.patient_id, *course.companions) if person}
+    for message in messages:
+        if (patient := getattr(message.data, "patient_id", None)) is not None:
+            people |= {patient, *getattr(message.data, "companions", ())}
+    others = await load_contacts(connection, sorted(people - set(own))) if people - set(own) else {}
     states: dict[str, State] = {f"{COURSE}{id}": course for id, course in courses.items()}
     states |= {f"{CONTACT}{id}": contact for id, contact in own.items()}
+    if numbers := [m.data.phone for m in messages if isinstance(m.data, ContactUpdated)]:
+        others |= await load_contacts(connection, await phones.stopped_on(connection, numbers, own))
+    if talks := await phones.load(connection, messages):
+        states |= talks
+        others |= await load_contacts(connection, [id for talk in talks.values() for id in talk.people])
     return Loaded(states, {**others, **own})
 
 
 def save(writes: Writes, loaded: Mapping[str, State], changed: Mapping[str, State], contacts: Contacts) -> None:
     """Write what changed; waiting texts of a contact who is somewhere else now are looked at again."""
     people = [state for state in changed.values() if isinstance(state, Contact)]
+    spoken_for = {contact.contact_id for contact in people}  # the others were changed by what somebody else was told
+    people += [c for c in contacts.values() if (c.unsaved or c.answers) and c.contact_id not in spoken_for]
     save_contacts(writes, people)
     _save_courses(writes, loaded, [state for state in changed.values() if isinstance(state, Course)])
+    if talks := [state for state in changed.values() if isinstance(state, Conversation)]:
+        phones.save(writes, talks)
+    if erased := [contact.contact_id for contact in people if contact.phone is None]:
+        phones.forget(writes, erased)
     if moved := [contact for contact in people if contact.look_at is not None]:
         writes.then()  # texts may have been written just now
         writes.add(
@@ -87,29 +106,40 @@ async def load_courses(connection: AsyncConnection, ids: Iterable[UUID]) -> dict
             course_id=row.course_id,
             patient_id=row.patient_id,
             location=row.location,
+            treatment=row.treatment,
+            companions=tuple(row.companions),
             sessions=tuple(Session(id, n, SessionState(state), *more) for id, n, state, *more in row.sessions),
             owed=frozenset(row.owed),
-            texts=tuple(_text(columns) for columns in row.texts),
+            texts=tuple(text_of(columns) for columns in row.texts),
             waiting=tuple(from_stored(stored) for stored in row.waiting),
         )
         for row in await rows(
             connection,
-            f"""SELECT course_id, patient_id, location, owed, waiting,
+            f"""SELECT course_id, patient_id, location, treatment, companions, owed, waiting,
                        {nested("sessions o", _OWN_SESSION, of_course, "starts_at, session_id")} AS sessions,
-                       {nested("texts o", _TEXT, of_course, "nominal_at, text_id")} AS texts
+                       {nested("texts o", READ, of_course, "nominal_at, text_id")} AS texts
                 FROM courses WHERE course_id = ANY(CAST(:ids AS uuid[]))""",
             ids=list(ids),
         )
     }
 
 
-def _text(columns: Iterable[Any]) -> Text:
-    text = Text._make(columns)
+def text_of(columns: Iterable[Any]) -> Text:
+    """A text of its columns, in the order of `READ`."""
+    *plan, tells = columns
+    text = Text(*plan)
     return text._replace(
         kind=TextKind(text.kind),
         state=TextState(text.state),
         reason=SuppressedReason(text.reason) if text.reason else None,
+        tells=()
+        if tells == "[]"
+        else tuple(Told(UUID(id), datetime.fromisoformat(at)) for id, at in orjson.loads(tells)),
     )
+
+
+def _row_of(text: Text) -> dict[str, Any]:
+    return {name: getattr(text, name) for name in TEXT} | {"tells": [tuple(told) for told in text.tells]}
 
 
 def _save_courses(writes: Writes, loaded: Mapping[str, State], courses: Sequence[Course]) -> None:
@@ -124,13 +154,11 @@ def _save_courses(writes: Writes, loaded: Mapping[str, State], courses: Sequence
         known = set(map(id, before.sessions))
         sessions += (_session_row(course, session) for session in course.sessions if id(session) not in known)
         texts += (
-            {"course_id": course.course_id} | {name: getattr(text, name) for name in _TEXT}
-            for text in course.texts
-            if text.text_id in course.unsaved
+            {"course_id": course.course_id} | _row_of(text) for text in course.texts if text.text_id in course.unsaved
         )
     writes.update("courses", _HEAD, heads, key=("course_id",))
     writes.insert("sessions", _SESSION, sessions, key=("session_id",))
-    writes.insert("texts", ("course_id", *_TEXT), texts, key=("text_id",))
+    writes.insert("texts", ("course_id", *TEXT), texts, key=("text_id",))
 
 
 def _head(course: Course) -> dict[str, Any]:
@@ -138,6 +166,8 @@ def _head(course: Course) -> dict[str, Any]:
         "course_id": course.course_id,
         "patient_id": course.patient_id,
         "location": course.location,
+        "treatment": course.treatment,
+        "companions": course.companions,
         "owed": sorted(course.owed),
         "waiting": [to_stored(message) for message in course.waiting],
     }
@@ -200,12 +230,24 @@ def save_contacts(writes: Writes, contacts: Sequence[Contact]) -> None:
                ON CONFLICT DO NOTHING""",
             entries=to_json(entries).decode(),
         )
+    numbers = [
+        {
+            "contact_id": c.contact_id,
+            "phone_version": c.phone_version,
+            "since": c.renumbered_at,
+            "erased": c.phone is None,
+        }
+        for c in contacts
+        if c.renumbered_at is not None
+    ]
+    writes.insert("numbers", ("contact_id", "phone_version", "since", "erased"), numbers)
     people = [
         {name: getattr(contact, name) for name in _CONTACT if name != "consent_id"}
         | {"consent_id": contact.consent.consent_id if contact.consent else None}
         for contact in contacts
     ]
     writes.insert("contacts", _CONTACT, people, key=("contact_id",))
+    writes.insert("texts", TEXT, [_row_of(text) for contact in contacts for text in contact.answers])
 
 
 async def consent_ledger(connection: AsyncConnection, contact_id: str) -> list[dict[str, Any]]:
@@ -219,25 +261,59 @@ async def consent_ledger(connection: AsyncConnection, contact_id: str) -> list[d
     return [dict(row._mapping) for row in found]
 
 
+async def allowed_then(connection: AsyncConnection, contact_id: str, instant: datetime) -> Consent | None:
+    """The entry of the ledger that allowed texts to a contact at a past instant, or None."""
+    numbers = await rows(
+        connection, "SELECT phone_version, since, erased FROM numbers WHERE contact_id = :id", id=contact_id
+    )
+    entries = await consent_ledger(connection, contact_id)
+    return allowed_at((Consent(contact_id, **entry) for entry in entries), (Number(*row) for row in numbers), instant)
+
+
 # What people ask ------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What is on record of one text besides its plan."""
+    """What is on record of one text besides its plan.
+
+    Attributes:
+        code: the provider's, of the last attempt that failed.
+        provider_status: the provider's last word.
+        wording, source: of the consent that allowed it.
+    """
 
     body: str | None
     segments: int | None
     attempts: int
+    attempted_at: datetime | None
     sent_at: datetime | None
+    delivered_at: datetime | None
     code: str | None
+    provider_status: str | None
+    wording: str | None
+    source: str | None
+    recorded_at: datetime | None
+    provider_sid: str | None
 
 
-async def texts_on_record(connection: AsyncConnection, course_id: UUID) -> dict[UUID, Sent]:
-    """Bodies and outcomes of a course's texts."""
+async def load_answers(connection: AsyncConnection, contact_id: str) -> list[Text]:
+    """The texts that answered what a person wrote: they belong to no course."""
     found = await rows(
         connection,
-        "SELECT text_id, body, segments, attempts, sent_at, code FROM texts WHERE course_id = :id",
-        id=course_id,
+        f"SELECT {', '.join(READ)} FROM texts WHERE contact_id = :id AND course_id IS NULL",
+        id=contact_id,
     )
-    return {row.text_id: Sent(row.body, row.segments, row.attempts, row.sent_at, row.code) for row in found}
+    return [text_of(row) for row in found]
+
+
+async def texts_on_record(connection: AsyncConnection, ids: Iterable[UUID]) -> dict[UUID, Sent]:
+    """Bodies and outcomes of texts."""
+    found = await rows(
+        connection,
+        """SELECT text_id, body, segments, attempts, attempted_at, sent_at, delivered_at, code, provider_status,
+                  wording, source, recorded_at, provider_sid
+           FROM texts LEFT JOIN consents USING (consent_id) WHERE text_id = ANY(CAST(:ids AS uuid[]))""",
+        ids=list(ids),
+    )
+    return {row.text_id: Sent(*row[1:]) for row in found}

@@ -77,6 +77,7 @@ class Processes:
             "CHAIRTIME_TWILIO_ACCOUNT_SID": ACCOUNT_SID,
             "CHAIRTIME_TWILIO_AUTH_TOKEN": AUTH_TOKEN,
             "CHAIRTIME_TWILIO_URL": twilio.url,
+            "CHAIRTIME_TWILIO_RATES": ",".join(f"{name}=1000" for name in CLINICS),
             "CHAIRTIME_TWILIO_NUMBERS": ",".join(f"{name}=+15550100{n:03d}" for n, name in enumerate(CLINICS)),
         }
         self._environment |= {f"CHAIRTIME_{name.upper()}_DATABASE": url for name, url in urls.items()}

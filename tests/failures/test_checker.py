@@ -256,6 +256,26 @@ PLANTED = [
     ("reminders", "UPDATE texts SET attempted_at = deadline_at WHERE state = 'sent'", "I5 text", "after its deadline"),
     (
         "reminders",
+        "DROP INDEX texts_planned_once; UPDATE texts SET kind = 'evaluation' WHERE kind = 'booked'",
+        "(evaluation)",
+        "no longer true",
+    ),
+    ("reminders", "UPDATE texts SET contact_id = 'somebody' WHERE kind = 'booked'", "(booked)", "no longer true"),
+    (
+        "reminders",
+        f"""UPDATE texts SET kind = 'cancelled', tells = '[["{FIRST}", "2027-01-01T00:00:00Z"]]'
+            WHERE kind = 'booked'""",
+        "(cancelled)",
+        "no longer true",
+    ),
+    (
+        "reminders",
+        "UPDATE texts SET kind = 'opt_out_confirmed', course_id = NULL, location = 'albany' WHERE kind = 'booked'",
+        "(opt_out_confirmed)",
+        "without consent",
+    ),
+    (
+        "reminders",
         f"DROP INDEX one_payment_text_a_day; UPDATE texts SET course_id = '{PAID}' WHERE kind = 'payment_due'",
         f"I5 course {PAID}",
         "2 payment texts",

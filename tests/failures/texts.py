@@ -4,6 +4,7 @@ What reminders knew at an attempt are the messages in its inbox by then. Of thos
 it nobody can tell whether they were committed first, so an attempt is right if some state of knowledge allows it.
 """
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from itertools import pairwise, product
 from typing import Any, Final
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from deploy.embedded import PROFILES
@@ -63,11 +65,12 @@ def texts(evidence: Evidence, sent: Sequence[OutgoingText] = ()) -> Iterator[str
     paid_days: Counter[tuple[Any, Any]] = Counter()
     for text in attempted:
         at, course, contact = text["attempted_at"], str(text["course_id"]), text["contact_id"]
+        answer = text["course_id"] is None
         named = f"I5 text {text['text_id']} ({text['kind']}) of course {course}"
         if at >= text["deadline_at"]:
             yield f"{named}: attempted after its deadline"
-        place = places().get(locations[text["course_id"]])
-        if place is not None:
+        place = places().get(text["location"] if answer else locations[text["course_id"]])
+        if place is not None and not answer:  # what a person has just written is answered at any hour
             if text["kind"] == "payment_due" and text["state"] in ATTEMPTED:
                 paid_days[course, at.astimezone(place.location.tz).date()] += 1
             lawful = [_window(person, place).allows(at) for person in _last(contacts[contact], at)]
@@ -75,7 +78,7 @@ def texts(evidence: Evidence, sent: Sequence[OutgoingText] = ()) -> Iterator[str
                 yield f"{named}: attempted at {at}, in quiet hours or without a number"
         if not any(_allows(*k, text) for k in product(_states(consents[contact], at), _states(contacts[contact], at))):
             yield f"{named}: attempted at {at}, without consent"
-        if not any(
+        if not answer and not any(
             _wanted(*known, text) for known in product(_states(booking[course], at), _states(billing[course], at))
         ):
             yield f"{named}: attempted at {at}, though what it says was no longer true"
@@ -94,7 +97,7 @@ def _handed_over_once(evidence: Evidence, sent: Sequence[OutgoingText]) -> Itera
     if evidence.rows("reminders", "texts"):
         yield from (f"I5 attempt {id}: handed over, and nothing on record" for id in handed if id not in on_record)
     for row in evidence.rows("reminders", "texts"):
-        wanted = 1 if row["state"] == "sent" else 0
+        wanted = 1 if row["state"] in ("sent", "delivered") else 0
         if told[row["text_id"]] != wanted and row["text_id"] not in failed:
             yield f"I5 text {row['text_id']}: is {row['state']}, and told as sent {told[row['text_id']]} times"
 
@@ -133,29 +136,47 @@ def _window(person: ContactUpdated, place: Any) -> Window:
 
 
 def _allows(consents: Sequence[Known], contact: Sequence[Known], text: Any) -> bool:
-    """Whether the latest entry of the ledger allows texts to this number, and is the one on which this text stands."""
-    latest = max((k.data for k in consents), key=lambda row: (row["recorded_at"], not row["allowed"]), default=None)
+    """Whether the latest entry of the ledger allows texts to this number, and is the one on which this text stands.
+
+    The one confirmation of an opt-out stands on the opt-out.
+    """
+    latest = max((k.data for k in consents), key=_rank, default=None)
     numbers = [None, *(getattr(known.data, "phone", None) for known in contact)]
     changes = sum(now is not None and now != before for before, now in pairwise(numbers))
-    stands_on = (True, text["consent_id"], changes)
+    stands_on = (text["kind"] != "opt_out_confirmed", text["consent_id"], changes)
     return latest is not None and (latest["allowed"], latest["consent_id"], latest["phone_version"]) == stands_on
+
+
+def _rank(entry: Any) -> tuple[datetime, bool]:
+    """The later entry counts, an opt-out before a consent of the same instant; nobody says anything in the future."""
+    return min(entry["recorded_at"], entry["heard_at"]), not entry["allowed"]
 
 
 def _wanted(booking: Sequence[Known], billing: Sequence[Known], text: Any) -> bool:
     """Whether a text says something true of the sessions and the money that were known."""
     sessions: dict[Any, BookedSession] = {}
+    people: set[str] = set()
     for known in booking:
+        people = {known.data.patient_id, *known.data.companions}
         for told in known.data.sessions if isinstance(known.data, CourseAccepted) else (known.data,):
             if told.session_id not in sessions or told.version >= sessions[told.session_id].version:
                 sessions[told.session_id] = told
     session = sessions.get(text["session_id"])
+    if text["contact_id"] not in people:
+        return False
     match text["kind"]:
-        case "booked":
+        case "booked" | "companion_notice":
             return any(s.state is S.CONFIRMED for s in sessions.values())
         case "payment_due":
             return any(id in sessions and sessions[id].state not in OVER for id in _owed(billing))
-        case "after_care":
+        case "after_care" | "next_day":
             return session is not None and session.state is S.COMPLETED
+        case "cancelled" | "released":
+            told_of = {UUID(id) for id, _ in json.loads(text["tells"])}
+            return any(s.session_id in told_of and s.state == text["kind"] for s in sessions.values())
+        case "evaluation" | "booster_due":
+            states = {s.state for s in sessions.values()}
+            return S.COMPLETED in states and states <= OVER
         case _:
             return session is not None and (session.state, session.version) == (S.CONFIRMED, text["session_version"])
 

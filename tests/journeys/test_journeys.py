@@ -99,7 +99,7 @@ async def test_a_course_that_is_never_paid_is_released_and_its_patient_left_in_p
     assert closed.reason == "released"
 
     await journey.until(course.starts[-1] + timedelta(days=1))
-    assert {text.kind for text in journey.told(TextSent, course_id=course.id)} <= {"payment_due"}
+    assert {text.kind for text in journey.told(TextSent, course_id=course.id)} <= {"payment_due", "released"}
     assert journey.told(SessionConfirmed, course_id=course.id) == []
     await nothing_is_left_over(journey)
 
@@ -170,7 +170,7 @@ async def test_a_cancelled_course_frees_its_chairs_and_gives_its_money_back(jour
 
     before = len(journey.told(TextSent, course_id=course.id))
     await journey.until(course.starts[-1] + timedelta(days=1))
-    assert len(journey.told(TextSent, course_id=course.id)) == before
+    assert [text.kind for text in journey.told(TextSent, course_id=course.id)][before:] in ([], ["cancelled"])
     assert {s.reason for s in journey.told(TextSuppressed, course_id=course.id)} == {"superseded"}
     await nothing_is_left_over(journey)
 

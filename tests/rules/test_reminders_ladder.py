@@ -85,24 +85,34 @@ def test_nothing_is_planned_while_a_session_is_only_held() -> None:
 
 
 def test_a_session_confirmed_late_gets_the_texts_that_still_make_sense() -> None:
-    story = told(contact(), accepted(1))
-    story.hear(confirmed(1), starts_at(1) - 20 * HOUR)
+    """Of what should have gone out already the last is still of use: it makes up for what came before it."""
+    for hours, kinds in [
+        (73, [K.BOOKED, K.PREPARATION, K.DAY_BEFORE, K.DAY_OF]),
+        (30, [K.PREPARATION, K.BOOKED, K.DAY_BEFORE, K.DAY_OF]),
+        (20, [K.DAY_BEFORE, K.BOOKED, K.DAY_OF]),
+        (3, [K.BOOKED, K.DAY_OF]),
+        (1, [K.DAY_OF, K.BOOKED]),
+        (0.25, [K.BOOKED]),
+    ]:
+        story, now = told(contact(), accepted(1)), starts_at(1) - hours * HOUR
+        story.hear(confirmed(1), now)
 
-    assert story.kinds() == [K.BOOKED, K.DAY_OF]
+        assert story.kinds() == kinds, hours
+        assert all(text.due_at >= now for text in story.texts())
 
 
 @pytest.mark.parametrize(
-    ("event", "state", "more"),
+    ("event", "state", "more", "told_instead"),
     [
-        (SessionCancelled, SessionState.CANCELLED, {"by": By.PATIENT}),
-        (SessionReleased, SessionState.RELEASED, {"grant": 1, "reason": ReleaseReason.OVERDUE}),
-        (SessionUnconfirmed, SessionState.HELD, {"grant": 1, "reason": WithdrawalReason.REFUND}),
-        (SessionMissed, SessionState.MISSED, {}),
-        (SessionCheckedIn, SessionState.CHECKED_IN, {}),
+        (SessionCancelled, SessionState.CANCELLED, {"by": By.PATIENT}, [K.CANCELLED]),
+        (SessionReleased, SessionState.RELEASED, {"grant": 1, "reason": ReleaseReason.OVERDUE}, [K.RELEASED]),
+        (SessionUnconfirmed, SessionState.HELD, {"grant": 1, "reason": WithdrawalReason.REFUND}, []),
+        (SessionMissed, SessionState.MISSED, {}, []),
+        (SessionCheckedIn, SessionState.CHECKED_IN, {}, []),
     ],
 )
 def test_whatever_ends_an_appointment_takes_its_waiting_texts_back(
-    event: type[SessionEvent], state: SessionState, more: dict[str, Any]
+    event: type[SessionEvent], state: SessionState, more: dict[str, Any], told_instead: list[TextKind]
 ) -> None:
     story = told(contact(), accepted(1), confirmed(1))
 
@@ -110,7 +120,7 @@ def test_whatever_ends_an_appointment_takes_its_waiting_texts_back(
 
     assert {e.kind for e in gone if isinstance(e, TextSuppressed)} == {K.BOOKED, *PRE_VISIT}
     assert {e.reason for e in gone if isinstance(e, TextSuppressed)} == {SuppressedReason.SUPERSEDED}
-    assert story.texts(WAITING) == []
+    assert story.kinds(WAITING) == told_instead
 
 
 def test_a_move_takes_the_old_texts_back_and_plans_those_of_the_new_time() -> None:
@@ -148,15 +158,17 @@ def test_an_older_version_of_a_session_changes_nothing() -> None:
 
 
 def test_the_end_of_a_treatment_plans_after_care() -> None:
-    story = told(contact(), accepted(1), confirmed(1))
+    story = told(contact(), accepted(1, 2), confirmed(1))
+    story.attempted(K.BOOKED)
     ended = starts_at(1) + HOUR
 
     story.hear(
         session_event(SessionCompleted, 1, SessionState.COMPLETED, 4, started_at=starts_at(1), ended_at=ended), ended
     )
 
-    assert story.kinds(WAITING) == [K.AFTER_CARE]
+    assert story.kinds(WAITING) == [K.AFTER_CARE, K.NEXT_DAY]
     assert story.text(K.AFTER_CARE).nominal_at == ended + 2 * HOUR
+    assert story.text(K.NEXT_DAY).nominal_at == ended + 20 * HOUR
 
 
 # Payment --------------------------------------------------------------------------------------------------------------

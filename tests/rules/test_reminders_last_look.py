@@ -6,7 +6,7 @@ import pytest
 
 from services.reminders.contact import Contact
 from services.reminders.course import TextState
-from services.reminders.ladder import Send, Suppress, Wait, judge, wording_of
+from services.reminders.last_look import Send, Suppress, Wait, judge, wording_of
 from shared.contract import PersonErased, SessionConfirmed, SessionState, SuppressedReason, TextKind
 from tests.reminders_story import (
     DAY,

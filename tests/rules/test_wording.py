@@ -1,5 +1,6 @@
 """What texts say, how long they are, and what a clinic is not let say."""
 
+import logging
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.reminders.lint import fault_of
 from services.reminders.profile import read_places
-from services.reminders.wording import compiled, compose, fault_of, segments, tell_dates, tell_phone
+from services.reminders.wording import compiled, compose, segments, tell_dates, tell_phone
 from shared.contract import TextKind
 from shared.settings import Misconfigured
 from tests.reminders_story import PLACES, PROFILES
@@ -61,9 +63,12 @@ def test_a_foreign_number_is_told_as_it_is() -> None:
     assert tell_phone("+4930123456") == "+4930123456"
 
 
-@pytest.mark.parametrize("location", sorted(PLACES))
+ALL_PLACES = read_places(PROFILES, None)
+
+
+@pytest.mark.parametrize("location", sorted(ALL_PLACES))
 def test_every_shipped_wording_is_sound(location: str) -> None:
-    place = PLACES[location]
+    place = ALL_PLACES[location]
     for language, texts in place.profile.wording.items():
         assert set(texts) >= place.profile.ladder.kinds
         for kind, source in texts.items():
@@ -85,6 +90,12 @@ def test_every_shipped_wording_is_sound(location: str) -> None:
         ("{{ ''.__class__.__mro__ }}", "is no template"),
         ("x" * 307, "takes 3 segments"),
         ("  ", "is empty"),
+        ("Su dolor de espalda", "must not say 'dolor'"),
+        ("{% if driver %}After the infusion{% endif %} {{ phone }}", "must not say 'infus'"),
+        ("Please reply yes", "must not invite 'reply yes'"),
+        ("Responda cancelar", "must not invite 'responda cancelar'"),
+        ("Text back 'quit'", "must not invite"),
+        ("See you at {{ time }}", "must give the clinic's phone"),
     ],
 )
 def test_a_wording_that_must_not_go_out_is_refused(source: str, why: str) -> None:
@@ -94,20 +105,59 @@ def test_a_wording_that_must_not_go_out_is_refused(source: str, why: str) -> Non
     assert fault.startswith(why)
 
 
-def test_the_list_of_dates_must_say_how_to_end_the_texts() -> None:
-    assert fault_of("{{ dates }}", TextKind.BOOKED, "en", "Stella", [STELLA.location]) is not None
+@pytest.mark.parametrize("kind", [TextKind.BOOKED, TextKind.COMPANION_NOTICE])
+@pytest.mark.parametrize("source", ["{{ dates }}", "{{ sender }}: {{ dates }}", "{{ dates }}, STOP ends texts"])
+def test_the_first_text_must_say_who_writes_and_how_to_end_the_texts(kind: TextKind, source: str) -> None:
+    fault = fault_of(f"{source}. {{{{ phone }}}}", kind, "en", "Stella", [STELLA.location])
+
+    assert fault is not None
+    assert fault.startswith("must say who writes")
+
+
+@pytest.mark.parametrize(("said", "missing"), [("call us", "911 and 988"), ("call 911", "988"), ("text 988", "911")])
+def test_the_answer_to_what_is_not_understood_must_name_who_helps_at_once(said: str, missing: str) -> None:
+    fault = fault_of(f"{{{{ phone }}}}, {said}", TextKind.UNMONITORED_REPLY, "en", "Stella", [STELLA.location])
+
+    assert fault == f"must name {missing}: somebody may need help at once"
+
+
+def test_characters_that_make_a_text_long_are_allowed_and_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shutil.copytree(PROFILES / "stella", tmp_path / "stella")
+    file = tmp_path / "stella" / "reminders.toml"
+    file.write_text(file.read_text().replace("ya no le enviaremos mensajes", "ya no recibirá más mensajes", 1))
+    caplog.set_level(logging.WARNING)
+
+    read_places(tmp_path, None)
+
+    assert [record.getMessage() for record in caplog.records] == [
+        "stella/reminders.toml: wording.es.opt_out_confirmed: 'á' makes it twice as long"
+    ]
+
+
+def test_shipped_wordings_are_all_in_the_short_alphabet(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    places = read_places(PROFILES, None)
+
+    assert caplog.records == []
+    assert {place.clinic for place in places.values()} == {"albany", "stabilization", "stella", "sturges"}
+    for place in places.values():
+        assert set(place.profile.wording) == {"en", "es"}
+        assert place.profile.ladder.kinds == set(TextKind)
 
 
 @pytest.mark.parametrize(
     ("found", "instead", "line"),
     [
         (
-            "{{ sender }}: see you on {{ day }} at {{ time }}. Somebody",
-            "Your infusion. Somebody",
+            "{{ sender }}: see you on {{ day }} at {{ time }}.{% if driver %}",
+            "Your infusion.{% if driver %}",
             "wording.en.day_of: must not say 'infus'",
         ),
         ('sender = "Stella"', 'sender = "Ketamine Stella"', "must not say 'ketamin'"),
-        ('after_care = "', 'help = "', "wording.en.after_care is missing"),
+        ('after_care = "', '# after_care = "', "wording.en.after_care is missing"),
+        ('help = "', '# help = "', "wording.en.help is missing"),
         ('before = "72 h"', 'before = "72"', "ladder.preparation.before: must be a span of time"),
         ('before = "72 h"', 'before = "20 h"', "ladder.preparation: until must be closer"),
         ('earliest = "08:00:00"', 'earliest = "07:00:00"', "quiet_hours: may only be stricter"),

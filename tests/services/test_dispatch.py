@@ -18,7 +18,6 @@ from shared.contract import (
 from shared.database import rows, run
 from tests.reminders_rig import K, Rig, cancelled, confirmed, open_rig
 from tests.reminders_story import (
-    COURSE_ID,
     DAY,
     HOUR,
     MONDAY,
@@ -52,15 +51,18 @@ async def test_a_course_gets_each_text_of_its_ladder_once_and_at_its_time(rig: R
             SessionCompleted, 1, SessionState.COMPLETED, 4, started_at=starts_at(1), ended_at=starts_at(1) + HOUR
         )
     )
-    await rig.walk(starts_at(1) + DAY)
-
     start = starts_at(1)
+    await rig.walk(start + 40 * DAY)
+
     assert [(text.kind, text.at) for text in rig.sender.texts] == [
         (K.BOOKED, MONDAY),
         (K.PREPARATION, start - 72 * HOUR),
         (K.DAY_BEFORE, start - 24 * HOUR),
         (K.DAY_OF, start - 2 * HOUR),
         (K.AFTER_CARE, start + 3 * HOUR),
+        (K.NEXT_DAY, start + 22 * HOUR),  # 8:00: the night is over
+        (K.EVALUATION, start + 2 * DAY + HOUR),
+        (K.BOOSTER_DUE, start + 28 * DAY + HOUR),
     ]
     assert {text.to for text in rig.sender.texts} == {PHONE}
     sent = [data for type, data in await rig.told() if type == "reminders.text.sent.v1"]
@@ -85,8 +87,9 @@ async def test_a_move_heard_before_the_text_is_due_means_it_never_goes_out(rig: 
     await rig.hear(cancelled())
     await rig.walk(starts_at(1))
 
-    assert rig.sender.texts == []
-    assert {reason for _, reason in (await rig.became()).values()} == {"superseded"}
+    assert [text.kind for text in rig.sender.texts] == [K.CANCELLED]
+    became = await rig.became()
+    assert {reason for kind, (_, reason) in became.items() if kind is not K.CANCELLED} == {"superseded"}
     assert [type for type, _ in await rig.told()].count("reminders.text.suppressed.v1") == 4
 
 
@@ -191,8 +194,9 @@ async def test_console_texts_are_on_record(rig: Rig) -> None:
     await rig.walk(MONDAY + HOUR)
 
     assert [replace(text, body="") for text in shown] == [replace(text, body="") for text in shown if text.to == PHONE]
+    ids = [text.text_id for text in (await rig.course()).texts]
     async with rig.database.begin() as connection:
-        record = await store.texts_on_record(connection, COURSE_ID)
+        record = await store.texts_on_record(connection, ids)
     assert [sent.body for sent in record.values() if sent.body] == [shown[0].body]
 
 

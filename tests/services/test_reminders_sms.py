@@ -117,5 +117,5 @@ async def test_the_console_shows_each_text_once() -> None:
     shown: list[OutgoingText] = []
     sender = ConsoleSender(shown.append)
 
-    assert await sender.send(TEXT) == Accepted(f"console-{TEXT.attempt_id}")
+    assert await sender.send(TEXT) == Accepted(f"SM{TEXT.attempt_id.hex}")
     assert shown == [TEXT]
