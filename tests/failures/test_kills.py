@@ -71,13 +71,12 @@ async def supervised(running: Processes) -> AsyncIterator[None]:
 
     async def watch() -> None:
         while True:
-            for name, process in list(running.running.items()):
-                code = process.poll()
-                if code is not None:
-                    assert code in (-signal.SIGKILL, os.EX_UNAVAILABLE, os.EX_SOFTWARE), f"{name} ended with {code}"
+            for name in list(running.running):
+                if running.died(name):
                     running.start(name.partition("-")[0], name)
             await asyncio.sleep(0.1)
 
+    running.excused |= {os.EX_UNAVAILABLE, os.EX_SOFTWARE}
     task = asyncio.create_task(watch())
     try:
         yield
