@@ -81,7 +81,7 @@ class Kafka:
         self._committed_at = time.monotonic()
         self._told: dict[Place, int] = {}  # before these offsets everything has had its effect
         self._broker = KafkaBroker(
-            servers,
+            servers.split(","),
             client_id=f"chairtime-{service}",
             consumer_only=True,
             allow_auto_create_topics=False,

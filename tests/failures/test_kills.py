@@ -1,6 +1,7 @@
 """Processes, brokers and databases that die at any moment under load: everything is done in the end, and done once.
 
-CHAIRTIME_KILLS says how many kills (50), CHAIRTIME_SEED from which seed; the seed stands in the test's name.
+CHAIRTIME_KILLS says how many kills (50), CHAIRTIME_SEED from which seed; the seed stands in the test's name. How often
+the other faults come, see `rounds`.
 """
 
 import asyncio
@@ -24,10 +25,11 @@ from deploy.publish import Event
 from shared.outbox import LOCK
 from tests.benchmarks.servers import postmaster
 from tests.failures.processes import SERVICES, Processes, event, processes
+from tests.failures.rounds import rounds
 from tests.failures.story import contact, course, paid, phone
 from tests.journeys.conftest import Course
 
-KILLS: Final = int(os.environ.get("CHAIRTIME_KILLS", "50"))
+KILLS: Final = int(os.environ.get("CHAIRTIME_KILLS") or rounds(50, 1000))
 SEED: Final = int(os.environ.get("CHAIRTIME_SEED", "1"))
 IN_HAND: Final = 4
 """Courses published together."""
