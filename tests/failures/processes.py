@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -67,6 +67,7 @@ class Processes:
         self.address: dict[str, str] = {}
         self.excused = {-signal.SIGKILL}
         self._home = home
+        self._beside: list[asyncio.Task[Any]] = []
         self._ends = ends
         self._clinic = ClinicSystem(kafka)
         self._databases = {name: Database(url, pool_size=2) for name, url in urls.items()}
@@ -126,6 +127,11 @@ class Processes:
                 process.wait()
                 raise AssertionError(f"{name} does not end") from None
             assert code == 0, f"{name} ended with {code}"
+
+    def beside(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Something that goes on beside the test, and not beyond it."""
+        self._beside.append(asyncio.create_task(work))
+        return self._beside[-1]
 
     async def ready(self, *names: str) -> None:
         """Wait until they answer."""
@@ -249,6 +255,9 @@ class Processes:
 
     async def stop(self) -> None:
         """End what still runs, in order where it goes."""
+        for task in self._beside:
+            task.cancel()
+        await asyncio.gather(*self._beside, return_exceptions=True)
         for process in self.running.values():
             process.send_signal(signal.SIGCONT)
             process.send_signal(signal.SIGTERM)

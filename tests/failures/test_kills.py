@@ -42,7 +42,7 @@ class Load:
         self.courses: list[Course] = []
         self._running = running
         self._goes_on = True
-        self._task = asyncio.create_task(self._publish())
+        self._task = running.beside(self._publish())
 
     async def _publish(self) -> None:
         while self._goes_on:
