@@ -5,6 +5,7 @@ all goes on.
 import asyncio
 import contextlib
 import os
+import random
 import shutil
 import subprocess
 from collections.abc import AsyncIterator, Iterator
@@ -26,7 +27,6 @@ from tests.journeys.conftest import Course
 MEGABYTES: Final = 128
 """Of the disk: half of it is there before anything has happened."""
 
-ROUNDS: Final = rounds(1, 10)
 AT_THE_DESK: Final = 800
 """Courses from this number on are asked for by HTTP; those of the load stay below it."""
 
@@ -114,28 +114,28 @@ async def has_ended(postgres: EmbeddedPostgres) -> bool:
     return not postgres.running
 
 
-@pytest.mark.timeout(120 + 30 * ROUNDS)
-async def test_a_full_disk_refuses_and_forgets_nothing(kafka: str, home: Path, disk: Path) -> None:
+@pytest.mark.parametrize("seed", rounds(10))
+async def test_a_full_disk_refuses_and_forgets_nothing(kafka: str, home: Path, disk: Path, seed: int) -> None:
+    dice = random.Random(seed)
     postgres = EmbeddedPostgres(disk / "pg")
     admin = await asyncio.to_thread(postgres.start)
     try:
         urls = await asyncio.to_thread(provision, admin)
         async with processes(urls, kafka, home) as running, supervised(running):
             load, desk = Load(running), Desk(running)
-            for _ in range(ROUNDS):
-                await running.until(lambda: desk.is_told(201), "a course is held")
-                await asyncio.sleep(1)
-                async with full(disk):
-                    await running.until(lambda: desk.is_told(503), "a request is refused")
-                    await use_up_the_log(admin)
-                    await running.until(lambda: has_ended(postgres), "PostgreSQL has ended itself")
-                    assert await desk.ask() == 503
-                    for service in SERVICES:
-                        assert (await running.call(service, "GET", "/health/live"))[0] == 200
-                        assert (await running.call(service, "GET", "/health/ready"))[0] == 503
-                postgres.kill()  # it has ended already: this forgets it
-                await asyncio.to_thread(postgres.start)
-                await running.until(lambda: desk.is_told(201), "it goes on")
+            await running.until(lambda: desk.is_told(201), "a course is held")
+            await asyncio.sleep(dice.uniform(0.5, 1.5))
+            async with full(disk):
+                await running.until(lambda: desk.is_told(503), "a request is refused")
+                await use_up_the_log(admin)
+                await running.until(lambda: has_ended(postgres), "PostgreSQL has ended itself")
+                assert await desk.ask() == 503
+                for service in SERVICES:
+                    assert (await running.call(service, "GET", "/health/live"))[0] == 200
+                    assert (await running.call(service, "GET", "/health/ready"))[0] == 503
+            postgres.kill()  # it has ended already: this forgets it
+            await asyncio.to_thread(postgres.start)
+            await running.until(lambda: desk.is_told(201), "it goes on")
             await all_is_done_once(running, await load.end())
             kept = await running.rows("booking", "SELECT DISTINCT course_id FROM sessions WHERE state = 'held'")
             assert {c.id for c in desk.promised} <= {row.course_id for row in kept}
