@@ -77,11 +77,8 @@ async def cluster(home: Path) -> AsyncIterator[Cluster]:
         await brokers.stop()
 
 
-async def die_and_return(
-    running: Processes, brokers: Cluster, victims: Sequence[KafkaNode], dice: random.Random
-) -> None:
+async def die_and_return(running: Processes, brokers: Cluster, victims: Sequence[KafkaNode]) -> None:
     """kill -9, a while without them, and back on their data until they have all that they missed."""
-    await asyncio.sleep(dice.uniform(0.5, 1.5))
     for node in victims:
         node.kill()
     await asyncio.sleep(2)
