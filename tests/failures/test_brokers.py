@@ -13,7 +13,7 @@ from confluent_kafka.admin import AdminClient
 
 from deploy.kafka.node import QUIET_CLIENT, KafkaNode, Seat, free_port, new_cluster_id
 from shared.topics import TOPICS, create_topics
-from tests.failures.processes import Processes, processes
+from tests.failures.processes import SERVICES, Processes, processes
 from tests.failures.rounds import rounds
 from tests.failures.test_kills import Load, all_is_done_once, supervised
 
@@ -82,11 +82,13 @@ async def die_and_return(running: Processes, brokers: Cluster, victims: Sequence
     for node in victims:
         node.kill()
     await asyncio.sleep(2)
+    for service in SERVICES:
+        assert (await running.call(service, "GET", "/health/live"))[0] == 200
     await brokers.start(*victims)
     await running.until(brokers.whole, "the brokers have caught up", 60)
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("seed", rounds(50))
 async def test_the_leader_dies_and_then_two_of_three_brokers(databases: dict[str, str], home: Path, seed: int) -> None:
     dice = random.Random(seed)
