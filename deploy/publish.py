@@ -97,6 +97,7 @@ class ClinicSystem:
     def publish(self, events: Iterable[Event]) -> int:
         """Send events in binary mode and wait until Kafka has all of them; returns how many."""
         sent = 0
+        self._refused.clear()
         for event in events:
             headers = {
                 "ce_specversion": "1.0",

@@ -90,7 +90,7 @@ class Kafka:
         self._told: dict[Place, int] = {}  # before these offsets everything has had its effect, and the database knows
         self._silent_since: float | None = None
         self._broker = KafkaBroker(
-            servers,
+            servers.split(","),
             client_id=f"chairtime-{service}",
             consumer_only=True,
             allow_auto_create_topics=False,

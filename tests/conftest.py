@@ -122,7 +122,7 @@ def _kafka_in_docker() -> Iterator[str | None]:
     except DockerException:
         yield None
         return
-    port = node.free_port()
+    port, settings = node.free_port(), node.SETTINGS | node.copies(1)
     container = DockerContainer(KAFKA_IMAGE).with_envs(
         KAFKA_NODE_ID="1",
         KAFKA_PROCESS_ROLES="broker,controller",
@@ -132,7 +132,7 @@ def _kafka_in_docker() -> Iterator[str | None]:
         KAFKA_CONTROLLER_LISTENER_NAMES="CONTROLLER",
         KAFKA_CONTROLLER_QUORUM_VOTERS="1@localhost:9093",
         KAFKA_LISTENER_SECURITY_PROTOCOL_MAP="OUTSIDE:PLAINTEXT,CONTROLLER:PLAINTEXT,INSIDE:PLAINTEXT",
-        **{f"KAFKA_{name.upper().replace('.', '_')}": value for name, value in node.SETTINGS.items()},
+        **{f"KAFKA_{name.upper().replace('.', '_')}": value for name, value in settings.items()},
     )
     container.ports["9092/tcp"] = ("127.0.0.1", port)  # type: ignore[assignment]  # docker's form for one interface only
     try:

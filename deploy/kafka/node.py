@@ -15,6 +15,7 @@ import tempfile
 import uuid
 from pathlib import Path
 from types import TracebackType
+from typing import NamedTuple
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
@@ -27,6 +28,20 @@ JARS = HOME / "libs"
 START_SECONDS = 60
 
 
+class Seat(NamedTuple):
+    """A node's place among several that are one Kafka.
+
+    Attributes:
+        number: from 1.
+        controllers: the port of each node's controller, in their order.
+        cluster: the same id for all; see `new_cluster_id`.
+    """
+
+    number: int
+    controllers: tuple[int, ...]
+    cluster: str
+
+
 class KafkaNode:
     """A node on 127.0.0.1 whose data lives in `home`, for one process at a time.
 
@@ -37,12 +52,14 @@ class KafkaNode:
         home: made if missing; holds `data/`, `server.properties` and `kafka.log`.
         port: 0 takes a free one at the first start.
         jars: the cache of jars; see `fetch_jars`.
+        seat: its place among several, which must be started together; alone without it.
     """
 
-    def __init__(self, home: Path, *, port: int = 0, jars: Path = JARS) -> None:
+    def __init__(self, home: Path, *, port: int = 0, jars: Path = JARS, seat: Seat | None = None) -> None:
         self.home = home.absolute()
         self.port = port
         self.jars = jars
+        self._seat = seat
         self.log = self.home / "kafka.log"
         self._server = ServerProcess("Kafka", self.home, stop_signal=signal.SIGTERM)
 
@@ -118,7 +135,7 @@ class KafkaNode:
         unfinished = self.home / "data.unfinished"
         shutil.rmtree(unfinished, ignore_errors=True)
         properties = self._write_properties(unfinished)
-        cluster = base64.urlsafe_b64encode(b"\0" + uuid.uuid4().bytes[1:]).decode().rstrip("=")  # never begins with "-"
+        cluster = self._seat.cluster if self._seat else new_cluster_id()
         with self.log.open("ab") as output:
             made = subprocess.run(
                 [*command, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", properties],
@@ -137,26 +154,27 @@ class KafkaNode:
         unfinished.rename(self.home / "data")
 
     def _write_properties(self, data: Path) -> Path:
-        controller = free_port()
+        number, controllers, _ = self._seat or Seat(1, (free_port(),), "")
+        controller, nodes = controllers[number - 1], len(controllers)
+        voters = ",".join(f"{n}@127.0.0.1:{port}" for n, port in enumerate(controllers, start=1))
         path = self.home / "server.properties"
         path.write_text(
             f"""# Written anew at every start.
 process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@127.0.0.1:{controller}
+node.id={number}
+controller.quorum.voters={voters}
 listeners=PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{controller}
 advertised.listeners=PLAINTEXT://127.0.0.1:{self.port}
 controller.listener.names=CONTROLLER
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs={data}
 """
-            + "".join(f"{name}={value}\n" for name, value in SETTINGS.items())
+            + "".join(f"{name}={value}\n" for name, value in (SETTINGS | copies(nodes)).items())
         )
         return path
 
 
-# What a single node needs: internal topics cannot have more copies than there are nodes. After a kill the controller
-# keeps the place of the dead broker for its session's length, by default 9 seconds.
+# After a kill the controller keeps the place of the dead broker for its session's length, by default 9 seconds.
 SETTINGS = {
     "num.partitions": "4",
     "auto.create.topics.enable": "false",
@@ -164,13 +182,8 @@ SETTINGS = {
     "broker.session.timeout.ms": "3000",
     "broker.heartbeat.interval.ms": "500",
     "offsets.topic.num.partitions": "4",
-    "offsets.topic.replication.factor": "1",
     "transaction.state.log.num.partitions": "4",
-    "transaction.state.log.replication.factor": "1",
-    "transaction.state.log.min.isr": "1",
     "share.coordinator.state.topic.num.partitions": "4",
-    "share.coordinator.state.topic.replication.factor": "1",
-    "share.coordinator.state.topic.min.isr": "1",
 }
 LOGGING = [
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
@@ -178,6 +191,24 @@ LOGGING = [
     "-Dorg.slf4j.simpleLogger.levelInBrackets=true",
 ]
 QUIET_CLIENT = {"log_level": 0, "reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 200}
+
+
+def copies(nodes: int) -> dict[str, str]:
+    """Settings for copies on every node; a record counts as written when more than half of them have it."""
+    most = str(nodes // 2 + 1)
+    return {
+        "min.insync.replicas": most,
+        "offsets.topic.replication.factor": str(nodes),
+        "transaction.state.log.replication.factor": str(nodes),
+        "transaction.state.log.min.isr": most,
+        "share.coordinator.state.topic.replication.factor": str(nodes),
+        "share.coordinator.state.topic.min.isr": most,
+    }
+
+
+def new_cluster_id() -> str:
+    """An id that no other Kafka has."""
+    return base64.urlsafe_b64encode(b"\0" + uuid.uuid4().bytes[1:]).decode().rstrip("=")  # never begins with "-"
 
 
 def answers(address: str, *, seconds: float) -> bool:

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -44,6 +44,8 @@ LAPSE: Final = """UPDATE texts SET lease_until = now() WHERE state = 'sending' A
 class Processes:
     """Chairtime on a Kafka and three databases.
 
+    `excused`: the exit codes that tests cause; a process that ends with another one fails whoever waits for anything.
+
     Args:
         home: gets a log for each process.
         alone: without consumer groups, so that a process that was killed is back at once; one process a service then.
@@ -63,7 +65,9 @@ class Processes:
         self.twilio = twilio
         self.running: dict[str, subprocess.Popen[bytes]] = {}
         self.address: dict[str, str] = {}
+        self.excused = {-signal.SIGKILL}
         self._home = home
+        self._beside: list[asyncio.Task[Any]] = []
         self._ends = ends
         self._clinic = ClinicSystem(kafka)
         self._databases = {name: Database(url, pool_size=2) for name, url in urls.items()}
@@ -106,9 +110,9 @@ class Processes:
         self.running[name].wait()
 
     def died(self, name: str) -> bool:
-        """Whether it was killed; anything else that ended it is a failure."""
+        """Whether it was killed, or ended as the test excuses; any other end is a failure."""
         code = self.running[name].poll()
-        assert code in (None, -signal.SIGKILL), f"{name} ended with {code}: {self.log(name)[-3000:]}"
+        assert code is None or code in self.excused, f"{name} ended with {code}"
         return code is not None
 
     async def end(self, *names: str) -> None:
@@ -122,17 +126,18 @@ class Processes:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-                raise AssertionError(f"{name} does not end: {self.log(name)[-3000:]}") from None
-            assert code == 0, f"{name} ended with {code}: {self.log(name)[-3000:]}"
+                raise AssertionError(f"{name} does not end") from None
+            assert code == 0, f"{name} ended with {code}"
+
+    def beside(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Something that goes on beside the test, and not beyond it."""
+        self._beside.append(asyncio.create_task(work))
+        return self._beside[-1]
 
     async def ready(self, *names: str) -> None:
         """Wait until they answer."""
         for name in names:
-            await self.until(lambda n=name: self._ready(n), f"{name} is ready")
-
-    def log(self, name: str) -> str:
-        """What a process has said."""
-        return (self._home / f"{name}.log").read_text()
+            await self.until(lambda n=name: self._ready(n), f"{name} is ready", 60)
 
     def logs(self) -> list[Path]:
         """All that they have said."""
@@ -184,15 +189,25 @@ class Processes:
             yield
 
     async def until(self, look: Callable[[], Awaitable[Any]], what: str, seconds: float = 30) -> Any:
-        """Wait until `look` finds something; PostgreSQL may be away meanwhile."""
-        give_up_at = time.monotonic() + seconds
-        while time.monotonic() < give_up_at:
-            with contextlib.suppress(DBAPIError, OSError):
-                if found := await look():
-                    return found
-            await asyncio.sleep(0.03)
-        said = "\n".join(f"{log.stem}: {log.read_text()[-1500:]}" for log in self.logs())
-        raise AssertionError(f"not within {seconds} seconds: {what}\n{said}")
+        """Wait until `look` finds something; PostgreSQL may be away meanwhile.
+
+        Args:
+            what: is waited for, for whoever reads that it did not come.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                while True:
+                    for name in list(self.running):
+                        self.died(name)
+                    with contextlib.suppress(DBAPIError, OSError):
+                        if found := await look():
+                            return found
+                    await asyncio.sleep(0.03)
+        except TimeoutError:
+            raise AssertionError(f"not within {seconds} seconds: {what}") from None
+        except asyncio.CancelledError as given_up:
+            given_up.add_note(f"while waiting: {what}")
+            raise
 
     async def rest(self, seconds: float = 60) -> None:
         """Wait until all is heard, published and sent, and nothing is due."""
@@ -241,6 +256,9 @@ class Processes:
 
     async def stop(self) -> None:
         """End what still runs, in order where it goes."""
+        for task in self._beside:
+            task.cancel()
+        await asyncio.gather(*self._beside, return_exceptions=True)
         for process in self.running.values():
             process.send_signal(signal.SIGCONT)
             process.send_signal(signal.SIGTERM)

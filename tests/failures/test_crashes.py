@@ -11,6 +11,7 @@ from deploy.publish import Event
 from shared.contract import PrepaymentRequired
 from shared.crash import STEPS
 from tests.failures.processes import LAPSE, SERVICES, Processes, processes
+from tests.failures.rounds import rounds
 from tests.failures.story import contact, course, effects, paid, phone, state
 from tests.journeys.conftest import Course
 
@@ -115,8 +116,9 @@ async def text_settled(supervisor: Supervisor, kind: str, course_id: UUID) -> No
 
 
 @pytest.mark.timeout(240)
+@pytest.mark.parametrize("_round", rounds(9))
 async def test_a_crash_at_any_step_of_any_service_loses_nothing_and_repeats_nothing(
-    kafka: str, databases: dict[str, str], home: Path
+    kafka: str, databases: dict[str, str], home: Path, _round: int
 ) -> None:
     async with processes(databases, kafka, home, alone=True) as running:
         supervisor = Supervisor(running)

@@ -1,6 +1,6 @@
 """Processes, brokers and databases that die at any moment under load: everything is done in the end, and done once.
 
-CHAIRTIME_KILLS says how many kills (50), CHAIRTIME_SEED from which seed; the seed stands in the test's name.
+CHAIRTIME_KILLS says how many random kills there are in a round (50); how many rounds there are, see `rounds`.
 """
 
 import asyncio
@@ -24,11 +24,11 @@ from deploy.publish import Event
 from shared.outbox import LOCK
 from tests.benchmarks.servers import postmaster
 from tests.failures.processes import SERVICES, Processes, event, processes
+from tests.failures.rounds import rounds
 from tests.failures.story import contact, course, paid, phone
 from tests.journeys.conftest import Course
 
 KILLS: Final = int(os.environ.get("CHAIRTIME_KILLS", "50"))
-SEED: Final = int(os.environ.get("CHAIRTIME_SEED", "1"))
 IN_HAND: Final = 4
 """Courses published together."""
 
@@ -40,7 +40,7 @@ class Load:
         self.courses: list[Course] = []
         self._running = running
         self._goes_on = True
-        self._task = asyncio.create_task(self._publish())
+        self._task = running.beside(self._publish())
 
     async def _publish(self) -> None:
         while self._goes_on:
@@ -71,13 +71,12 @@ async def supervised(running: Processes) -> AsyncIterator[None]:
 
     async def watch() -> None:
         while True:
-            for name, process in list(running.running.items()):
-                code = process.poll()
-                if code is not None:
-                    assert code in (-signal.SIGKILL, os.EX_UNAVAILABLE, os.EX_SOFTWARE), f"{name} ended with {code}"
+            for name in list(running.running):
+                if running.died(name):
                     running.start(name.partition("-")[0], name)
             await asyncio.sleep(0.1)
 
+    running.excused |= {os.EX_UNAVAILABLE, os.EX_SOFTWARE}
     task = asyncio.create_task(watch())
     try:
         yield
@@ -108,7 +107,7 @@ async def all_is_done_once(running: Processes, courses: Sequence[Course]) -> Non
 
 
 @pytest.mark.timeout(180 + 3 * KILLS)
-@pytest.mark.parametrize("seed", [SEED])
+@pytest.mark.parametrize("seed", rounds(20))
 async def test_kill_9_at_random_moments_under_load(
     kafka: str, databases: dict[str, str], home: Path, seed: int
 ) -> None:
@@ -125,7 +124,9 @@ async def test_kill_9_at_random_moments_under_load(
 
 
 @pytest.mark.timeout(240)
-async def test_kafka_and_postgresql_crash_under_load_and_come_back(home: Path) -> None:
+@pytest.mark.parametrize("seed", rounds(30))
+async def test_kafka_and_postgresql_crash_under_load_and_come_back(home: Path, seed: int) -> None:
+    dice = random.Random(seed)
     node, postgres = KafkaNode(home / "kafka"), EmbeddedPostgres(home / "pg")
     address, admin = await asyncio.gather(asyncio.to_thread(node.start), asyncio.to_thread(postgres.start))
     try:
@@ -137,7 +138,7 @@ async def test_kafka_and_postgresql_crash_under_load_and_come_back(home: Path) -
                 (node, node.kill),
                 (postgres, partial(abort, postgres)),
             ):
-                await asyncio.sleep(1)
+                await asyncio.sleep(dice.uniform(0.5, 1.5))
                 die()
                 assert (await running.call("booking", "GET", "/health/live"))[0] == 200
                 status, reason = await running.call("booking", "GET", "/health/ready")
@@ -147,7 +148,7 @@ async def test_kafka_and_postgresql_crash_under_load_and_come_back(home: Path) -
                     assert (status, problem["title"]) == (503, "unavailable")
                 await asyncio.to_thread(fault.start)
             for _ in range(5):
-                await asyncio.sleep(0.3)
+                await asyncio.sleep(dice.uniform(0.1, 0.5))
                 await running.until(lambda: cut(running), "sessions are cut")
             await all_is_done_once(running, await load.end())
     finally:
@@ -175,16 +176,18 @@ async def cut(running: Processes) -> bool:
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.parametrize("seed", rounds(17))
 async def test_a_relay_that_slept_while_another_took_its_lock_loses_nothing(
-    kafka: str, databases: dict[str, str], home: Path
+    kafka: str, databases: dict[str, str], home: Path, seed: int
 ) -> None:
+    dice = random.Random(seed)
     async with processes(databases, kafka, home) as running:
         running.start("booking", "booking-2")
         await running.ready("booking-2")
         load = Load(running)
         asleep, awake = "booking", "booking-2"  # the first to start has the lock
         for _ in range(3):
-            await asyncio.sleep(0.4)
+            await asyncio.sleep(dice.uniform(0.2, 0.6))
             running.running[asleep].send_signal(signal.SIGSTOP)
             holder = await running.value("booking", HOLDER)
             assert holder is not None

@@ -1,0 +1,107 @@
+"""Three brokers, of which one and then two die under load: nothing is lost, nothing happens twice, all goes on."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+import pytest
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from deploy.kafka.node import QUIET_CLIENT, KafkaNode, Seat, free_port, new_cluster_id
+from shared.topics import TOPICS, create_topics
+from tests.failures.processes import SERVICES, Processes, processes
+from tests.failures.rounds import rounds
+from tests.failures.test_kills import Load, all_is_done_once, supervised
+
+NODES: Final = 3
+
+
+class Cluster:
+    """Brokers that each have a copy of everything; a record counts as written when two have it."""
+
+    def __init__(self, home: Path) -> None:
+        ports: set[int] = set()
+        while len(ports) < 2 * NODES:
+            ports.add(free_port())
+        own, controllers = list(ports)[:NODES], tuple(ports)[NODES:]
+        cluster = new_cluster_id()
+        self.nodes = [
+            KafkaNode(home / f"kafka-{number}", port=port, seat=Seat(number, controllers, cluster))
+            for number, port in enumerate(own, start=1)
+        ]
+
+    async def start(self, *nodes: KafkaNode) -> None:
+        """Start nodes together: alone none of them answers."""
+        await asyncio.gather(*(asyncio.to_thread(node.start) for node in nodes or self.nodes))
+
+    async def stop(self) -> None:
+        """End all; what they hold is not needed any more."""
+        for node in self.nodes:
+            node.kill()
+
+    @property
+    def address(self) -> str:
+        """All of them, so that a client that comes finds one that lives."""
+        return ",".join(node.address for node in self.nodes)
+
+    async def leader(self, topic: str, partition: int) -> KafkaNode:
+        """Who has the last word on a partition."""
+        known = await asyncio.to_thread(self._client().list_topics, topic, timeout=10)
+        return self.nodes[known.topics[topic].partitions[partition].leader - 1]
+
+    async def whole(self) -> bool:
+        """Whether every node has all that was written."""
+        try:
+            known = await asyncio.to_thread(self._client().list_topics, timeout=1)
+        except KafkaException:
+            return False
+        return all(len(p.isrs) == NODES for topic in known.topics.values() for p in topic.partitions.values())
+
+    def _client(self) -> AdminClient:
+        return AdminClient({"bootstrap.servers": self.address, **QUIET_CLIENT})
+
+
+@asynccontextmanager
+async def cluster(home: Path) -> AsyncIterator[Cluster]:
+    """Three brokers with our topics."""
+    brokers = Cluster(home)
+    try:
+        await brokers.start()
+        await create_topics(brokers.address, replication=NODES)
+        yield brokers
+    finally:
+        await brokers.stop()
+
+
+async def die_and_return(running: Processes, brokers: Cluster, victims: Sequence[KafkaNode]) -> None:
+    """kill -9, a while without them, and back on their data until they have all that they missed."""
+    for node in victims:
+        node.kill()
+    await asyncio.sleep(2)
+    for service in SERVICES:
+        assert (await running.call(service, "GET", "/health/live"))[0] == 200
+    await brokers.start(*victims)
+    await running.until(brokers.whole, "the brokers have caught up", 60)
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("seed", rounds(50))
+async def test_the_leader_dies_and_then_two_of_three_brokers(databases: dict[str, str], home: Path, seed: int) -> None:
+    dice = random.Random(seed)
+    async with (
+        cluster(home) as brokers,
+        processes(databases, brokers.address, home) as running,
+        supervised(running),
+    ):
+        load = Load(running)
+        await asyncio.sleep(dice.uniform(0.5, 1.5))
+        topic = dice.choice(TOPICS)
+        leader = await brokers.leader(topic.name, dice.randrange(topic.partitions))
+        await die_and_return(running, brokers, [leader])
+        await asyncio.sleep(dice.uniform(0.5, 1.5))
+        await die_and_return(running, brokers, dice.sample(brokers.nodes, 2))
+        await all_is_done_once(running, await load.end())
