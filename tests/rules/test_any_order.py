@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pytest
 
-from services.billing.profile import read_tariffs
+from services.billing.profile import read_places
 from services.billing.rules import HEARS as BILLING_HEARS
 from services.booking.rules import HEARS as BOOKING_HEARS
 from shared.contract import EventData, PaymentCaptured, PrepaymentSatisfied, RefundDue, SessionState, TimerDue
@@ -34,7 +34,7 @@ from tests.booking_story import (
 
 S = SessionState
 ALBANY: Final = PLACES["albany"]
-TARIFFS: Final = read_tariffs(CLINICS, None)
+BILLED: Final = read_places(CLINICS, None)
 PRICE: Final = 45000
 """Of a session of this treatment in Albany, in cents."""
 
@@ -48,7 +48,7 @@ class World:
         self.now = now
         self.booking = booking_story.Story(room(chairs, place=ALBANY), now)
         self.billing = billing_story.Story()
-        self.billing.tariffs = TARIFFS
+        self.billing.places = BILLED
         self.captured_cents = 0
         self._waiting: dict[tuple[str, str], deque[tuple[datetime, EventData]]] = {
             (service, topic): deque() for service, topics in HEARS.items() for topic in topics

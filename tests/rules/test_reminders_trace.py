@@ -25,7 +25,7 @@ from tests.reminders_story import (
     starts_at,
 )
 
-NOTHING = Sent(None, None, 0, None, None, None, None, None, None, None, None)
+NOTHING = Sent(None, None, 0, None, None, None, None, None, None, None, None, None)
 TRIED = replace(
     NOTHING,
     body="...",
