@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from shared.contract import (
     By,
+    ClosureRequested,
     ContactUpdated,
     CourseCancelRequested,
     CourseRequested,
@@ -200,6 +201,7 @@ class _Writer:
             self.act(asked_at + timedelta(hours=rng.choice((0, 30))), request)  # once more, under another id
         self.pay(id, asked_at, starts, cents)
         self.change_of_mind(id, asked_at, sessions, zone)
+        self.closure(asked_at, location, sessions)
         for session_id, start in sessions:
             self.visit(id, session_id, start)
         if rng.random() < 0.1:
@@ -283,6 +285,18 @@ class _Writer:
                 self.act(at, SessionRescheduleRequested(course_id=course, session_id=session_id, starts_at=to))
                 if rng.random() < 0.7:
                     self.visit(course, session_id, to)
+
+    def closure(self, asked_at: datetime, location: str, sessions: Sequence[tuple[UUID, datetime]]) -> None:
+        """Now and then the place is closed for some hours, or one chair or provider of it."""
+        rng = self.rng
+        if rng.random() < 0.12:
+            begins = rng.choice(sessions)[1].replace(hour=rng.choice((8, 13)))
+            where = rng.choice(({}, {"chair": "chair-1"}, {"provider": "provider-1"}))
+            stretch = {"starts_at": begins, "ends_at": begins + timedelta(hours=rng.choice((3, 10, 40)))}
+            closure = {"closure_id": self.uuid(), "location": location} | stretch | where
+            at = max(asked_at, begins - timedelta(hours=rng.choice((2, 20, 70))))
+            self.act(at, ClosureRequested.model_validate(closure), by_http=True)
+            self.until += timedelta(days=14)  # where its sessions may have been moved to
 
     def visit(self, course: UUID, session: UUID, start: datetime) -> None:
         """What the floor tells: mostly that the patient came and was treated."""
