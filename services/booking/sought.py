@@ -75,8 +75,8 @@ def _days(place: Place, request: CourseRequested, course: Course | None, message
         case PrepaymentSatisfied(session_id=id):
             session = course.session(id) if course else None
             return {day(session.starts_at)} if session else set()
-        case TimerDue(kind="hold"):
-            return {day(session.starts_at) for session in course.sessions} if course else set()
+        case TimerDue(kind="hold") if course and course.waiting:  # late money, which comes next
+            return {day(session.starts_at) for session in course.sessions}
         case TimerDue(kind="displaced", subject=id):
             session = course.session(UUID(id)) if course else None
             return {day(session.starts_at) + n * DAY for n in range(LATER + 1)} if session else set()
