@@ -35,7 +35,6 @@ CHECKS: Final = [
     status_code_conformance,
     content_type_conformance,
     response_schema_conformance,
-    negative_data_rejection,
 ]
 
 KNOWN: Final = {
@@ -57,7 +56,9 @@ def exercise(schema: Any, role_of: Any) -> dict[int, int]:
                 if isinstance(place, dict):
                     place.update({name: value for name, value in KNOWN.items() if name in place})
         answer = case.call(headers={"Authorization": f"Bearer {key_of(role_of(case.path))}"}, timeout=60)
-        case.validate_response(answer, checks=CHECKS if case.path.startswith("/v1/") else [not_a_server_error])
+        own = case.path.startswith("/v1/")
+        as_sent = [] if known else [negative_data_rejection]  # what is known may have mended what was meant to be wrong
+        case.validate_response(answer, checks=CHECKS + as_sent if own else [not_a_server_error])
         seen[answer.status_code] = seen.get(answer.status_code, 0) + 1
 
     for result in schema.include(path_regex="^/(v1|ops)/").get_all_operations():
