@@ -45,17 +45,21 @@ async def claim_due(
 ) -> list[tuple[UUID, UUID, int]]:
     """Course, id and earlier attempts of texts due until an instant, locked with their courses; `day_of` goes first.
 
-    What another transaction has locked is left to the next pass.
+    What another transaction has locked is left to the next pass. The rest comes in the order of the index: however many
+    are due, no more are read than are claimed.
     """
-    found = await rows(
-        connection,
-        f"""SELECT t.course_id, t.text_id, t.attempts {_OF_COURSES} AND t.look_at <= :until
-            ORDER BY t.kind <> 'day_of', t.look_at LIMIT :batch FOR UPDATE OF t, c SKIP LOCKED""",
-        until=until,
-        served=list(served),
-        batch=batch,
-    )
-    return [(row.course_id, row.text_id, row.attempts) for row in found]
+    claimed: list[tuple[UUID, UUID, int]] = []
+    for first in ("= 'day_of'", "<> 'day_of'"):
+        found = await rows(
+            connection,
+            f"""SELECT t.course_id, t.text_id, t.attempts {_OF_COURSES} AND t.kind {first} AND t.look_at <= :until
+                ORDER BY t.look_at LIMIT :batch FOR UPDATE OF t, c SKIP LOCKED""",
+            until=until,
+            served=list(served),
+            batch=batch - len(claimed),
+        )
+        claimed += [(row.course_id, row.text_id, row.attempts) for row in found]
+    return claimed
 
 
 async def claim_answers(
