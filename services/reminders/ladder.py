@@ -40,7 +40,10 @@ class View(NamedTuple):
 def window_of(contact: Contact | None, place: Place) -> Window:
     """When a person may be texted; of somebody unknown the location tells the zone."""
     zone = contact.zone if contact else None
-    hours = hours_in(contact.region if contact and zone else None, place.location.region)
+    region = contact.region if contact else None
+    hours = hours_in(region if zone else None, place.location.region)
+    if region is not None and zone is None:  # the wall there may show another time: the state's hours come on top
+        hours = narrower(hours, hours_in(region, place.location.region))
     if place.profile.quiet_hours is not None:
         hours = narrower(hours, place.profile.quiet_hours.hours)
     return Window(zone or place.location.tz, hours)

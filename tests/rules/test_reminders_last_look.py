@@ -6,6 +6,7 @@ import pytest
 
 from services.reminders.contact import Contact
 from services.reminders.course import TextState
+from services.reminders.ladder import window_of
 from services.reminders.last_look import Send, Suppress, Wait, judge, wording_of
 from shared.contract import PersonErased, SessionConfirmed, SessionState, SuppressedReason, TextKind
 from tests.reminders_story import (
@@ -84,6 +85,17 @@ def test_a_person_who_is_elsewhere_is_texted_by_their_own_clock() -> None:
 
     assert isinstance(verdict, Wait)
     assert verdict.until.astimezone(story.contacts[PATIENT].zone).hour == 20
+
+
+@pytest.mark.parametrize(("region", "hour"), [(None, 20), ("US-IL", 20), ("US-RI", 18)])
+def test_of_somebody_whose_zone_nobody_knows_the_narrowest_hours_count(region: str | None, hour: int) -> None:
+    story = Story()
+    story.hear(contact(time_zone="America/Springfield", region=region))
+    window = window_of(story.contacts[PATIENT], STELLA)
+
+    assert window.zone == STELLA.location.tz
+    assert window.closes_after(MONDAY).astimezone(window.zone).hour == hour
+    assert not window.allows(MONDAY - HOUR - timedelta(minutes=1))
 
 
 @pytest.mark.parametrize(
