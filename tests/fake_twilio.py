@@ -164,7 +164,7 @@ class FakeTwilio:
         message = self.messages[sid]
         message |= {"status": statuses[-1], "error_code": code}
         for status in told:
-            more = {"ErrorCode": str(code)} if code and status in ("failed", "undelivered") else {}
+            more = {"ErrorCode": str(code or 30008)} if status in ("failed", "undelivered") else {}
             form = {
                 "AccountSid": ACCOUNT_SID, "ApiVersion": "2010-04-01", "From": message["from"], "To": message["to"],
                 "MessageSid": sid, "MessageStatus": status, "SmsSid": sid, "SmsStatus": status,

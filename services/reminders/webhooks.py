@@ -8,13 +8,13 @@ again has no second effect.
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final, Self, TypeVar
 from urllib.parse import parse_qsl
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from twilio.request_validator import RequestValidator
 
 from services.reminders import phones
@@ -80,6 +80,12 @@ class StatusForm(_Form):
     @classmethod
     def _none(cls, value: Any) -> Any:
         return None if value == "" else value
+
+    @model_validator(mode="after")
+    def _says_why(self) -> Self:
+        if self.ErrorCode is None and self.MessageStatus in (MessageStatus.FAILED, MessageStatus.UNDELIVERED):
+            raise ValueError("ErrorCode: a failure has one")  # else it could have been joined to another field
+        return self
 
 
 class InboundForm(_Form):
