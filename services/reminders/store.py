@@ -294,7 +294,7 @@ class Sent:
     wording: str | None
     source: str | None
     recorded_at: datetime | None
-    provider_sid: str | None
+    provider_sid: str | None = None
 
 
 async def load_answers(connection: AsyncConnection, contact_id: str) -> list[Text]:
