@@ -5,6 +5,7 @@ A test that fails tells what it waited for, and the last lines of every process 
 
 import asyncio
 import functools
+import time
 from collections.abc import Awaitable, Callable, Generator
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +18,8 @@ __all__ = ["home", "journey"]
 
 SPARE: Final = 25
 """Seconds before its time-out at which a test gives up by itself: it can still end its processes, and say why."""
+
+BEGAN_AT: Final = pytest.StashKey[float]()
 
 LINES: Final = 40
 """Of each log that a failure shows."""
@@ -32,14 +35,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         ):
             marker = item.get_closest_marker("timeout")
             seconds = float(marker.args[0] if marker else config.getini("timeout")) - SPARE
-            item.obj = _giving_up(item.obj, seconds)
+            item.obj = _giving_up(item, item.obj, seconds)
 
 
-def _giving_up(test: Callable[..., Awaitable[None]], seconds: float) -> Callable[..., Awaitable[None]]:
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """From here on the time-out counts."""
+    item.stash[BEGAN_AT] = time.monotonic()
+
+
+def _giving_up(
+    item: pytest.Item, test: Callable[..., Awaitable[None]], seconds: float
+) -> Callable[..., Awaitable[None]]:
     @functools.wraps(test)
     async def within(**fixtures: Any) -> None:
         try:
-            async with asyncio.timeout(seconds) as limit:
+            async with asyncio.timeout(item.stash[BEGAN_AT] + seconds - time.monotonic()) as limit:
                 await test(**fixtures)
         except TimeoutError as given_up:
             if not limit.expired():

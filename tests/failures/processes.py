@@ -137,7 +137,7 @@ class Processes:
     async def ready(self, *names: str) -> None:
         """Wait until they answer."""
         for name in names:
-            await self.until(lambda n=name: self._ready(n), f"{name} is ready", 60)
+            await self.until(lambda n=name: self._ready(n), f"{name} is ready", 120)
 
     def logs(self) -> list[Path]:
         """All that they have said."""

@@ -52,7 +52,7 @@ def disk(home: Path) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        subprocess.run([*sudo, "umount", str(folder)], check=True)
+        subprocess.run([*sudo, "umount", "--lazy", str(folder)], check=True)  # whoever still has a file there
 
 
 @asynccontextmanager
@@ -114,6 +114,7 @@ async def has_ended(postgres: EmbeddedPostgres) -> bool:
     return not postgres.running
 
 
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("seed", rounds(10))
 async def test_a_full_disk_refuses_and_forgets_nothing(kafka: str, home: Path, disk: Path, seed: int) -> None:
     dice = random.Random(seed)

@@ -31,7 +31,7 @@ OF_MEMBERS: Final = (R.OFFSET_COMMIT, R.HEARTBEAT, R.SYNC_GROUP)
 TIMES: Final = 10
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("seed", rounds(50))
 async def test_an_error_that_passes_loses_nothing_and_repeats_nothing(
     databases: dict[str, str], home: Path, seed: int
@@ -43,5 +43,5 @@ async def test_an_error_that_passes_loses_nothing_and_repeats_nothing(
             refusals = [(code, request) for code, requests in ANSWERS.items() for request in requests]
             for code, request in dice.sample(refusals, len(refusals)):
                 broker.refuse(request, code, 1 if request in OF_MEMBERS else TIMES)
-            await running.until(broker.all_given, "somebody has got each of the answers", 60)
+            await running.until(broker.all_given, "somebody has got each of the answers", 90)
             await all_is_done_once(running, await load.end())
