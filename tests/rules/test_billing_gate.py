@@ -317,6 +317,13 @@ def test_an_authorization_after_the_deadline_is_late_even_if_the_timer_had_to_wa
     assert endings[0] == endings[1]
 
 
+def test_what_is_overdue_is_not_asked_for_again_when_its_cover_comes(story: Story) -> None:
+    story.hear(insured(1))
+    story.until(starts_at(1) - 2 * DAY)
+    assert story.hear(approved(copay_cents=700)) == []
+    assert kinds(story.hear(paid(700))) == ["payment.recorded", "prepayment.satisfied"]
+
+
 def test_a_treatment_given_without_cover_is_earned_when_it_comes(story: Story) -> None:
     story.hear_all(insured(1), told(SessionCompleted, 1))
     assert [item.kind for item in story.attention] == ["unpaid_completion"]
