@@ -219,12 +219,11 @@ def on_released(draft: Draft, fact: SessionReleased, share: Share) -> None:
 
 
 def on_cancelled(draft: Draft, fact: SessionCancelled, share: Share) -> None:
-    """Its money comes back, less the fee of the policy where a patient who had the place gives short notice.
+    """Its money comes back, less the fee of the policy where a patient gives short notice.
 
-    Where a grant or a withdrawal is on its way, it waits for booking's answer.
+    Where a grant or a withdrawal is on its way, it waits for booking's answer; without the place there is no fee.
     """
-    had_the_place = share.basis is not None and share.granted == share.answered
-    fee_cents = _late_fee(draft, share) if had_the_place and fact.by is By.PATIENT else 0
+    fee_cents = _late_fee(draft, share) if fact.by is By.PATIENT else 0
     share = draft.put(share._replace(cancelled_by=fact.by, fee_cents=fee_cents))
     if not share.unanswered:
         take_back(draft, share, fee_cents)

@@ -87,7 +87,7 @@ def earn(draft: Draft, share: Share, account: str) -> None:
     if share.prepaid_cents:
         kind = EntryKind.RECOGNIZED if account == ledger.REVENUE else EntryKind.KEPT
         draft.post(kind, *ledger.move(ledger.PREPAID, account, share.prepaid_cents, share.session_id))
-        draft.put(share._replace(prepaid_cents=0, refunding_cents=0))
+        draft.put(share._replace(prepaid_cents=0))
 
 
 def take_back(draft: Draft, share: Share, fee_cents: int = 0) -> Share:
@@ -112,10 +112,9 @@ def take_back(draft: Draft, share: Share, fee_cents: int = 0) -> Share:
 
 
 def charged(account: Account, share: Share) -> Share:
-    """A share that nothing satisfies, at what it costs whoever pays now; what was free stays free."""
-    was_free = share.price_cents == 0 and not share.insured
+    """A share that nothing satisfies, at what it costs whoever pays now."""
     over = share.state not in (S.HELD, S.RELEASED) or share.refunded_cents > 0
-    if share.insured == account.insured or was_free or over:
+    if share.insured == account.insured or over:
         return share
     assert account.terms is not None
     assert account.payer is not None

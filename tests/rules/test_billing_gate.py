@@ -237,6 +237,11 @@ def test_one_that_waits_for_cover_holds_up_nobody_behind_it(story: Story) -> Non
     assert granted(story.hear(paid(COPAY))) == [(2, Basis.INSURED, COPAY)]
 
 
+def test_one_that_costs_nothing_waits_for_nobodys_money(story: Story) -> None:
+    story.hear_all(insured(2), approved("a", valid_through=day(1)))
+    assert granted(story.hear(approved("b", valid_from=day(2), copay_cents=0))) == [(2, Basis.INSURED, 0)]
+
+
 # Cover that ends -----------------------------------------------------------------------------------------------------
 
 
@@ -364,6 +369,12 @@ def test_a_payer_who_changes_while_a_grant_is_on_its_way_waits_for_the_answer(st
     changed_back = Story()
     changed_back.hear_all(accepted(1, "spray"), paid(SELF), by_insurance(), changed(1, treatment="spray"))
     assert changed_back.hear(confirmed(1)) == []
+
+
+def test_a_payer_who_changes_back_after_the_grant_was_asked_for_satisfies_it_anew(story: Story) -> None:
+    story.hear_all(accepted(1, "spray"), paid(SELF), confirmed(1), by_insurance(), changed(1, treatment="spray"))
+    assert granted(story.hear(unconfirmed(1))) == [(1, Basis.PAID, SELF)]
+    assert story.attention == []
 
 
 def test_off_label_both_payers_pay_the_same_and_nothing_changes(story: Story) -> None:
