@@ -31,7 +31,9 @@ def ask(draft: Draft, *shares: Share) -> None:
 
 
 def _covered(account: Account, share: Share, by: Authorization | None) -> Share:
-    return share._replace(cover=by.reference if by is not None else None, price_cents=copay_cents(account, by))
+    """At the copay of what covers it; of one that takes place after all, nothing has been promised back."""
+    reference = by.reference if by is not None else None
+    return share._replace(cover=reference, price_cents=copay_cents(account, by), refunded_cents=0)
 
 
 def follow_cover(draft: Draft, now: datetime) -> None:

@@ -337,6 +337,13 @@ def test_a_treatment_given_without_cover_is_earned_when_it_comes(story: Story) -
     assert (story.share(1).prepaid_cents, story.account.balance_cents) == (0, 0)
 
 
+def test_a_cancelled_session_that_was_given_after_all_costs_the_copay_of_its_cover(story: Story) -> None:
+    story.hear_all(insured(1), approved(), paid(COPAY), confirmed(1), told(SessionCancelled, 1))
+    assert story.share(1).refunded_cents == COPAY
+    story.hear_all(told(SessionCompleted, 1), approved(copay_cents=700), paid(700, "pay-2"))
+    assert (story.share(1).price_cents, story.share(1).basis) == (700, Basis.INSURED)
+
+
 # Somebody else pays --------------------------------------------------------------------------------------------------
 
 
