@@ -144,15 +144,13 @@ class _Review:
         if issued is not None and self.folder.patient is None:
             return None
         sessions, location = counted(self.account), self.place.location
-        last_day = reissue_by(location.local(next_one.starts_at).date(), location.holidays)
         if issued is None:
             scheduled_on = location.local(min(s.asked_at for s in sessions)).date()
             first_on = location.local(sessions[0].starts_at).date()
-            first_by = estimate_by(scheduled_on, first_on, location.holidays)
-            if first_by is None:
-                return None
-            last_day = min(last_day, first_by)
-        return datetime.combine(last_day, time(), location.tz)
+            last_day = estimate_by(scheduled_on, first_on, location.holidays)
+        else:
+            last_day = reissue_by(location.local(next_one.starts_at).date(), location.holidays)
+        return datetime.combine(last_day, time(), location.tz) if last_day is not None else None
 
     def session(self, share: Share, done: Given) -> None:
         """Issue what a session needs that was given and is settled: each paper once."""

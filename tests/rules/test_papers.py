@@ -309,6 +309,12 @@ def test_a_course_that_is_over_gets_no_new_estimate() -> None:
     assert issued(story, Kind.ESTIMATE) == [(0, 1)]
 
 
+def test_a_session_whose_time_has_passed_is_nothing_to_come() -> None:
+    story = PapersStory("2026-11-16 10:00", patient=None)
+    story.look("2026-11-16 10:01")
+    assert (story.printed, story.timers, story.attention) == ([], {}, [])
+
+
 def test_what_was_given_stays_on_the_estimate_while_more_is_to_come() -> None:
     story = PapersStory(*TWO_WEEKS_ON)
     story.look()
@@ -465,6 +471,7 @@ def test_who_is_insured_gets_a_receipt_for_the_copay_and_the_insurer_is_billed_b
     story.give(1, basis=Basis.INSURED)
     story.look("2026-11-16 12:00")
     assert {paper.kind for paper in story.printed} == kinds
+    assert (story.timers, story.attention) == ({}, []), "and nobody is asked for what no superbill needs"
 
 
 def test_planning_is_billed_with_the_first_session_given_also_where_it_is_not_the_first_booked() -> None:
