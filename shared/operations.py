@@ -57,9 +57,6 @@ async def prometheus(request: Request) -> Response:
 # Dead letters --------------------------------------------------------------------------------------------------------
 
 
-LetterId = Annotated[int, Field(ge=1, lt=2**63)]
-
-
 class Resolution(BaseModel):
     """What a person did about it, in a line without personal data."""
 

@@ -142,6 +142,10 @@ def on_changed(draft: Draft, fact: CourseChanged) -> None:
         if draft.account.stage is not Stage.UNPRICED:
             draft.raise_attention("changed_without_course", fact.course_id, f"the course is {draft.account.stage}")
         return
+    for session in fact.sessions:
+        share = draft.account.share(session.session_id)
+        if share is not None and session.version > share.version:  # such as a check-in, of which billing does not hear
+            draft.put(share._replace(state=session.state, version=session.version))
     plan = fact.insurance.plan if fact.insurance is not None else None
     if (fact.payer, plan) != (draft.account.payer, draft.account.plan):
         _change_payer(draft, fact, plan)

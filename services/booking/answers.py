@@ -1,13 +1,13 @@
 """What booking's routes take and give, with an example of each for the OpenAPI document."""
 
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from services.booking.course import CourseState
-from shared.contract import Id, Insurance, Name, Needs, Payer, SessionState
+from shared.contract import Id, Insurance, Intent, Name, Needs, Payer, SessionState
 
 COURSE_ID: Final = "0b7f7a52-6d0b-4c26-9a5e-0f6a3d1c2b10"
 CLOSURE_ID: Final = "5b1f0d3e-8f0f-4b53-9a4c-7d6f7c1e2a90"
@@ -142,6 +142,7 @@ class BoardSession(ShownSession):
                     "patient_id": "p-1043",
                     "treatment": "ketamine_induction",
                     "payer": "self_pay",
+                    "reply": "confirm",
                 }
             ]
         }
@@ -151,6 +152,7 @@ class BoardSession(ShownSession):
     patient_id: Id
     treatment: Name
     payer: Payer
+    reply: Annotated[Intent | None, Field(description="What the patient last wrote back about this time")]
 
 
 class Told(BaseModel):

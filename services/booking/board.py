@@ -1,4 +1,5 @@
-"""What the desk looks at: free places, the day's board, and what a session waits for. Nothing is decided here.
+"""What the desk looks at: free places, the day's board, what a session waits for, what its patient replied. Nothing is
+decided here.
 
 Whether a session waits for money or for an insurer is billing's to say. Six such events come for every course and most
 say money, so they are notes: no course is loaded for them, and only what waits for an insurer has a row.
@@ -20,7 +21,7 @@ from services.booking.occupancy_store import occupancy
 from services.booking.places import first_places
 from services.booking.profile import Place
 from shared.batch import Note
-from shared.contract import Day, Id, Needs, PrepaymentRequired, SessionState
+from shared.contract import Day, Id, Intent, Needs, PrepaymentRequired, ReplyReceived, SessionState
 from shared.database import Writes, rows
 from shared.http import Problem, Role, caller, problems, service_of
 
@@ -47,7 +48,31 @@ def note_needs(writes: Writes, told: Sequence[Needed]) -> None:
         )
 
 
-NOTES: Final = {PrepaymentRequired.type: Note(Needed, note_needs)}
+class Replied(BaseModel):
+    """What the board wants to know of `reminders.reply.received`."""
+
+    session_id: UUID | None = None
+    intent: Intent
+
+
+def note_replies(writes: Writes, told: Sequence[Replied]) -> None:
+    """Remember the last reply about each appointment; once it is moved, the reply says nothing any more."""
+    if last := {one.session_id: one.intent for one in told if one.session_id is not None}:
+        writes.add(
+            """INSERT INTO replies (session_id, intent, starts_at)
+               SELECT session_id, intent, starts_at
+               FROM unnest(CAST(:ids AS uuid[]), CAST(:intents AS text[])) AS r (session_id, intent)
+               JOIN sessions USING (session_id) ORDER BY session_id
+               ON CONFLICT (session_id) DO UPDATE SET intent = excluded.intent, starts_at = excluded.starts_at""",
+            ids=list(last),
+            intents=list(last.values()),
+        )
+
+
+NOTES: Final = {
+    PrepaymentRequired.type: Note(Needed, note_needs),
+    ReplyReceived.type: Note(Replied, note_replies),
+}
 
 
 async def awaiting_authorization(connection: AsyncConnection, ids: Iterable[UUID]) -> frozenset[UUID]:
@@ -115,6 +140,8 @@ async def sessions_of_day(
                   c.request ->> 'payer' AS payer, s.number,
                   (SELECT count(*) FROM sessions o WHERE o.course_id = s.course_id) AS of,
                   s.state, s.starts_at, s.ends_at, s.time_zone, s.chair, s.provider, s.version, s.here_at,
+                  (SELECT intent FROM replies r
+                   WHERE (r.session_id, r.starts_at) = (s.session_id, s.starts_at)) AS reply,
                   EXISTS (SELECT FROM awaiting_authorization a WHERE a.session_id = s.session_id) AS insurer
            FROM sessions s JOIN courses c USING (course_id)
            WHERE s.location = :location AND s.starts_at >= :since AND s.starts_at < :last

@@ -185,5 +185,6 @@ HEARS: Final[Mapping[str, frozenset[str]]] = {
     "billing.events": frozenset(
         event.type for event in (PrepaymentSatisfied, PrepaymentOverdue, PrepaymentWithdrawn, PricingRejected)
     ),
+    "reminders.events": frozenset(),
 }
-"""What booking acts upon, by topic."""
+"""What booking acts upon, by topic; of reminders' it only notes something for the board."""

@@ -72,6 +72,8 @@ class RemindersSettings(ServiceSettings):
         token = self.twilio_auth_token.get_secret_value() if self.twilio_auth_token else ""
         if len(token) < 16:
             raise Misconfigured("CHAIRTIME_TWILIO_AUTH_TOKEN: is not set or too short, but CHAIRTIME_SMS is twilio")
+        if not self.public_url:
+            raise Misconfigured("CHAIRTIME_PUBLIC_URL: is not set, but CHAIRTIME_SMS is twilio: no STOP would be heard")
         if missing := sorted(clinics - set(self.twilio_numbers)):
             raise Misconfigured(f"CHAIRTIME_TWILIO_NUMBERS: there is none for {', '.join(missing)}")
         return self.twilio_account_sid, token

@@ -81,6 +81,7 @@ class Processes:
             "CHAIRTIME_TWILIO_ACCOUNT_SID": ACCOUNT_SID,
             "CHAIRTIME_TWILIO_AUTH_TOKEN": AUTH_TOKEN,
             "CHAIRTIME_TWILIO_URL": twilio.url,
+            "CHAIRTIME_PUBLIC_URL": "http://127.0.0.1:9",
             "CHAIRTIME_TWILIO_RATES": ",".join(f"{name}=1000" for name in CLINICS),
             "CHAIRTIME_TWILIO_NUMBERS": ",".join(f"{name}=+15550100{n:03d}" for n, name in enumerate(CLINICS)),
         }

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from shared.contract import Needs
+from shared.contract import Intent, Needs, ReplyReceived
 from tests.booking_desk import Desk, desk, keys_file, required, wish
 from tests.booking_story import COURSE, DAY, HOUR, NOW, OTHER, satisfied, session_id, start
 
@@ -243,6 +243,27 @@ async def test_what_billing_needs_may_be_told_before_the_course_is_known(booking
     assert (await booking.get(COURSE_PATH)).status_code == 404
     await booking.post("/v1/courses", wish())
     assert await board(booking) == [(1, "held", "authorization")]
+
+
+async def test_the_board_shows_what_a_patient_replied_about_the_time_that_holds_now(booking: Desk) -> None:
+    async def replies() -> list[str | None]:
+        shown = await booking.get("/v1/sessions", location="stella", day=start(1).date())
+        return [row["reply"] for row in shown.json()]
+
+    def reply(intent: Intent, session: UUID | None) -> ReplyReceived:
+        return ReplyReceived(contact_id="p", course_id=COURSE, session_id=session, intent=intent)
+
+    first = session_id(1)
+
+    await booking.post("/v1/courses", wish())
+    assert await replies() == [None]
+    await booking.hear(reply(Intent.CONFIRM, first), reply(Intent.UNCLEAR, None), reply(Intent.HELP, session_id(9)))
+    assert await replies() == ["confirm"]
+    await booking.hear(reply(Intent.CANNOT_COME, first))
+    assert await replies() == ["cannot_come"]
+    later = (start(1) + 2 * HOUR).isoformat()
+    await booking.post(f"{SESSION_PATH}/reschedule", {"starts_at": later})
+    assert await replies() == [None]
 
 
 async def test_a_batch_that_the_database_refuses_as_a_whole_keeps_its_notes(booking: Desk) -> None:

@@ -263,8 +263,14 @@ async def test_a_change_of_an_audit_row_is_refused_by_the_database(front: Front)
         ({}, "CHAIRTIME_TWILIO_ACCOUNT_SID: is not set"),
         ({"twilio_account_sid": "AC1"}, "CHAIRTIME_TWILIO_AUTH_TOKEN: is not set"),
         ({"twilio_account_sid": "AC1", "twilio_auth_token": "short"}, "CHAIRTIME_TWILIO_AUTH_TOKEN: is not set or too"),
+        ({"twilio_account_sid": "AC1", "twilio_auth_token": "x" * 32}, "CHAIRTIME_PUBLIC_URL: is not set"),
         (
-            {"twilio_account_sid": "AC1", "twilio_auth_token": "x" * 32, "twilio_numbers": "albany=+15550100001"},
+            {
+                "twilio_account_sid": "AC1",
+                "twilio_auth_token": "x" * 32,
+                "twilio_numbers": "albany=+15550100001",
+                "public_url": "https://texts.example",
+            },
             "CHAIRTIME_TWILIO_NUMBERS: there is none for stabilization, stella, sturges",
         ),
         ({"twilio_numbers": "albany=5550100001"}, "CHAIRTIME_TWILIO_NUMBERS: the number of 'albany' is not E.164"),

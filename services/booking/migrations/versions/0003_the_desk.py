@@ -1,4 +1,4 @@
-"""Which sessions wait for an insurer, and which link opens a location's calendar."""
+"""Which sessions wait for an insurer, what their patients replied, and which link opens a location's calendar."""
 
 from shared.migrations import execute_script
 
@@ -12,6 +12,13 @@ CREATE TABLE awaiting_authorization (
 COMMENT ON TABLE awaiting_authorization IS
     'Sessions of which billing last told that an authorization is missing; every other one waits for money.';
 
+CREATE TABLE replies (
+    session_id uuid PRIMARY KEY REFERENCES sessions (session_id),
+    intent     text NOT NULL,
+    starts_at  timestamptz NOT NULL
+);
+COMMENT ON TABLE replies IS 'What a patient last wrote back about an appointment, as it was then; never their words.';
+
 CREATE TABLE calendar_feeds (
     location     text PRIMARY KEY,
     token_sha256 bytea NOT NULL UNIQUE,
@@ -23,5 +30,5 @@ COMMENT ON TABLE calendar_feeds IS 'The one link that opens a location''s calend
 
 
 def upgrade() -> None:
-    """Two small tables; nothing that is there changes."""
+    """Three small tables; nothing that is there changes."""
     execute_script(TABLES)
