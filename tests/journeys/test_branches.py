@@ -114,6 +114,7 @@ async def test_a_moved_session_keeps_its_money_and_changes_its_texts(journey: Jo
     course = Course(weekday_mornings(journey.now, 2, weeks_ahead=2))
     await journey.publish(course.contact(journey.now), course.requested, course.paid(journey.now, 90000))
     assert await journey.states(course.id) == ["confirmed", "confirmed"]
+    await journey.pass_time(timedelta(days=1))  # by now the patient has been told of the first time
 
     later = course.starts[1] + timedelta(days=1)
     await journey.publish(
@@ -137,7 +138,7 @@ async def test_a_refund_takes_the_confirmation_back_first(journey: Journey) -> N
     await journey.publish(course.requested, payment)
     assert await journey.states(course.id) == ["confirmed"]
 
-    await journey.post("billing", f"/v1/courses/{course.id}/refunds", {"requested_by": "Dana Reyes", "reason": "asked"})
+    await journey.post("billing", f"/v1/courses/{course.id}/refunds", {"by": "Dana Reyes", "reason": "asked"})
     await journey.pass_time(timedelta())
     [withdrawn] = journey.told(PrepaymentWithdrawn, course_id=course.id)
     [unconfirmed] = journey.told(SessionUnconfirmed, course_id=course.id)
@@ -180,7 +181,7 @@ async def test_a_chargeback_closes_the_gate_and_goes_to_a_person(journey: Journe
 async def test_a_waiver_counts_as_the_price(journey: Journey) -> None:
     course = Course(weekday_mornings(journey.now, 1, weeks_ahead=2))
     await journey.publish(course.requested)
-    waiver = {"waived_by": "Dana Reyes", "reason": "hardship"}
+    waiver = {"by": "Dana Reyes", "reason": "hardship"}
     await journey.post("billing", f"/v1/sessions/{course.sessions[0]}/waiver", waiver)
     await journey.pass_time(timedelta())
     [satisfied] = journey.told(PrepaymentSatisfied, course_id=course.id)
@@ -231,5 +232,5 @@ async def test_a_session_that_is_released_says_so_to_its_patient(journey: Journe
     await journey.until(second.due_at)
     assert [r.reason for r in journey.told(SessionReleased, course_id=course.id)] == ["overdue"]
     await journey.pass_time(timedelta(days=1))
-    kinds = [text.kind for text in journey.told(TextSent, course_id=course.id, session_id=course.sessions[1])]
-    assert kinds == ["released"]
+    assert [text.kind for text in journey.told(TextSent, course_id=course.id)].count("released") == 1
+    assert journey.told(TextSent, course_id=course.id, session_id=course.sessions[1]) == []
