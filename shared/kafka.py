@@ -215,7 +215,9 @@ class Kafka:
         """What may be for this service; what our services tell others wakes nobody up."""
         everything = list(found)
         hears = self._hears
-        ours = tuple(_record(r) for r in everything if not type_for_others(r.topic, r.headers, hears[r.topic]))
+        ours = tuple(
+            _record(r) for r in everything if r.value is None or not type_for_others(r.topic, r.headers, hears[r.topic])
+        )
         if others := len(everything) - len(ours):
             metrics.HEARD.labels(self._service, "not_ours").inc(others)
         return ours
