@@ -52,11 +52,17 @@ LADDER: Final = """sender = "Benchmark"
 preparation = { before = "72 h", until = "26 h" }
 day_before = { before = "24 h", until = "4 h" }
 day_of = { before = "2 h", until = "30 min" }
+opt_out_confirmed = { after = "0 min", until = "5 min" }
+help = { after = "0 min", until = "5 min" }
+unmonitored_reply = { after = "0 min", until = "5 min" }
 
 [wording.en]
 preparation = "{{ sender }}: your appointment is on {{ day }} at {{ time }}. Questions: {{ phone }}."
-day_before = "{{ sender }}: see you on {{ day }} at {{ time }}. Reply C to confirm, R if you cannot come."
-day_of = "{{ sender }}: see you on {{ day }} at {{ time }}. Somebody must take you home afterwards."
+day_before = "{{ sender }}: see you on {{ day }} at {{ time }}. Reply C to confirm, R if you cannot come: {{ phone }}."
+day_of = "{{ sender }}: see you on {{ day }} at {{ time }}. Somebody must take you home afterwards. {{ phone }}"
+opt_out_confirmed = "{{ sender }}: no more texts. Questions: {{ phone }}."
+help = "{{ sender }}: reply C to confirm, R if you cannot come. Questions: {{ phone }}. Reply STOP to end texts."
+unmonitored_reply = "{{ sender }}: nobody reads this. Call {{ phone }}. In an emergency 911; to talk to somebody 988."
 """
 
 
