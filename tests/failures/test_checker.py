@@ -256,7 +256,7 @@ PLANTED = [
     ("reminders", "UPDATE texts SET attempted_at = deadline_at WHERE state = 'sent'", "I5 text", "after its deadline"),
     (
         "reminders",
-        "DROP INDEX texts_planned_once; UPDATE texts SET kind = 'evaluation' WHERE kind = 'booked'",
+        "DROP INDEX texts_of_course; UPDATE texts SET kind = 'evaluation' WHERE kind = 'booked'",
         "(evaluation)",
         "no longer true",
     ),

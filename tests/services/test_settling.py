@@ -427,3 +427,13 @@ async def test_a_past_instant_can_be_rebuilt_and_an_erased_person_leaves_no_numb
         )
     assert then == [False, True, False, False]
     assert "3125550" not in dump.everything
+
+
+# How it is found ------------------------------------------------------------------------------------------------------
+
+
+async def test_a_courses_texts_are_found_without_looking_through_all(rig: Rig) -> None:
+    async with rig.database.begin() as connection:
+        await run(connection, "SET LOCAL enable_seqscan = off")
+        plan = await rows(connection, "EXPLAIN SELECT FROM texts WHERE course_id = :id", id=COURSE_ID)
+    assert not any("Seq Scan" in line for (line,) in plan), plan

@@ -57,9 +57,11 @@ ALTER TABLE texts
     ADD CONSTRAINT failed_with_a_code CHECK (state <> 'failed' OR code IS NOT NULL),
     ADD CONSTRAINT searched_while_unknown CHECK (search_at IS NULL OR state = 'unknown');
 
-CREATE UNIQUE INDEX texts_planned_once
-    ON texts (course_id, session_id, session_version, kind, contact_id, occasion) NULLS NOT DISTINCT
-    WHERE kind NOT IN ('cancelled', 'released') AND course_id IS NOT NULL;
+-- Each text of a course once, but for those that tell of an end; and the way to a course's texts.
+CREATE UNIQUE INDEX texts_of_course
+    ON texts (course_id, session_id, session_version, kind, contact_id, occasion,
+              (CASE WHEN kind IN ('cancelled', 'released') THEN text_id END)) NULLS NOT DISTINCT
+    WHERE course_id IS NOT NULL;
 CREATE INDEX answers_waiting ON texts (look_at) WHERE state = 'scheduled' AND course_id IS NULL;
 CREATE INDEX texts_searched ON texts (search_at) WHERE search_at IS NOT NULL;
 CREATE INDEX contacts_at_number ON contacts (phone) WHERE phone IS NOT NULL;
