@@ -2,7 +2,6 @@
 
 import os
 import platform
-import sysconfig
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -79,15 +78,9 @@ def machine() -> str:
     parts = [f"{p} {version(p)}" for p in ("faststream", "aiokafka", "pydantic", "SQLAlchemy", "asyncpg")]
     return (
         f"{os.cpu_count()} cores ({platform.machine()}), {memory:.0f} GB, load {load:.1f} in the last 15 minutes,"
-        f" {platform.system()} {platform.release()}, Python {platform.python_version()} ({_build()}), Kafka 4.3.1,"
-        f" PostgreSQL 18 with fsync, {', '.join(parts)}"
+        f" {platform.system()} {platform.release()}, Python {platform.python_version()}, Kafka 4.3.1, PostgreSQL 18"
+        f" with fsync, {', '.join(parts)}"
     )
-
-
-def _build() -> str:
-    """An interpreter that was built without profiling takes a quarter more for what is written in Python."""
-    optimized = "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or "")
-    return "an optimized build" if optimized else "a build without optimizations"
 
 
 def write(trials: list[Trial], docs: Path) -> None:
