@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Generic
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared import dead_letters
-from shared.contract import EVENTS, EventData
+from shared.contract import ANSWERED_BY, EVENTS, EventData
 from shared.database import Writes
 from shared.dead_letters import DeadLetter
 from shared.decision import Attention, Context, Decision, State, Timer
-from shared.envelope import Message, event_id, headers_of
+from shared.envelope import Message, NotForUs, NotHeard, Record, Unreadable, event_id, headers_of, read
 from shared.outbox import Outgoing
 
 log = logging.getLogger(__name__)
@@ -104,6 +104,34 @@ class Batch:
     def next_timer(self) -> datetime | None:
         """The earliest deadline that the batch has set."""
         return min((timer.due_at for _, timer in self.timers if timer.due_at is not None), default=None)
+
+    def read(self, rules: Rules[Any, Any], record: Record, arrived_at: datetime) -> str | None:
+        """Take a record in: as a message, a note or a dead letter; or tell why it is passed over."""
+        place = (record.topic, record.partition)
+        self.heard[place] = max(record.offset + 1, self.heard.get(place, 0))
+        try:
+            self.messages.append(read(record, arrived_at, rules.hears[record.topic]))
+        except NotHeard as other:
+            return self._note(rules, str(other), record)
+        except NotForUs:
+            return "unknown_type"
+        except Unreadable as error:
+            if ANSWERED_BY.get(record.topic, rules.service) != rules.service:
+                return "unreadable_elsewhere"
+            self.letters.append(
+                DeadLetter(record.place_id, "unreadable", None, error.code, str(error), record, arrived_at)
+            )
+        return None
+
+    def _note(self, rules: Rules[Any, Any], type_name: str, record: Record) -> str | None:
+        note = rules.notes.get(type_name)
+        if note is None:
+            return "not_ours"
+        try:
+            self.notes.setdefault(type_name, []).append(note.reads.model_validate_json(record.value or b""))
+        except ValidationError:
+            return "unreadable_note"
+        return None
 
     def announce(self, service: str, *letters: DeadLetter) -> None:
         """Tell the dead-letter topic."""

@@ -13,18 +13,15 @@ from datetime import UTC, datetime
 from typing import Generic
 
 import orjson
-from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared import attention, crash, dead_letters, inbox, metrics, outbox, timers
 from shared.batch import Answer, Batch, Rules
 from shared.clock import Clock
-from shared.contract import ANSWERED_BY
 from shared.database import DEADLOCK, RACED, REFUSED, Database, Writes, sqlstate
-from shared.dead_letters import DeadLetter
 from shared.decision import Attention, Context, State
-from shared.envelope import Message, NotForUs, NotHeard, Record, Unreadable, read
+from shared.envelope import Message, Record, read
 
 log = logging.getLogger(__name__)
 
@@ -65,9 +62,8 @@ class Worker(Generic[State, Context]):
         batch = Batch([])
         passed_over: Counter[str] = Counter()
         for record in records:
-            place = (record.topic, record.partition)
-            batch.heard[place] = max(record.offset + 1, batch.heard.get(place, 0))
-            if reason := self._read(record, batch):
+            arrived_at = self._clock.at(datetime.fromtimestamp(record.timestamp_ms / 1000, UTC))
+            if reason := batch.read(self._rules, record, arrived_at):
                 passed_over[reason] += 1
         for reason, count in passed_over.items():
             metrics.HEARD.labels(self._rules.service, reason).inc(count)
@@ -181,34 +177,6 @@ class Worker(Generic[State, Context]):
             await dead_letters.end(connection, [letter_id], "discarded", by, reason, self._clock.now())
         waiting = [(id, letter.kind) for id, letter in chain if id != letter_id]
         return None if any(kind == "defect" for _, kind in waiting) else next((id for id, _ in waiting), None)
-
-    def _read(self, record: Record, batch: Batch) -> str | None:
-        """Add a record to the batch, or tell why it is passed over."""
-        arrived_at = self._clock.at(datetime.fromtimestamp(record.timestamp_ms / 1000, UTC))
-        service = self._rules.service
-        try:
-            batch.messages.append(read(record, arrived_at, self._rules.hears[record.topic]))
-        except NotHeard as other:
-            return self._note(str(other), record, batch)
-        except NotForUs:
-            return "unknown_type"
-        except Unreadable as error:
-            if ANSWERED_BY.get(record.topic, service) != service:
-                return "unreadable_elsewhere"
-            batch.letters.append(
-                DeadLetter(record.place_id, "unreadable", None, error.code, str(error), record, arrived_at)
-            )
-        return None
-
-    def _note(self, type_name: str, record: Record, batch: Batch) -> str | None:
-        note = self._rules.notes.get(type_name)
-        if note is None:
-            return "not_ours"
-        try:
-            batch.notes.setdefault(type_name, []).append(note.reads.model_validate_json(record.value or b""))
-        except ValidationError:
-            return "unreadable_note"
-        return None
 
     async def _carry(self, batch: Batch) -> None:
         """One transaction for all; where they stand in each other's way, again, and at last one by one."""
