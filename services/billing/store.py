@@ -65,16 +65,19 @@ async def load(places: Places, connection: AsyncConnection, messages: Sequence[M
     """The accounts that a batch names, locked, and every payment whose id it names, whosever it is.
 
     An account that is not there yet is begun first: so two transactions about one new course wait for each other.
+    Papers lock the account of their course, too, or their events could be overtaken by those of its money.
     """
     aggregates = {a for m in messages if not (a := aggregate_of(m)).startswith(PATIENT)}
     papers = {a for a in aggregates if a.startswith(PAPERS)}
-    kept = await _folders(connection, papers) if papers else {}
     ids = sorted(aggregates - papers)
+    if aggregates:
+        courses = {*ids, *(str(course_of_papers(aggregate)) for aggregate in papers)}
+        await take(connection, "accounts", "course_id", courses, "uuid")
+    kept = await _folders(connection, papers) if papers else {}
     named = {m.data.payment_id for m in messages if isinstance(m.data, PaymentCaptured)}
     visitors = {m.data.patient_id for m in messages if isinstance(m.data, CourseAccepted) and _free(places, m.data)}
     if not ids:
         return Loaded(kept, Known({}))
-    await take(connection, "accounts", "course_id", ids, "uuid")
     accounts = await _accounts(connection, ids)
     known = await _payments(connection, named) if named else {}
     visited = await _visited(connection, visitors) if visitors else frozenset()
@@ -82,7 +85,7 @@ async def load(places: Places, connection: AsyncConnection, messages: Sequence[M
 
 
 async def _folders(connection: AsyncConnection, aggregates: Iterable[str]) -> dict[str, State]:
-    """Courses' papers. Their accounts are only read: who changes what papers tell has them looked at again."""
+    """Courses' papers. Who changes what papers tell has them looked at again."""
     accounts = await _accounts(connection, [str(course_of_papers(aggregate)) for aggregate in aggregates])
     return {PAPERS + str(folder.course_id): folder for folder in await folders(connection, accounts)}
 

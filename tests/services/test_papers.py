@@ -11,8 +11,18 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from services.billing.folder import Kind
-from shared.contract import EventData, PatientUpdated, Payer, SessionCancelled, SessionCompleted, SessionRescheduled
+from services.billing.store import load
+from shared.contract import (
+    EventData,
+    PatientUpdated,
+    Payer,
+    SessionCancelled,
+    SessionCompleted,
+    SessionRescheduled,
+    TimerDue,
+)
 from shared.database import run
+from shared.envelope import Message
 from tests.billing_rig import Billing, keys_file, running
 from tests.billing_story import (
     COURSE,
@@ -292,6 +302,15 @@ async def test_a_defect_in_a_paper_holds_back_no_money(billing: Billing, monkeyp
     monkeypatch.undo()
     await billing.service.worker.retry(letter.id, "somebody")
     assert await papers(billing) == [("estimate", str(COURSE), 1)]
+
+
+async def test_papers_and_money_of_a_course_wait_for_each_other(billing: Billing) -> None:
+    await billing.hear(ROBIN, course(1))
+    look = TimerDue(of=f"papers:{COURSE}", kind="papers", subject="", due_at=T0)
+    async with billing.service.database.begin() as connection:
+        await load({}, connection, [Message("look", look.type, "timers", T0, T0, look)])
+        free = await billing.query("SELECT 1 FROM accounts FOR UPDATE SKIP LOCKED")
+    assert free == [], "or an event of money could stand before an earlier one of papers"
 
 
 # Who may look --------------------------------------------------------------------------------------------------------
