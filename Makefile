@@ -35,7 +35,7 @@ kafka: .venv/.ready ## Run a real Kafka without Docker until Ctrl-C (Java 17; PO
 	@$(BIN)/python -m deploy.kafka --port $(PORT)
 
 .PHONY: test
-test: .venv/.ready ## Run all tests (some 10 minutes; ARGS="-k booking" or ARGS=tests/journeys for some of them)
+test: .venv/.ready ## Run all tests (some 15 minutes; ARGS="-k booking" or ARGS=tests/journeys for some of them)
 	@$(BIN)/python -m pytest $(if $(filter tests/%,$(ARGS)),,$(TESTS)) $(ARGS)
 
 .PHONY: soak
