@@ -1,7 +1,5 @@
 """The billing service on a real PostgreSQL, without Kafka: records go in by hand, and the clock is moved by hand."""
 
-import asyncio
-import hashlib
 import itertools
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -19,26 +17,12 @@ from shared.batch import HTTP
 from shared.contract import EventData
 from shared.database import rows
 from shared.envelope import Message, Record, headers_of
-from shared.http import Role
-from shared.service import HttpServer, Service
+from shared.service import Service
 from shared.settings import read_settings
 from tests.billing_story import T0
+from tests.callers import key_of, served
 
 PROFILES = Path(__file__).parents[1] / "deploy" / "clinics"
-
-
-def key_of(role: str) -> str:
-    """The API key of whoever has this role."""
-    return f"a key of the {role}"
-
-
-def keys_file(folder: Path) -> Path:
-    """A file of keys, one for each role, named by it."""
-    file = folder / "keys.toml"
-    digests = {role: hashlib.sha256(key_of(role).encode()).hexdigest() for role in Role}
-    keys = (f'[[keys]]\nname = "{role}"\nsha256 = "{digest}"\nroles = ["{role}"]\n' for role, digest in digests.items())
-    file.write_text("".join(keys))
-    return file
 
 
 class HandClock:
@@ -134,17 +118,7 @@ async def running(url: str, keys: Path, on_a_socket: bool = False) -> AsyncItera
     app = build(settings, clock)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(app.state.service.stop)
-        address, transport = "http://billing", httpx2.ASGITransport(app=app)
-        if on_a_socket:
-            server = HttpServer(app)
-            serving = asyncio.create_task(server.serve())
-            await server.listens.wait()
-            address = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-
-            async def stop() -> None:
-                server.should_exit = True
-                await serving
-
-            stack.push_async_callback(stop)
-        client = httpx2.AsyncClient(transport=None if on_a_socket else transport, base_url=address)
+        address = await stack.enter_async_context(served(app)) if on_a_socket else "http://billing"
+        transport = None if on_a_socket else httpx2.ASGITransport(app=app)
+        client = httpx2.AsyncClient(transport=transport, base_url=address)
         yield Billing(app, clock, await stack.enter_async_context(client))

@@ -1,7 +1,5 @@
 """Booking's HTTP for tests: the real app on a real database. The clock is set, and events are put in by hand."""
 
-import asyncio
-import hashlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -18,29 +16,12 @@ from services.booking.settings import BookingSettings
 from shared.contract import EventData, Needs, PrepaymentRequired
 from shared.database import rows
 from shared.http import Role
-from shared.service import HttpServer, Service
+from shared.service import Service
 from tests.booking_story import CLINICS, COURSE, NOW, requested, session_id, start
+from tests.callers import key_of, served
 from tests.road import SetClock, record
 
 ROLES: Final = tuple(Role)
-
-SECOND_DESK: Final = "second desk"
-"""The name of another key that has the desk's role."""
-
-
-def key_of(role: str) -> str:
-    """The API key of somebody with this role or name."""
-    return f"a key of the {role}"
-
-
-def keys_file(folder: Path) -> Path:
-    """A file of keys, one for each role, and one of a second desk."""
-    file = folder / "keys.toml"
-    owners = {role: role for role in ROLES} | {SECOND_DESK: Role.FRONT_DESK}
-    digests = {name: hashlib.sha256(key_of(name).encode()).hexdigest() for name in owners}
-    keys = (f'[[keys]]\nname = "{n}"\nsha256 = "{digests[n]}"\nroles = ["{role}"]\n' for n, role in owners.items())
-    file.write_text("".join(keys))
-    return file
 
 
 def wish(count: int = 1, course: UUID = COURSE, **told: Any) -> dict[str, Any]:
@@ -116,16 +97,3 @@ async def desk(url: str, keys: Path, *, on_a_socket: bool = False) -> AsyncItera
         limits = httpx2.Limits(max_connections=100)
         client = httpx2.AsyncClient(transport=transport, base_url=address, limits=limits, timeout=60)
         yield Desk(app, clock, await stack.enter_async_context(client))
-
-
-@asynccontextmanager
-async def served(app: FastAPI) -> AsyncIterator[str]:
-    """The app on a port of its own; its address."""
-    server = HttpServer(app)
-    task = asyncio.create_task(server.serve())
-    await server.listens.wait()
-    try:
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        await task

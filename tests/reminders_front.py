@@ -1,7 +1,5 @@
 """Reminders' HTTP for tests: the real app beside the rig, on the same database, clock and sender."""
 
-import asyncio
-import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,20 +13,14 @@ from fastapi import FastAPI
 from services.reminders.main import build
 from services.reminders.settings import RemindersSettings
 from shared.database import rows
-from shared.http import Role
-from shared.service import HttpServer
 from shared.settings import read_settings
+from tests.callers import key_of, keys_file
 from tests.fake_twilio import ACCOUNT_SID, AUTH_TOKEN, inbound, signature
 from tests.reminders_rig import Rig, open_rig
 from tests.reminders_story import PHONE, PROFILES
 
 PUBLIC = "https://texts.example"
 NUMBERS = {name: f"+1555010000{n}" for n, name in enumerate(("albany", "stabilization", "stella", "sturges"))}
-
-
-def key_of(role: str) -> str:
-    """The API key of somebody with this role."""
-    return f"a key of the {role}"
 
 
 def sid(number: int) -> str:
@@ -94,16 +86,13 @@ class Front:
 @asynccontextmanager
 async def open_front(url: str, folder: Path, **given: Any) -> AsyncIterator[Front]:
     """The app on an empty database. `given` are settings."""
-    keys = folder / "keys.toml"
-    digests = {role: hashlib.sha256(key_of(role).encode()).hexdigest() for role in Role}
-    keys.write_text("".join(f'[[keys]]\nname = "{r}"\nsha256 = "{d}"\nroles = ["{r}"]\n' for r, d in digests.items()))
     twilio = {
         "twilio_account_sid": ACCOUNT_SID,
         "twilio_auth_token": AUTH_TOKEN,
         "twilio_numbers": NUMBERS,
         "public_url": PUBLIC,
     }
-    common = {"kafka": "127.0.0.1:1", "reminders_database": url, "profiles": PROFILES, "api_keys": keys}
+    common = {"kafka": "127.0.0.1:1", "reminders_database": url, "profiles": PROFILES, "api_keys": keys_file(folder)}
     settings = read_settings(RemindersSettings, **common | twilio | given)
     async with open_rig(url) as rig:
         app = build(settings, rig.clock, rig.sender)
@@ -111,16 +100,3 @@ async def open_front(url: str, folder: Path, **given: Any) -> AsyncIterator[Fron
         async with httpx2.AsyncClient(transport=transport, base_url="http://reminders") as client:
             yield Front(rig, app, client)
         await app.state.service.stop()
-
-
-@asynccontextmanager
-async def served(app: FastAPI, port: int = 0) -> AsyncIterator[str]:
-    """The app on a socket; yields its address."""
-    server = HttpServer(app, port=port)
-    serving = asyncio.create_task(server.serve())
-    await server.listens.wait()
-    try:
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        await serving

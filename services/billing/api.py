@@ -26,6 +26,7 @@ from services.billing.answers import (
     account_shown,
 )
 from services.billing.requests import RefundRequested, Refused, WaiverGranted
+from shared import audit
 from shared.batch import Answer
 from shared.contract import (
     CURRENCY,
@@ -186,4 +187,4 @@ async def _ask(request: Request, by: str, key: str, wish: CourseEvent) -> Answer
 async def _note(request: Request, by: str, key: str, action: str, subject: UUID, detail: str) -> None:
     service, id = service_of(request), request_id(request, by, key)
     async with service.database.begin() as connection:
-        await paper_store.note(connection, id, by, action, str(subject), detail, service.clock.now())
+        await audit.keep(connection, id, by, action, str(subject), detail, service.clock.now())

@@ -11,6 +11,7 @@ from services.billing import paper_store
 from services.billing.answers import COURSE_ID, PAGE, SESSION_ID
 from services.billing.api import READ, Reader
 from services.billing.folder import Kind
+from shared import audit
 from shared.http import Problem, problems, service_of
 
 HEADERS: Final = {
@@ -63,5 +64,5 @@ async def _shown(request: Request, kind: Kind, id: UUID, by: str, version: int |
         if paper.html is None:
             raise Problem(410, "erased", f"the person whom this {kind} names was erased")
         note = f"version {paper.version}"
-        await paper_store.note(connection, f"shown-{uuid4()}", by, f"show_{kind}", str(id), note, now)
+        await audit.keep(connection, f"shown-{uuid4()}", by, f"show_{kind}", str(id), note, now)
     return HTMLResponse(paper.html, headers=HEADERS)

@@ -1,7 +1,6 @@
 """SQL of people, of the papers that name them, and of who asked for what: rows with personal data stand here alone."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -13,7 +12,7 @@ from services.billing.folder import Folder, Issued, Kind, Paper, Patient
 from services.billing.papers import LOOK
 from services.billing.records import Given
 from shared.contract import PatientUpdated, Payer, Service
-from shared.database import Writes, rows, run, to_json
+from shared.database import Writes, rows, to_json
 
 PERSON: Final = ("patient_id", "name", "born_on", "address", "member_id", "diagnoses", "no_claims")
 SERVICES: Final = TypeAdapter(tuple[Service, ...])
@@ -151,20 +150,3 @@ async def read_paper(connection: AsyncConnection, kind: Kind, paper_id: UUID, ve
         version=version,
     )
     return found[0] if found else None
-
-
-async def note(
-    connection: AsyncConnection, request_id: str, caller: str, action: str, subject: str, detail: str, now: datetime
-) -> None:
-    """Keep who asked for what; the same request again is one row. What follows from it names `request_id` as cause."""
-    await run(
-        connection,
-        """INSERT INTO audit (request_id, caller, action, subject, detail, at)
-           VALUES (:request_id, :caller, :action, :subject, :detail, :at) ON CONFLICT DO NOTHING""",
-        request_id=request_id,
-        caller=caller,
-        action=action,
-        subject=subject,
-        detail=detail,
-        at=now,
-    )

@@ -69,25 +69,20 @@ async def load(places: Places, connection: AsyncConnection, messages: Sequence[M
     """
     aggregates = {a for m in messages if not (a := aggregate_of(m)).startswith(PATIENT)}
     papers = {a for a in aggregates if a.startswith(PAPERS)}
-    ids = sorted(aggregates - papers)
-    if aggregates:
-        courses = {*ids, *(str(course_of_papers(aggregate)) for aggregate in papers)}
-        await take(connection, "accounts", "course_id", courses, "uuid")
-    kept = await _folders(connection, papers) if papers else {}
+    courses = {str(course_of_papers(a)) if a in papers else a for a in aggregates}
     named = {m.data.payment_id for m in messages if isinstance(m.data, PaymentCaptured)}
     visitors = {m.data.patient_id for m in messages if isinstance(m.data, CourseAccepted) and _free(places, m.data)}
-    if not ids:
-        return Loaded(kept, Known({}))
-    accounts = await _accounts(connection, ids)
+    if not courses:
+        return Loaded({}, Known({}))
+    await take(connection, "accounts", "course_id", courses, "uuid")
+    accounts = {str(account.course_id): account for account in await _accounts(connection, sorted(courses))}
+    states: dict[str, State] = {id: accounts[id] for id in aggregates - papers}
+    if papers:
+        found = await folders(connection, [accounts[str(course_of_papers(paper))] for paper in papers])
+        states |= {PAPERS + str(folder.course_id): folder for folder in found}
     known = await _payments(connection, named) if named else {}
     visited = await _visited(connection, visitors) if visitors else frozenset()
-    return Loaded(kept | {str(account.course_id): account for account in accounts}, Known(known, visited))
-
-
-async def _folders(connection: AsyncConnection, aggregates: Iterable[str]) -> dict[str, State]:
-    """Courses' papers. Who changes what papers tell has them looked at again."""
-    accounts = await _accounts(connection, [str(course_of_papers(aggregate)) for aggregate in aggregates])
-    return {PAPERS + str(folder.course_id): folder for folder in await folders(connection, accounts)}
+    return Loaded(states, Known(known, visited))
 
 
 def _free(places: Places, fact: CourseAccepted) -> bool:

@@ -20,9 +20,8 @@ from services.reminders.answers import (
 )
 from services.reminders.messages import ConsentRecorded
 from services.reminders.profile import Places
-from shared import inbox
+from shared import audit, inbox
 from shared.contract import Id
-from shared.database import rows, run
 from shared.http import (
     IdempotencyKey,
     Problem,
@@ -78,7 +77,9 @@ def routes(places: Places) -> APIRouter:
         async with database.begin() as connection:
             await _consent(connection, contact_id)
             detail = "allowed" if given.allowed else "declined"
-            asked_at = await _audit(connection, request_id(request, by, key), by, "consent", contact_id, detail, now)
+            id = request_id(request, by, key)
+            await audit.keep(connection, id, by, "consent", contact_id, detail, now)
+            asked_at = await audit.asked_at(connection, id)
         said = ConsentRecorded(
             contact_id=contact_id,
             allowed=given.allowed,
@@ -123,7 +124,7 @@ async def _move(request: Request, by: str, key: str, what: Stretch, clinics: set
                 await pauses.pause(connection, what.scope, what.subject, by, what.reason, now)
             else:
                 await pauses.resume(connection, what.scope, what.subject, by, now)
-            await _audit(connection, id, by, action, what.subject or what.scope, what.reason, now)
+            await audit.keep(connection, id, by, action, what.subject or what.scope, what.reason, now)
         paused = await _paused(connection)
     service.ring()
     return paused
@@ -136,25 +137,6 @@ async def _first_time(connection: AsyncConnection, id: str, body: Stretch, now: 
     if claim.conflicting:
         raise Problem(422, "idempotency_key_reused", "this Idempotency-Key came before with another body")
     return bool(claim.new)
-
-
-async def _audit(
-    connection: AsyncConnection, id: str, caller: str, action: str, subject: str, detail: str, now: datetime
-) -> datetime:
-    """Keep who asked for what; the same request again is one row. Returns when it was asked first."""
-    await run(
-        connection,
-        """INSERT INTO audit (request_id, caller, action, subject, detail, at)
-           VALUES (:id, :caller, :action, :subject, :detail, :now) ON CONFLICT DO NOTHING""",
-        id=id,
-        caller=caller,
-        action=action,
-        subject=subject,
-        detail=detail,
-        now=now,
-    )
-    asked_at: datetime = (await rows(connection, "SELECT at FROM audit WHERE request_id = :id", id=id))[0].at
-    return asked_at
 
 
 async def _paused(connection: AsyncConnection) -> list[Pause]:

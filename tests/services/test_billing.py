@@ -32,7 +32,7 @@ from shared.contract import (
 from shared.database import run
 from shared.envelope import Record
 from shared.settings import Misconfigured, read_settings
-from tests.billing_rig import PROFILES, Billing, HandClock, key_of, keys_file, running
+from tests.billing_rig import PROFILES, Billing, HandClock, running
 from tests.billing_story import (
     COURSE,
     DAY,
@@ -57,6 +57,7 @@ from tests.billing_story import (
     told,
     unconfirmed,
 )
+from tests.callers import key_of, keys_file
 
 NAME = "Canary Q. Patient"
 

@@ -8,8 +8,9 @@ from uuid import UUID
 import pytest
 
 from shared.contract import SessionUnconfirmed
-from tests.billing_rig import Billing, keys_file, running
+from tests.billing_rig import Billing, running
 from tests.billing_story import COURSE, DAY, PRICE, T0, accepted, confirmed, paid, session_id, starts_at, told
+from tests.callers import keys_file
 
 REFUNDS = f"/v1/courses/{COURSE}/refunds"
 WAIVER = f"/v1/sessions/{session_id(1)}/waiver"

@@ -1,7 +1,7 @@
 """Billing does what its OpenAPI document says, whatever is sent to it, and the document's examples are right."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
@@ -9,37 +9,21 @@ from uuid import UUID
 
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
-from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi.checks import (
-    content_type_conformance,
-    negative_data_rejection,
-    response_schema_conformance,
-    status_code_conformance,
-)
 
 from services.billing.answers import COURSE_ID, SESSION_ID
 from shared.contract import PatientUpdated, SessionCompleted
-from tests.billing_rig import Billing, key_of, keys_file, running
+from tests.billing_rig import Billing, running
 from tests.billing_story import PRICE, T0, accepted, paid, told
+from tests.callers import key_of, keys_file
+from tests.openapi import CHECKS, bounded, lacking_examples, name_known, operations
 
-BOUNDED: Final = settings(
-    derandomize=True, max_examples=25, deadline=None, database=None, suppress_health_check=list(HealthCheck)
-)
-"""The same each time, good and bad ones of each operation."""
-
-CHECKS: Final = [
-    not_a_server_error,
-    status_code_conformance,
-    content_type_conformance,
-    response_schema_conformance,
-    negative_data_rejection,
-]
+OWN: Final = ("/v1/",)
 
 KNOWN: Final = {"course_id": COURSE_ID, "session_id": SESSION_ID}
-"""What is there; with invented ids alone, nothing but 404 would be seen."""
+"""What is there."""
 
 ROLES: Final = {"refunds": "biller", "waiver": "biller"}
 
@@ -71,11 +55,7 @@ def exercise(schema: Any) -> dict[int, int]:
 
     def send(case: Any, known: bool, mode: GenerationMode) -> None:
         if known and mode is GenerationMode.POSITIVE:  # or what is bad in an id would be made good
-            for place in (case.path_parameters, case.body):
-                if isinstance(place, dict):
-                    place.update({name: value for name, value in KNOWN.items() if name in place})
-                    if "id" in place:
-                        place["id"] = COURSE_ID if "estimates" in case.path else SESSION_ID
+            name_known(case, KNOWN | {"id": COURSE_ID if "estimates" in case.path else SESSION_ID})
         answer = case.call(headers={"Authorization": f"Bearer {key_of(role_for(case.path))}"}, timeout=60)
         case.validate_response(answer, checks=CHECKS)
         seen[answer.status_code] = seen.get(answer.status_code, 0) + 1
@@ -83,13 +63,13 @@ def exercise(schema: Any) -> dict[int, int]:
     for result in schema.include(path_regex="^/v1/").get_all_operations():
         for mode in GenerationMode:
             cases = result.ok().as_strategy(generation_mode=mode)
-            BOUNDED(given(case=cases, known=st.booleans(), mode=st.just(mode))(send))()
+            bounded(25)(given(case=cases, known=st.booleans(), mode=st.just(mode))(send))()
     return seen
 
 
 async def test_whatever_is_sent_is_answered_as_the_document_says(billing: Billing) -> None:
     document = billing.app.openapi()
-    for _, operation in operations(document):
+    for _, operation in operations(document, *OWN):
         del operation["security"]  # every request here brings its key
     schema = schemathesis.openapi.from_dict(document)
     schema.config.update(base_url=str(billing.client.base_url))
@@ -98,38 +78,18 @@ async def test_whatever_is_sent_is_answered_as_the_document_says(billing: Billin
     assert await billing.query("SELECT 1 FROM dead_letters") == []
 
 
-def operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Method and path, and what the document says of it, of billing's own routes."""
-    for path, methods in document["paths"].items():
-        for method, operation in methods.items():
-            if path.startswith("/v1/"):
-                yield f"{method.upper()} {path}", operation
-
-
 def test_every_route_has_an_example_of_what_it_takes_and_gives(billing: Billing) -> None:
     document = billing.app.openapi()
-    lacking = []
-    for name, operation in operations(document):
-        for parameter in operation.get("parameters", ()):
-            if not (parameter.get("examples") or parameter["schema"].get("examples")):
-                lacking.append(f"{name}: {parameter['name']}")
-        if name.startswith("POST") and not operation["requestBody"]["content"]["application/json"].get("examples"):
-            lacking.append(f"{name}: body")
-        for status, answer in operation["responses"].items():
-            for content in answer.get("content", {}).values() if status < "300" else ():
-                reference = content["schema"].get("$ref", "").rpartition("/")[2]
-                schema = document["components"]["schemas"].get(reference, content["schema"])
-                if "example" not in content and not schema.get("examples"):
-                    lacking.append(f"{name}: {status}")
+    assert lacking_examples(document, *OWN) == []
+    for _, operation in operations(document, *OWN):
         assert operation["summary"]
         assert operation["description"]
         assert operation["security"]
-    assert lacking == []
 
 
 async def test_the_examples_can_be_sent_as_they_stand(billing: Billing) -> None:
     answers: dict[str, list[int]] = {}
-    for name, operation in operations(billing.app.openapi()):
+    for name, operation in operations(billing.app.openapi(), *OWN):
         path = name.split()[1]
         for parameter in operation.get("parameters", ()):
             if parameter["in"] == "path":

@@ -10,8 +10,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from shared.contract import Intent, Needs, ReplyReceived
-from tests.booking_desk import Desk, desk, keys_file, required, wish
+from tests.booking_desk import Desk, desk, required, wish
 from tests.booking_story import COURSE, DAY, HOUR, NOW, OTHER, satisfied, session_id, start
+from tests.callers import keys_file
 
 COURSE_PATH = f"/v1/courses/{COURSE}"
 SESSION_PATH = f"/v1/sessions/{session_id(1)}"

@@ -17,8 +17,9 @@ import pytest
 
 from shared.database import run
 from shared.http import MAX_BODY, MAX_READ
-from tests.booking_desk import ROLES, SECOND_DESK, Desk, desk, key_of, keys_file, wish
+from tests.booking_desk import ROLES, Desk, desk, wish
 from tests.booking_story import COURSE, DAY, HOUR, OTHER, session_id, start
+from tests.callers import SECOND_DESK, key_of, keys_file
 from tests.conftest import copies
 
 COURSES: Final = "/v1/courses"

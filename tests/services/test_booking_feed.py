@@ -7,8 +7,9 @@ from pathlib import Path
 import icalendar
 import pytest
 
-from tests.booking_desk import Desk, desk, keys_file, wish
+from tests.booking_desk import Desk, desk, wish
 from tests.booking_story import OTHER, cancel, satisfied, session_id, start
+from tests.callers import keys_file
 
 LINK = "/v1/locations/stella/calendar"
 

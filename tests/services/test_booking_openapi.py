@@ -1,7 +1,6 @@
 """Booking does what its OpenAPI document says, whatever is sent to it, and the document's examples are right."""
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -10,32 +9,19 @@ from uuid import UUID
 import jsonschema_rs
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi.checks import (
-    content_type_conformance,
-    negative_data_rejection,
-    response_schema_conformance,
-    status_code_conformance,
-)
+from schemathesis.specs.openapi.checks import negative_data_rejection
 
 from services.booking.answers import COURSE_ID, EXAMPLES, SESSION_ID
-from tests.booking_desk import desk, key_of, keys_file, wish
+from tests.booking_desk import desk, wish
 from tests.booking_story import start
+from tests.callers import key_of, keys_file
+from tests.openapi import AS_DOCUMENTED, bounded, lacking_examples, name_known, operations
 
-BOUNDED: Final = settings(
-    derandomize=True, max_examples=15, deadline=None, database=None, suppress_health_check=list(HealthCheck)
-)
-"""The same each time, good and bad ones of each operation."""
-
-CHECKS: Final = [
-    not_a_server_error,
-    status_code_conformance,
-    content_type_conformance,
-    response_schema_conformance,
-]
+OWN: Final = ("/v1/",)
 
 KNOWN: Final = {
     "course_id": COURSE_ID,
@@ -43,7 +29,7 @@ KNOWN: Final = {
     "location": "stella",
     "treatment": "ketamine_induction",
 }
-"""What is there; with invented ids alone, nothing but 404 would be seen."""
+"""What is there."""
 
 
 def exercise(schema: Any, role_of: Any) -> dict[int, int]:
@@ -52,18 +38,16 @@ def exercise(schema: Any, role_of: Any) -> dict[int, int]:
 
     def send(case: Any, known: bool) -> None:
         if known:
-            for place in (case.path_parameters, case.query, case.body):
-                if isinstance(place, dict):
-                    place.update({name: value for name, value in KNOWN.items() if name in place})
+            name_known(case, KNOWN)
         answer = case.call(headers={"Authorization": f"Bearer {key_of(role_of(case.path))}"}, timeout=60)
         own = case.path.startswith("/v1/")
         as_sent = [] if known else [negative_data_rejection]  # what is known may have mended what was meant to be wrong
-        case.validate_response(answer, checks=CHECKS + as_sent if own else [not_a_server_error])
+        case.validate_response(answer, checks=AS_DOCUMENTED + as_sent if own else [not_a_server_error])
         seen[answer.status_code] = seen.get(answer.status_code, 0) + 1
 
     for result in schema.include(path_regex="^/(v1|ops)/").get_all_operations():
         for mode in GenerationMode:
-            BOUNDED(given(case=result.ok().as_strategy(generation_mode=mode), known=st.booleans())(send))()
+            bounded(15)(given(case=result.ok().as_strategy(generation_mode=mode), known=st.booleans())(send))()
     return seen
 
 
@@ -82,39 +66,14 @@ async def test_whatever_is_sent_is_answered_as_the_document_says(databases: dict
     assert {200, 404, 409, 422} <= set(seen)
 
 
-def operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Method and path, and what the document says of it, of booking's own routes."""
-    for path, methods in document["paths"].items():
-        for method, operation in methods.items():
-            if path.startswith("/v1/"):
-                yield f"{method.upper()} {path}", operation
-
-
-def resolved(schema: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
-    """A schema, or what it refers to; of a list its items."""
-    schema = schema.get("items", schema)
-    reference = schema.get("$ref")
-    return document["components"]["schemas"][reference.rpartition("/")[2]] if reference else schema
-
-
 async def test_every_route_has_an_example_of_what_it_takes_and_gives(databases: dict[str, str], tmp_path: Path) -> None:
     async with desk(databases["booking"], keys_file(tmp_path)) as booking:
         document = booking.app.openapi()
-    lacking = []
-    for name, operation in operations(document):
-        for parameter in operation.get("parameters", ()):
-            if not (parameter.get("examples") or parameter["schema"].get("examples")):
-                lacking.append(f"{name}: {parameter['name']}")
-        if name.startswith("POST") and not operation["requestBody"]["content"]["application/json"].get("examples"):
-            lacking.append(f"{name}: body")
-        for status, answer in operation["responses"].items():
-            for content in answer.get("content", {}).values() if status < "300" else ():
-                if "example" not in content and not resolved(content["schema"], document).get("examples"):
-                    lacking.append(f"{name}: {status}")
+    assert lacking_examples(document, *OWN) == []
+    for name, operation in operations(document, *OWN):
         assert operation["summary"]
         assert operation["description"]
         assert operation.get("security") or "/calendars/" in name
-    assert lacking == []
 
 
 async def test_the_document_says_that_unknown_fields_are_refused(databases: dict[str, str], tmp_path: Path) -> None:
@@ -132,7 +91,7 @@ async def test_the_examples_can_be_sent_as_they_stand(databases: dict[str, str],
     async with desk(databases["booking"], keys_file(tmp_path)) as booking:
         document = booking.app.openapi()
         sent = 0
-        for name, operation in operations(document):
+        for name, operation in operations(document, *OWN):
             method, _, path = name.partition(" ")
             query = {}
             for parameter in operation.get("parameters", ()):

@@ -23,7 +23,7 @@ from shared.contract import (
 )
 from shared.database import run
 from shared.envelope import Message
-from tests.billing_rig import Billing, keys_file, running
+from tests.billing_rig import Billing, running
 from tests.billing_story import (
     COURSE,
     DAY,
@@ -37,6 +37,7 @@ from tests.billing_story import (
     starts_at,
     told,
 )
+from tests.callers import keys_file
 
 NAME = "Canary Q. Patient"
 DIAGNOSIS = "F33.2"

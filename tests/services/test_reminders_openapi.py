@@ -1,42 +1,27 @@
 """Reminders does what its OpenAPI document says, whatever is sent to it, and the document's examples are right."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
-from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi.checks import (
-    content_type_conformance,
-    negative_data_rejection,
-    response_schema_conformance,
-    status_code_conformance,
-)
 
 from deploy.databases import provision
 from services.reminders.answers import CONTACT_ID
-from tests.reminders_front import Front, key_of, open_front, served, sid
+from tests.callers import key_of, served
+from tests.openapi import CHECKS, bounded, lacking_examples, name_known, operations
+from tests.reminders_front import Front, open_front, sid
 from tests.reminders_story import COURSE_ID, PATIENT
 
-BOUNDED: Final = settings(
-    derandomize=True, max_examples=20, deadline=None, database=None, suppress_health_check=list(HealthCheck)
-)
-"""The same each time, good and bad ones of each operation."""
+OWN: Final = ("/v1/", "/webhooks/")
 
-CHECKS: Final = [
-    not_a_server_error,
-    status_code_conformance,
-    content_type_conformance,
-    response_schema_conformance,
-    negative_data_rejection,
-]
 KNOWN: Final = {"course_id": str(COURSE_ID), "contact_id": PATIENT, "clinic": "stella", "sid": sid(1)}
-"""What is there; with invented ids alone, nothing but 404 would be seen."""
+"""What is there."""
 
 
 @pytest.fixture(scope="module")
@@ -59,9 +44,7 @@ def exercise(schema: Any) -> dict[int, int]:
 
     def send(case: Any, known: bool) -> None:
         if known:
-            for place in (case.path_parameters, case.query, case.body):
-                if isinstance(place, dict):
-                    place.update({name: value for name, value in KNOWN.items() if name in place})
+            name_known(case, KNOWN)
         answer = case.call(headers={"Authorization": f"Bearer {key_of('operator')}"}, timeout=60)
         case.validate_response(answer, checks=CHECKS)
         seen[answer.status_code] = seen.get(answer.status_code, 0) + 1
@@ -69,7 +52,7 @@ def exercise(schema: Any) -> dict[int, int]:
     for result in schema.include(path_regex="^/(v1|webhooks)/").get_all_operations():
         for mode in GenerationMode:
             known = st.booleans() if mode is GenerationMode.POSITIVE else st.just(False)  # or it would be put right
-            BOUNDED(given(case=result.ok().as_strategy(generation_mode=mode), known=known)(send))()
+            bounded(20)(given(case=result.ok().as_strategy(generation_mode=mode), known=known)(send))()
     return seen
 
 
@@ -82,44 +65,18 @@ async def test_whatever_is_sent_is_answered_as_the_document_says(front: Front) -
     assert {200, 403, 404, 422} <= set(seen)
 
 
-def operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Method and path, and what the document says of it, of reminders' own routes."""
-    for path, methods in document["paths"].items():
-        for method, operation in methods.items():
-            if path.startswith(("/v1/", "/webhooks/")):
-                yield f"{method.upper()} {path}", operation
-
-
-def resolved(schema: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
-    """A schema, or what it refers to; of a list its items."""
-    schema = schema.get("items", schema)
-    reference = schema.get("$ref")
-    return document["components"]["schemas"][reference.rpartition("/")[2]] if reference else schema
-
-
 async def test_every_route_has_an_example_of_what_it_takes_and_gives(front: Front) -> None:
     document = front.app.openapi()
-    lacking = []
-    for name, operation in operations(document):
-        for parameter in operation.get("parameters", ()):
-            if not (parameter.get("examples") or parameter["schema"].get("examples")):
-                lacking.append(f"{name}: {parameter['name']}")
-        for kind, content in operation.get("requestBody", {}).get("content", {}).items():
-            if not content.get("examples"):
-                lacking.append(f"{name}: {kind}")
-        for status, answer in operation["responses"].items():
-            for kind, content in answer.get("content", {}).items() if status < "300" else ():
-                if kind == "application/json" and not resolved(content["schema"], document).get("examples"):
-                    lacking.append(f"{name}: {status}")
+    assert lacking_examples(document, *OWN) == []
+    for name, operation in operations(document, *OWN):
         assert operation["summary"]
         assert operation["description"]
         assert ("security" in operation) is name.partition(" ")[2].startswith("/v1/")
-    assert lacking == []
 
 
 async def test_the_examples_can_be_sent_as_they_stand(front: Front) -> None:
     sent = 0
-    for name, operation in operations(front.app.openapi()):
+    for name, operation in operations(front.app.openapi(), *OWN):
         method, _, path = name.partition(" ")
         contents = operation.get("requestBody", {}).get("content", {})
         for kind, content in contents.items():
