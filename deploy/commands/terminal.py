@@ -1,4 +1,4 @@
-"""How every command speaks: its answer on stdout, everything else on stderr, and an exit code that tells how it went."""
+"""How every command speaks: its answer on stdout, all else on stderr, and an exit code that tells how it went."""
 
 import asyncio
 import sys
