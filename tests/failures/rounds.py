@@ -7,9 +7,15 @@ it breaks something less than once in a hundred times; of 1000, in 300.
 
 import os
 
+_ASKED = os.environ.get("CHAIRTIME_ROUNDS", "1")
+
 
 def rounds(full: int) -> range:
     """The seed of each round. `full`: how many there are when all are asked for."""
-    asked = os.environ.get("CHAIRTIME_ROUNDS", "1")
     first = int(os.environ.get("CHAIRTIME_SEED", "1"))
-    return range(first, first + (full if asked == "full" else int(asked)))
+    return range(first, first + amount(int(_ASKED) if _ASKED != "full" else 0, full))
+
+
+def amount(few: int, full: int) -> int:
+    """How many of something one round plays; `full` when all are asked for."""
+    return full if _ASKED == "full" else few

@@ -1,10 +1,9 @@
 """Many texts, a provider that fails after accepting, two replicas, and what races a send: none twice, none too late.
 
-CHAIRTIME_SENDS=500 and CHAIRTIME_ROUNDS=20 play the numbers on which the promise stands.
+CHAIRTIME_ROUNDS=full plays the numbers on which the promise stands.
 """
 
 import asyncio
-import os
 from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -21,14 +20,17 @@ from services.reminders.sms import TwilioSender
 from shared.contract import By, EventData, SessionCancelled, SessionConfirmed, SessionState, TextKind
 from shared.database import rows
 from shared.envelope import Message
+from tests.failures.rounds import amount
 from tests.fake_twilio import ACCOUNT_SID, AUTH_TOKEN, FakeTwilio, Mood
 from tests.reminders_rig import Rig, ScriptedSender, open_rig
 from tests.reminders_story import HOUR, contact, session_event
 
-SENDS = int(os.environ.get("CHAIRTIME_SENDS", "60"))
-ROUNDS = int(os.environ.get("CHAIRTIME_ROUNDS", "2"))
-DUE = 1000 if ROUNDS >= 20 else 250  # more than one replica takes at once
-RACES = int(os.environ.get("CHAIRTIME_RACES", "40"))
+SENDS = amount(60, 500)
+MINUTES, WAITING = amount(1, 10), amount(60, 1000)
+REPLICATED, DUE = amount(2, 20), amount(250, 1000)
+RACES = amount(40, 500)
+
+pytestmark = pytest.mark.timeout(amount(120, 1200))
 
 
 @pytest.fixture(scope="module")
@@ -100,11 +102,13 @@ async def test_a_provider_that_fails_after_accepting_gets_no_text_twice(rig: Rig
     assert row.count == SENDS
 
 
-async def test_a_minute_in_which_the_provider_is_busy_delays_texts_and_doubles_none(rig: Rig) -> None:
+@pytest.mark.parametrize("minute", range(MINUTES))
+async def test_a_minute_in_which_the_provider_is_busy_delays_texts_and_doubles_none(rig: Rig, minute: int) -> None:
+    people = range(minute * WAITING, (minute + 1) * WAITING)
     async with FakeTwilio() as twilio:
         sender = TwilioSender(ACCOUNT_SID, AUTH_TOKEN, {"stella": "+15550100001"}, twilio.url)
         rig.dispatch = rig.dispatcher(sender)
-        await due(rig, 0, SENDS)
+        await due(rig, people.start, WAITING)
         twilio.mood = Mood.BUSY
         end = rig.clock.now() + timedelta(minutes=1)
         while (at := await rig.next_due()) is not None and at <= end:
@@ -115,13 +119,13 @@ async def test_a_minute_in_which_the_provider_is_busy_delays_texts_and_doubles_n
         await rig.walk(end + 5 * HOUR)
         await sender.close()
 
-        assert Counter(form["To"] for form in twilio.taken) == Counter(phone(n) for n in range(SENDS))
+        assert Counter(form["To"] for form in twilio.taken) == Counter(map(phone, people))
 
 
 async def test_two_replicas_send_nothing_twice(rig: Rig) -> None:
     other = ScriptedSender()
     replica = rig.dispatcher(other)
-    for round in range(ROUNDS):
+    for round in range(REPLICATED):
         await due(rig, round * DUE, DUE)
         left = True
         while left:
@@ -129,7 +133,7 @@ async def test_two_replicas_send_nothing_twice(rig: Rig) -> None:
 
     sent = Counter(text.text_id for text in (*rig.sender.texts, *other.texts))
     assert set(sent.values()) == {1}
-    assert len(sent) == ROUNDS * DUE
+    assert len(sent) == REPLICATED * DUE
     assert min(len(rig.sender.texts), len(other.texts)) > 0, "both took part"
 
 
