@@ -62,9 +62,9 @@ def lacking_examples(document: dict[str, Any], *paths: str) -> list[str]:
 
 
 def _has_example(kind: str, content: dict[str, Any], document: dict[str, Any]) -> bool:
-    """In its schema, or in what that refers to; of a list in its items'. TwiML that says nothing is its own example."""
-    if kind != "application/json":
-        return kind == "text/xml" or "example" in content
+    """Of its own, or in its schema; of a list in its items'. TwiML that says nothing is its own example."""
+    if "example" in content or kind != "application/json":
+        return "example" in content or kind == "text/xml"
     schema = content["schema"].get("items", content["schema"])
     reference = schema.get("$ref")
     found = document["components"]["schemas"][reference.rpartition("/")[2]] if reference else schema
