@@ -5,20 +5,21 @@ A dead letter is ended once, by a named key: `ended_by`, `ended_at` and the reas
 
 import logging
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, FastAPI, Query, Request
+from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from shared import attention, dead_letters
 from shared.contract import Line
-from shared.http import Problem, Role, caller, read_body, service_of
+from shared.http import Problem, Role, caller, problems, read_body, service_of
+from shared.story import story
 
 if TYPE_CHECKING:
     from shared.service import Service
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 common = APIRouter()
 Operator = Annotated[str, Depends(caller(Role.OPERATOR))]
 LetterId = Annotated[int, Field(ge=1, lt=2**63)]
+HEARD_PLACE: Final[dict[str, Any]] = {"topic": "clinic.payments", "partition": 3, "next_offset": 1284}
 
 
 # Health --------------------------------------------------------------------------------------------------------------
@@ -111,6 +113,18 @@ async def list_dead_letters(
         return await dead_letters.listed(connection, status)
 
 
+@common.get("/ops/dead-letters/{id}", tags=["operations"], responses=problems(401, 403, 404, 422, 503))
+async def show_dead_letter(
+    request: Request, id: Annotated[LetterId, Path(examples=[7])], by: Operator
+) -> dead_letters.ShownLetter:
+    """One letter, open or ended: its place, its reason and its headers, and how many wait behind it; not its bytes."""
+    async with service_of(request).database.begin() as connection:
+        letter = await dead_letters.shown(connection, id)
+    if letter is None:
+        raise Problem(404, "not_found", "there is no such dead letter")
+    return letter
+
+
 @common.post("/ops/dead-letters/retry", tags=["operations"])
 async def retry_dead_letters(request: Request, by: Operator) -> Retried:
     """Retry many: each with all that waits behind it, in order; one that fails again holds up no other."""
@@ -182,6 +196,26 @@ async def _discard(request: Request, by: str, ids: Iterable[int], reason: str) -
     return done
 
 
+# How far it has come -------------------------------------------------------------------------------------------------
+
+
+class HeardPlace(BaseModel):
+    """A partition, and the offset before which everything in it has had its effect here."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [HEARD_PLACE]})
+
+    topic: str
+    partition: int
+    next_offset: int
+
+
+@common.get("/ops/heard", tags=["operations"], responses=problems(401, 403, 503))
+async def heard(request: Request, by: Operator) -> list[HeardPlace]:
+    """How far this service has read each partition of its topics, effects included; Kafka's own figure runs behind."""
+    places = await service_of(request).heard()
+    return [HeardPlace(topic=t, partition=p, next_offset=places[t, p]) for t, p in sorted(places)]
+
+
 # Attention -----------------------------------------------------------------------------------------------------------
 
 
@@ -210,7 +244,7 @@ def create_api(service: "Service[Any, Any]", *routers: APIRouter) -> FastAPI:
     """The service's application: its own routes, the common ones, and every error as problem details."""
     app = FastAPI(title=f"Chairtime {service.name}", version="1", redoc_url=None)
     app.state.service = service
-    for router in (*routers, common):
+    for router in (*routers, story, common):
         app.include_router(router)
 
     @app.exception_handler(Problem)
