@@ -1,8 +1,8 @@
 """Events from a file to any Kafka, as a clinic's own system would send them: a plain client, one JSON event a line.
 
-A line is a CloudEvent in JSON: `id`, `type`, `source`, `time` and `data`. Instants may be literal, or relative, which
-makes a file that can be played on any day: "+90m" and "+2h" count from now, "week 2 tue 10:00 America/Chicago" is in
-the second full week from now.
+A line is a CloudEvent in JSON: `id`, `type`, `source`, `time`, `data`, maybe `traceparent`. Instants may
+be literal, or relative, which makes a file that can be played on any day: "+90m" and "+2h" count from now, "week 2 tue
+10:00 America/Chicago" is in the second full week from now.
 """
 
 import json
@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from pydantic import ValidationError
 
+from shared import trace
 from shared.clinic import WEEKDAYS
 from shared.contract import CLINIC_TOPICS, EVENTS, EventData
 from shared.envelope import explain, rfc3339
@@ -37,6 +38,7 @@ class Event:
     source: str
     time: datetime
     data: EventData
+    traceparent: str | None = None
 
 
 def read_events(file: Path, now: datetime) -> list[Event]:
@@ -62,6 +64,7 @@ def read_events(file: Path, now: datetime) -> list[Event]:
                     source=document.get("source", "/chairtime/publish"),
                     time=datetime.fromisoformat(document.get("time", rfc3339(now))),
                     data=model.model_validate_json(json.dumps(document["data"]), extra="forbid"),
+                    traceparent=trace.given(document.get("traceparent")),
                 )
             )
         except UnicodeDecodeError:
@@ -108,6 +111,8 @@ class ClinicSystem:
                 "ce_time": rfc3339(event.time),
                 "content-type": "application/json",
             }
+            if event.traceparent is not None:
+                headers["ce_traceparent"] = event.traceparent
             value = event.data.model_dump_json(exclude_none=True)
             self._producer.produce(
                 event.data.topic, value, event.data.key, headers=list(headers.items()), on_delivery=self._on_delivery

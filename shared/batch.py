@@ -12,7 +12,7 @@ from typing import Any, Final, Generic
 from pydantic import BaseModel, ValidationError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from shared import dead_letters
+from shared import dead_letters, trace
 from shared.contract import ANSWERED_BY, EVENTS, EventData
 from shared.database import Writes
 from shared.dead_letters import DeadLetter
@@ -95,7 +95,7 @@ class Batch:
     heard: dict[tuple[str, int], int] = field(default_factory=dict)
     notes: dict[str, list[BaseModel]] = field(default_factory=dict)
     outgoing: list[Outgoing] = field(default_factory=list)
-    timers: list[tuple[str, Timer]] = field(default_factory=list)
+    timers: list[tuple[str, Timer, str]] = field(default_factory=list)
     attention: list[tuple[str, Attention]] = field(default_factory=list)
     answers: dict[str, Answer] = field(default_factory=dict)
     due_at: datetime | None = None  # when the service's own loops must look
@@ -103,7 +103,7 @@ class Batch:
     @property
     def next_timer(self) -> datetime | None:
         """The earliest deadline that the batch has set."""
-        return min((timer.due_at for _, timer in self.timers if timer.due_at is not None), default=None)
+        return min((timer.due_at for _, timer, _ in self.timers if timer.due_at is not None), default=None)
 
     def read(self, rules: Rules[Any, Any], record: Record, arrived_at: datetime) -> str | None:
         """Take a record in: as a message, a note or a dead letter; or tell why it is passed over."""
@@ -172,7 +172,7 @@ class Batch:
             except Exception as error:
                 if not keep_defects:
                     raise
-                log.exception("a rule failed on %s", message.type, extra={"course": aggregate, "event_id": message.id})
+                log.exception("a rule failed on %s", message.type, extra=about(rules.service, aggregate, message))
                 letter = _letter(message, "defect", aggregate, type(error).__name__, "a rule failed; see the log")
                 self.letters.append(letter)
                 self.announce(rules.service, letter)
@@ -188,7 +188,8 @@ class Batch:
     def _collect(self, service: str, aggregate: str, cause: Message, decision: Decision[State, Context]) -> None:
         for number, event in enumerate(decision.events):
             self.outgoing.append(publication(service, event, cause, event_id(service, cause.id, number)))
-        self.timers += [(timer.of or aggregate, timer) for timer in decision.timers]
+        if decision.timers:
+            self.timers += [(timer.of or aggregate, timer, cause.trace) for timer in decision.timers]
         self.attention += [(aggregate, item) for item in decision.attention]
         if cause.source == HTTP:
             self.answers[cause.id] = [
@@ -204,8 +205,13 @@ def publication(service: str, event: EventData, cause: Message, id: str) -> Outg
         topic=event.topic,
         key=event.key.encode(),
         value=event.model_dump_json(exclude_none=True).encode(),
-        headers=headers_of(event, id, service, cause.arrived_at, cause.traceparent),
+        headers=headers_of(event, id, service, cause.arrived_at, cause.trace),
     )
+
+
+def about(service: str, aggregate: str, message: Message) -> dict[str, str]:
+    """What a line of the log tells of a message."""
+    return {"service": service, "course": aggregate, "event_id": message.id, "trace_id": trace.id_of(message.trace)}
 
 
 def _letter(message: Message, kind: dead_letters.Kind, aggregate: str, error_type: str, error: str) -> DeadLetter:

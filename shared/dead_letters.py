@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from shared import trace
 from shared.contract import ERASABLE, INNER, TimerDue
 from shared.database import Writes, rows, run
 from shared.envelope import Message, Record
@@ -41,6 +42,12 @@ class DeadLetter:
     record: Record
     arrived_at: datetime
 
+    @property
+    def about(self) -> dict[str, str | None]:
+        """What a line of the log tells of it."""
+        trace_id = trace.id_of(trace.of_headers(self.record.headers, self.message_id))
+        return {"course": self.aggregate, "event_id": self.message_id, "trace_id": trace_id}
+
 
 def record_of(message: Message) -> Record:
     """What a message looked like on Kafka; what never stood there is written down as if it had come from there."""
@@ -53,7 +60,11 @@ def record_of(message: Message) -> Record:
         timestamp_ms=int(message.time.timestamp() * 1000),
         key=message.data.key.encode(),
         value=message.data.model_dump_json().encode(),
-        headers=(("ce_id", message.id.encode()), ("ce_type", message.type.encode())),
+        headers=(
+            ("ce_id", message.id.encode()),
+            ("ce_type", message.type.encode()),
+            ("ce_traceparent", message.trace.encode()),
+        ),
     )
 
 
@@ -65,7 +76,8 @@ def inner(record: Record, arrived_at: datetime) -> Message | None:
     type_name = (headers.get("ce_type") or TimerDue.type.encode()).decode()
     data = INNER[type_name].model_validate_json(record.value or b"")
     time = data.due_at if isinstance(data, TimerDue) else arrived_at
-    return Message((headers["ce_id"] or b"").decode(), type_name, record.topic, time, arrived_at, data)
+    id = (headers["ce_id"] or b"").decode()
+    return Message(id, type_name, record.topic, time, arrived_at, data, trace.of_headers(record.headers, id))
 
 
 def outgoing(service: str, letter: DeadLetter) -> Outgoing:

@@ -17,12 +17,12 @@ from uuid import NAMESPACE_URL, uuid5
 import orjson
 from pydantic import ValidationError
 
+from shared import trace
 from shared.contract import ERASABLE, EVENTS, SERVICE_TOPICS, EventData, PersonErased, to_utc
 
 NAMESPACE: Final = uuid5(NAMESPACE_URL, "https://chairtime.dev/events")
 STRUCTURED: Final = b"application/cloudevents+json"
 _TYPE_NAME: Final = re.compile(r"[a-z_]{1,40}(\.[a-z_]{1,40}){1,4}\.v[0-9]{1,3}")
-_TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class Unreadable(Exception):
@@ -73,6 +73,11 @@ class Message(NamedTuple):
     data: EventData
     traceparent: str | None = None
     record: Record | None = None
+
+    @property
+    def trace(self) -> str:
+        """Its traceparent, as it was given or as it is made of its id."""
+        return self.traceparent or trace.made_of(self.id)
 
 
 def event_id(service: str, cause: str, number: int) -> str:
@@ -152,7 +157,7 @@ def read(record: Record, arrived_at: datetime, hears: Container[str] | None = No
         time=_time(attributes.get("time"), arrived_at),
         arrived_at=arrived_at,
         data=parsed,
-        traceparent=_traceparent(attributes.get("traceparent")),
+        traceparent=trace.given(attributes.get("traceparent")),
         record=record,
     )
 
@@ -265,11 +270,6 @@ def _time(text: str | None, arrived_at: datetime) -> datetime:
         return to_utc(time)
     except ValueError:
         raise Unreadable("bad_time", "ce_time is not RFC 3339, or in no year that can be meant") from None
-
-
-def _traceparent(text: str | None) -> str | None:
-    """It is handed on with our own events, so anything but a trace is left behind (W3C Trace Context, 3.2.2)."""
-    return text if text is not None and _TRACEPARENT.fullmatch(text) else None
 
 
 def _dump(data: Any) -> bytes:

@@ -18,6 +18,7 @@ from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from shared import trace
 from shared.batch import HTTP, Answer
 from shared.contract import EventData
 from shared.envelope import Message, explain
@@ -263,7 +264,7 @@ async def submit(request: Request, caller: str, key: str, data: EventData) -> An
         time=now,
         arrived_at=now,
         data=data,
-        traceparent=request.headers.get("traceparent"),
+        traceparent=trace.given(request.headers.get("traceparent")),
     )
     try:
         return await service.worker.submit(message)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import orjson
 
-CORRELATION = ("service", "course", "event_id", "text_id")
+CORRELATION = ("service", "course", "event_id", "text_id", "trace_id")
 """Extra fields of a log record that are written when they are given."""
 
 

@@ -30,15 +30,15 @@ REST: Final = 0.02
 """Seconds between two looks at the deadlines; commits come faster than that."""
 
 
-def save(writes: Writes, timers: Sequence[tuple[str, Timer]]) -> None:
+def save(writes: Writes, timers: Sequence[tuple[str, Timer, str]]) -> None:
     """Set and take back deadlines; of two with the same name the later in the list counts.
 
     Args:
-        timers: aggregate and timer.
+        timers: aggregate, timer, and the traceparent of what sets it.
     """
-    last = {(aggregate, timer.kind, timer.subject): timer.due_at for aggregate, timer in timers}
-    gone = sorted(name for name, due_at in last.items() if due_at is None)
-    kept = sorted((*name, due_at) for name, due_at in last.items() if due_at is not None)
+    last = {(aggregate, timer.kind, timer.subject): (timer.due_at, trace) for aggregate, timer, trace in timers}
+    gone = sorted(name for name, (due_at, _) in last.items() if due_at is None)
+    kept = sorted((*name, due_at, trace) for name, (due_at, trace) in last.items() if due_at is not None)
     if gone:
         writes.add(
             """DELETE FROM timers USING unnest(CAST(:a AS text[]), CAST(:k AS text[]), CAST(:s AS text[]))
@@ -50,14 +50,16 @@ def save(writes: Writes, timers: Sequence[tuple[str, Timer]]) -> None:
         )
     if kept:
         writes.add(
-            """INSERT INTO timers (aggregate, kind, subject, due_at)
+            """INSERT INTO timers (aggregate, kind, subject, due_at, traceparent)
                SELECT * FROM unnest(CAST(:a AS text[]), CAST(:k AS text[]), CAST(:s AS text[]),
-                                    CAST(:d AS timestamptz[]))
-               ON CONFLICT (aggregate, kind, subject) DO UPDATE SET due_at = excluded.due_at, id = excluded.id""",
+                                    CAST(:d AS timestamptz[]), CAST(:t AS text[]))
+               ON CONFLICT (aggregate, kind, subject) DO UPDATE
+               SET due_at = excluded.due_at, id = excluded.id, traceparent = excluded.traceparent""",
             a=[row[0] for row in kept],
             k=[row[1] for row in kept],
             s=[row[2] for row in kept],
             d=[row[3] for row in kept],
+            t=[row[4] for row in kept],
         )
 
 
@@ -69,7 +71,7 @@ async def take_due(connection: AsyncConnection, now: datetime, limit: int = BATC
                SELECT aggregate, kind, subject FROM timers t WHERE due_at <= :now
                AND NOT EXISTS (SELECT FROM dead_letters d WHERE d.aggregate = t.aggregate AND d.status = 'open')
                ORDER BY due_at LIMIT :batch FOR UPDATE SKIP LOCKED)
-           RETURNING aggregate, kind, subject, due_at, id""",
+           RETURNING aggregate, kind, subject, due_at, id, traceparent""",
         now=now,
         batch=limit,
     )
@@ -81,6 +83,7 @@ async def take_due(connection: AsyncConnection, now: datetime, limit: int = BATC
             time=row.due_at,
             arrived_at=now,
             data=TimerDue(of=row.aggregate, kind=row.kind, subject=row.subject, due_at=row.due_at),
+            traceparent=row.traceparent,
         )
         for row in sorted(taken, key=lambda row: (row.due_at, row.aggregate, row.kind, row.subject))
     ]

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared import attention, crash, dead_letters, inbox, metrics, outbox, timers
-from shared.batch import Answer, Batch, Rules
+from shared.batch import Answer, Batch, Rules, about
 from shared.clock import Clock
 from shared.database import DEADLOCK, RACED, REFUSED, Database, Writes, sqlstate
 from shared.decision import Attention, Context, State
@@ -281,7 +281,14 @@ class Worker(Generic[State, Context]):
             self._rules.notes[type_name].write(writes, told)
         _remember(writes, batch.heard)
         await writes.run(connection)
+        service = self._rules.service
+        if log.isEnabledFor(logging.DEBUG):
+            for message in messages:
+                log.debug("heard %s", message.type, extra=about(service, self._rules.aggregate_of(message), message))
         for letter in batch.letters:
+            log.warning(
+                "dead letter: %s: %s", letter.kind, letter.error_type, extra=letter.about | {"service": service}
+            )
             metrics.DEAD_LETTERS.labels(self._rules.service, letter.kind).inc()
         for _, item in batch.attention:
             metrics.ATTENTION.labels(self._rules.service, item.kind).inc()

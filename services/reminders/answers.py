@@ -37,6 +37,7 @@ SHOWN_TEXT: Final[dict[str, Any]] = {
     "provider_sid": SID,
     "provider_status": "delivered",
     "code": None,
+    "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
     "trace": [
         {"at": AT, "what": "planned", "why": "the clinic's ladder: day_before, version 2 of its session"},
         {"at": AT, "what": "attempt 1", "why": "consent 'v3' from 'intake', recorded at 2026-01-05T15:00:00+00:00"},
@@ -78,6 +79,7 @@ class ShownText(BaseModel):
     provider_sid: str | None
     provider_status: str | None
     code: str | None
+    trace_id: str | None = Field(description="of what planned it: the same on every event and log line that led here")
     trace: list[TextStep] = []
 
 

@@ -18,6 +18,7 @@ from services.reminders.desk import READ, Desk, known_query
 from services.reminders.last_look import Pauses, wording_of
 from services.reminders.profile import Place, Places
 from services.reminders.trace import trace_of
+from shared import trace
 from shared.contract import Id
 from shared.http import Problem, service_of
 
@@ -144,6 +145,7 @@ def _shown(
 ) -> ShownText:
     """A text with its story; of a location that is served no more there is only what is on record."""
     told: dict[str, Any] = text._asdict() | {name: getattr(record, name) for name in store.Sent.__slots__}
+    told["trace_id"] = trace.id_of(text.traceparent) if text.traceparent else None
     if place is not None:
         told["trace"] = [step._asdict() for step in trace_of(Due(text, course, contact, place, 0), record, paused, now)]
         if text.state is TextState.SCHEDULED:

@@ -21,7 +21,7 @@ from services.reminders.profile import Place
 from services.reminders.rules import CONTACT, COURSE, SERVICE
 from services.reminders.sms import OutgoingText
 from services.reminders.wording import segments
-from shared import metrics, outbox
+from shared import metrics, outbox, trace
 from shared.batch import publication
 from shared.contract import EventData, TextKind, TimerDue
 from shared.decision import Attention
@@ -115,7 +115,7 @@ class Claim:
                 try:
                     return self._send(due, verdict)
                 except TemplateError:
-                    log.exception("a wording failed", extra={"service": SERVICE, "text_id": text.text_id})
+                    log.exception("a wording failed", extra=about(due.course_id, text))
                     later = {"text_id": text.text_id, "due_at": text.due_at, "look_at": now + LONGEST_PAUSE}
                     self.waits.append(later)
                     detail = f"the wording of {text.kind} fails for this text: it is tried again"
@@ -176,9 +176,15 @@ def aggregate_of(course_id: UUID | None, contact_id: str) -> str:
     return f"{COURSE}{course_id}" if course_id else f"{CONTACT}{contact_id}"
 
 
+def about(course_id: UUID | None, text: Text) -> dict[str, object]:
+    """What a line of the log tells of a text: ids, never the person or the words."""
+    traced = trace.id_of(text.traceparent) if text.traceparent else None
+    return {"service": SERVICE, "course": course_id, "text_id": text.text_id, "trace_id": traced}
+
+
 def publication_of(course_id: UUID | None, text: Text, event: EventData, now: datetime, once: str) -> outbox.Outgoing:
     """An event of ours that no message caused but the time."""
     of = aggregate_of(course_id, text.contact_id)
     due = TimerDue(of=of, kind=text.kind, subject=str(text.text_id), due_at=text.due_at)
-    cause = Message(f"{text.text_id}/{event.type}/{once}", TimerDue.type, "dispatch", now, now, due)
+    cause = Message(f"{text.text_id}/{event.type}/{once}", TimerDue.type, "dispatch", now, now, due, text.traceparent)
     return publication(SERVICE, event, cause, event_id(SERVICE, cause.id, 0))

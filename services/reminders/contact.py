@@ -177,6 +177,7 @@ def _answered(places: Places, contact: Contact, kind: TextKind, location: str, m
         look_at=now + step.after,
         deadline_at=now + step.until,
         location=location,
+        traceparent=message.trace,
     )
     return replace(contact, answers=(*contact.answers, text))
 

@@ -71,6 +71,7 @@ class Text(NamedTuple):
         deadline_at: from here on it is useless.
         sent_on: the clinic's day of a payment text's attempt.
         location: in whose name an answer goes out.
+        traceparent: the trace of what planned it; None of a text that was planned before traces were kept.
         tells: the appointments that a text takes away or moves.
     """
 
@@ -88,6 +89,7 @@ class Text(NamedTuple):
     reason: SuppressedReason | None = None
     sent_on: date | None = None
     location: str | None = None
+    traceparent: str | None = None
     tells: tuple[Told, ...] = ()
 
 

@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.reminders import pauses, queue, settling, store
-from services.reminders.attempt import Attempt, Claim, Due, Room
+from services.reminders.attempt import Attempt, Claim, Due, Room, about
 from services.reminders.course import Text
 from services.reminders.profile import Places
 from services.reminders.rules import SERVICE
@@ -210,5 +210,5 @@ class Dispatch:
             try:
                 return attempt, await self._sender.send(attempt.outgoing)
             except Exception:
-                log.exception("a sender failed", extra={"service": SERVICE, "text_id": attempt.of.text.text_id})
+                log.exception("a sender failed", extra=about(attempt.of.course_id, attempt.of.text))
                 return attempt, Unknown("defect")

@@ -225,7 +225,7 @@ class _Draft:
     def _told(self, data: ConsentRecorded | AnswerWanted, at: datetime) -> None:
         """What the rules of a contact make of it, within this decision: nothing can come between."""
         id = f"{self.message.id}/{data.contact_id}"
-        told = Message(id, data.type, self.message.source, at, at, data, self.message.traceparent)
+        told = Message(id, data.type, self.message.source, at, at, data, self.message.trace)
         known = {person.contact_id: person for person in self.people} | self.changed
         decision = decide_contact(self.places, known[data.contact_id], told, known)
         self.changed[data.contact_id] = decision.state

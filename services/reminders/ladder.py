@@ -29,12 +29,15 @@ FIRST: Final = {Audience.PATIENT: TextKind.BOOKED, Audience.COMPANIONS: TextKind
 
 
 class View(NamedTuple):
-    """What planning stands on: a course, its clinic, its people as far as they are known, and our clock."""
+    """What planning stands on: a course, its clinic, its people as far as they are known, our clock, and the trace of
+    what is being decided about.
+    """
 
     course: Course
     place: Place
     contacts: Contacts
     now: datetime
+    traceparent: str
 
 
 def window_of(contact: Contact | None, place: Place) -> Window:
@@ -187,6 +190,7 @@ def _text(
         due_at=due_at,
         look_at=due_at,
         deadline_at=deadline_at,
+        traceparent=view.traceparent,
     )
 
 

@@ -152,13 +152,14 @@ class _Draft:
         self.places = places
         self.course = course
         self.contacts = contacts
+        self.trace = ""
         self.events: list[EventData] = []
         self.timers: list[Timer] = []
         self.attention: list[Attention] = []
 
     def hear(self, message: Message, now: datetime) -> None:
         """Take one message in, then what had waited for it, each as of when it came."""
-        data = message.data
+        data, self.trace = message.data, message.trace
         match data:
             case CourseAccepted() | SessionEvent():
                 self._on_booking(data, now)
@@ -277,7 +278,9 @@ class _Draft:
                     self.course = self.course.with_text(known._replace(tells=text.tells))
             elif known.reason is SuppressedReason.SUPERSEDED and self.course.wants(known):
                 as_planned = text if text.kind in AFTER_COURSE else known
-                again = as_planned._replace(state=TextState.SCHEDULED, reason=None, look_at=text.look_at)
+                again = as_planned._replace(
+                    state=TextState.SCHEDULED, reason=None, look_at=text.look_at, traceparent=text.traceparent
+                )
                 self.course = self.course.with_text(again)
 
     def _said(self, text: Text) -> bool:
@@ -300,7 +303,8 @@ class _Draft:
         return self.places.get(self.course.location or "")
 
     def _view(self, now: datetime) -> View | None:
-        return View(self.course, place, self.contacts, now) if (place := self._place) is not None else None
+        place = self._place
+        return View(self.course, place, self.contacts, now, self.trace) if place is not None else None
 
 
 def next_look(changed: Collection[State], contacts: Contacts) -> datetime | None:

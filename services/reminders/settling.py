@@ -15,11 +15,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.reminders import queue, store
-from services.reminders.attempt import Attempt, aggregate_of, publication_of
+from services.reminders.attempt import Attempt, about, aggregate_of, publication_of
 from services.reminders.contact import CARRIER, consent_events, opt_out
 from services.reminders.outcome import GIVE_UP, Attempted, Report, Settled, next_search, of_outcome, of_report
 from services.reminders.rules import SERVICE
-from services.reminders.sms import OPTED_OUT, Outcome, Refused, Sender, Sought, Unknown
+from services.reminders.sms import OPTED_OUT, Accepted, Outcome, Refused, Sender, Sought, Unknown
 from shared import attention, crash, metrics, outbox
 from shared.clock import Clock
 from shared.database import Database, Writes, rows
@@ -81,6 +81,10 @@ class Settling:
             queue.update_texts(writes, [one.columns for one in settled])
             outbox.add(writes, outgoing, now)
             await writes.run(connection)
+        for attempt, outcome in outcomes:
+            if attempt.of.attempt_id in waiting:
+                level, what = (logging.INFO if isinstance(outcome, Accepted) else logging.WARNING), type(outcome)
+                log.log(level, "text %s", what.__name__.lower(), extra=about(attempt.of.course_id, attempt.of.text))
 
     async def report(self, report: Report) -> bool:
         """What the provider says of a message, in any order and however often.

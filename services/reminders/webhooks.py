@@ -21,6 +21,7 @@ from services.reminders import phones
 from services.reminders.conversation import LONGEST, ReplyCame
 from services.reminders.outcome import Report
 from services.reminders.settling import Settling
+from shared import trace
 from shared.contract import EventData, Phone
 from shared.dead_letters import WEBHOOKS
 from shared.envelope import Message, explain
@@ -252,4 +253,6 @@ def routes(account: Account, settling: Settling) -> APIRouter:
 
 def _message(request: Request, sid: str, data: EventData) -> Message:
     now = service_of(request).clock.now()
-    return Message(f"twilio-{sid}", data.type, WEBHOOKS, now, now, data)
+    return Message(
+        f"twilio-{sid}", data.type, WEBHOOKS, now, now, data, trace.given(request.headers.get("traceparent"))
+    )

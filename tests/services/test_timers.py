@@ -20,6 +20,7 @@ from shared.timers import Fence, TimerLoop, next_due, take_due
 from tests.booking_story import COURSE, HOUR, NOW, OTHER, requested, satisfied
 from tests.road import Road, record, road
 
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 HOLD_ENDS = NOW + 72 * HOUR
 
 
@@ -32,7 +33,7 @@ async def booking(databases: dict[str, str]) -> AsyncIterator[Road]:
 async def save(booking: Road, *given: tuple[str, Timer]) -> None:
     async with booking.database.begin() as connection:
         writes = Writes()
-        timers.save(writes, given)
+        timers.save(writes, [(of, timer, TRACE) for of, timer in given])
         await writes.run(connection)
 
 
@@ -58,6 +59,17 @@ async def test_a_timer_is_taken_back_alone(booking: Road) -> None:
     await save(booking, ("c", Timer("hold", NOW)), ("c", Timer("hold", NOW, "s")), ("d", Timer("hold", NOW)))
     await save(booking, ("c", Timer("hold", None)), ("never", Timer("set", None)))
     assert await due(booking, NOW) == [("c", "hold", "s", NOW), ("d", "hold", "", NOW)]
+
+
+async def test_a_deadline_keeps_the_trace_of_what_set_it_last(booking: Road) -> None:
+    later = TRACE.replace("4bf9", "0000")
+    async with booking.database.begin() as connection:
+        for trace in (TRACE, later):
+            writes = Writes()
+            timers.save(writes, [("c", Timer("hold", NOW), trace)])
+            await writes.run(connection)
+        (message,) = await take_due(connection, NOW)
+    assert message.traceparent == later
 
 
 async def test_of_two_in_one_batch_the_later_counts(booking: Road) -> None:
