@@ -2,8 +2,9 @@
 
 import typer
 
-from deploy.commands import events, preparing, running
-from deploy.commands.terminal import Exit, fail
+from deploy.commands import attention, course, dead_letters, events, preparing, running
+from deploy.commands.terminal import EXITS, Exit, fail
+from deploy.operator import NotAllowed, Refused, Unreachable
 from deploy.server_process import CannotStart
 from shared.settings import Misconfigured
 
@@ -12,7 +13,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Clinic chair time in which booking, prepayment and texts cannot disagree.",
-    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 69 cannot start, 78 a setting or profile is wrong.",
+    epilog=EXITS,
 )
 app.command()(running.up)
 app.command()(running.demo)
@@ -22,6 +23,10 @@ app.command()(preparing.topics)
 app.command("export-schemas")(events.export_schemas)
 app.command()(preparing.setup)
 app.command()(preparing.check)
+app.command()(course.course)
+app.add_typer(dead_letters.dead_letters, name="dead-letters")
+app.add_typer(attention.attention, name="attention")
+app.add_typer(attention.texts, name="texts")
 
 
 def main() -> None:
@@ -30,5 +35,9 @@ def main() -> None:
         app()
     except Misconfigured as error:
         fail(str(error), Exit.CONFIG)
-    except CannotStart as error:
+    except (CannotStart, Unreachable) as error:
         fail(str(error), Exit.UNAVAILABLE)
+    except NotAllowed as error:
+        fail(str(error), Exit.NOT_ALLOWED)
+    except Refused as error:
+        fail(str(error))
