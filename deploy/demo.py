@@ -15,9 +15,10 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from rich.console import Console
 from rich.panel import Panel
 
-from deploy.embedded import PROFILES, Address, Embedded
+from deploy.embedded import PROFILES, Address, Embedded, common_settings
 from deploy.publish import ClinicSystem, Event, read_events
 from services.reminders.sms import OutgoingText
+from shared.cluster import Cluster
 from shared.contract import SERVICE_TOPICS, CourseCompleted, CourseRequested, TextSent
 
 SCRIPT: Final = PROFILES / "stella" / "demo.jsonl"
@@ -30,13 +31,13 @@ AFTERWARDS: Final = timedelta(days=30)
 class Timeline:
     """What happens, as it happens: each event with its day, each text as the patient sees it."""
 
-    def __init__(self, console: Console, kafka: str) -> None:
+    def __init__(self, console: Console, kafka: Cluster) -> None:
         self.counts: Counter[str] = Counter()
         self._console = console
         self._day = ""
         self._numbers: dict[str, int] = {}
         self._bodies: dict[str, str] = {}
-        self._consumer = AIOKafkaConsumer(bootstrap_servers=kafka, fetch_max_wait_ms=20, enable_auto_commit=False)
+        self._consumer = AIOKafkaConsumer(**kafka.aiokafka, fetch_max_wait_ms=20, enable_auto_commit=False)
 
     async def start(self) -> None:
         """Listen from now on to what the services write."""
@@ -126,7 +127,7 @@ async def play(console: Console, kafka: str | None) -> int:
         console.print("Starting three services, PostgreSQL and Kafka in this process ...", style="dim")
         try:
             address = await embedded.start()
-            timeline = Timeline(console, address.kafka)
+            timeline = Timeline(console, common_settings(address.kafka).cluster)
             timelines.append(timeline)
             await timeline.start()
             try:
@@ -142,7 +143,7 @@ async def _play(embedded: Embedded, address: Address, timeline: Timeline) -> str
     walk = embedded.walk
     assert walk is not None
     walk.on_settled = lambda: timeline.catch_up(walk.clock.now())
-    clinic = await asyncio.to_thread(ClinicSystem, address.kafka)
+    clinic = await asyncio.to_thread(ClinicSystem, common_settings(address.kafka).cluster)
     await walk.to(next_opening(walk.clock.now()))
     events = read_events(SCRIPT, walk.clock.now())
     for instant, together in groupby(events, key=lambda event: event.time):

@@ -146,7 +146,7 @@ class Embedded:
             address = cluster = self._kafka
             try:
                 async with asyncio.timeout(20):
-                    await create_topics(address)
+                    await create_topics(common_settings(address).cluster)
             except (KafkaError, OSError, TimeoutError):
                 raise CannotStart(f"no Kafka answers at CHAIRTIME_KAFKA={address}") from None
         last = self.home / "kafka"

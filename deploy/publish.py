@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from shared import trace
 from shared.clinic import WEEKDAYS
+from shared.cluster import Cluster
 from shared.contract import CLINIC_TOPICS, EVENTS, EventData
 from shared.envelope import explain, rfc3339
 
@@ -85,11 +86,11 @@ class ClinicSystem:
         KafkaException: the broker does not answer, or refuses.
     """
 
-    def __init__(self, servers: str) -> None:
+    def __init__(self, cluster: Cluster) -> None:
         self._refused: list[KafkaError] = []
         self._producer = Producer(
             {
-                "bootstrap.servers": servers,
+                **cluster.librdkafka,
                 "enable.idempotence": True,
                 "partitioner": "murmur2_random",
                 "message.timeout.ms": 15_000,

@@ -11,6 +11,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import orjson
+from pydantic import SecretStr
 from sqlalchemy import CursorResult, ExceptionContext, event, make_url, text
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
@@ -28,6 +29,13 @@ REFUSED: Final = ("22", "23")
 def sqlstate(error: DBAPIError) -> str:
     """PostgreSQL's five-character code, or an empty string where the connection itself failed."""
     return str(getattr(error.orig, "sqlstate", None) or "")
+
+
+def with_password(url: str, password: SecretStr | None) -> str:
+    """A database's URL with its role's password, where one stands apart."""
+    if password is None:
+        return url
+    return make_url(url).set(password=password.get_secret_value()).render_as_string(hide_password=False)
 
 
 class Database:

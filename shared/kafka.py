@@ -23,9 +23,11 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from faststream.kafka import TopicPartition as Assigned
 from faststream.kafka.message import KafkaAckableMessage
+from faststream.security import BaseSecurity, SASLScram512
 from sqlalchemy.exc import SQLAlchemyError
 
 from shared import crash, metrics
+from shared.cluster import Cluster
 from shared.envelope import Record, type_for_others
 from shared.topics import LARGEST, START_SECONDS
 from shared.unparsed import read_from
@@ -58,7 +60,7 @@ class Kafka:
     """A service's connection to Kafka: its subscriber and its producer.
 
     Args:
-        servers: `host:port`, several separated by commas.
+        cluster: where it is, and the service's account.
         service: name of the service, which is its consumer group.
         hears: the event types that are for it, by topic; what our services tell others is passed over.
         handle: takes a batch; what it raises brings the batch back after a pause.
@@ -69,7 +71,7 @@ class Kafka:
 
     def __init__(
         self,
-        servers: str,
+        cluster: Cluster,
         service: str,
         hears: Mapping[str, Set[str]],
         handle: Callable[[list[Record]], Awaitable[None]],
@@ -77,7 +79,7 @@ class Kafka:
         rest: float,
         alone: int | None = None,
     ) -> None:
-        self._servers = servers
+        self._cluster = cluster
         self._service = service
         self._hears = hears
         self._topics = tuple(hears)
@@ -90,7 +92,8 @@ class Kafka:
         self._told: dict[Place, int] = {}  # before these offsets everything has had its effect, and the database knows
         self._silent_since: float | None = None
         self._broker = KafkaBroker(
-            servers.split(","),
+            cluster.servers.split(","),
+            security=_security(cluster),
             client_id=f"chairtime-{service}",
             consumer_only=True,
             allow_auto_create_topics=False,
@@ -118,9 +121,9 @@ class Kafka:
         self._subscriber.get_msg = self._next_batch  # type: ignore[method-assign]  # its own sleeps after an empty poll
         self._subscriber(self._on_batch)
         # Offsets are asked for on a connection of their own: on the subscriber's they would wait behind each long poll.
-        self._offsets = AIOKafkaConsumer(bootstrap_servers=servers, client_id=f"chairtime-{service}-fence")
+        self._offsets = AIOKafkaConsumer(**cluster.aiokafka, client_id=f"chairtime-{service}-fence")
         self.producer = AIOKafkaProducer(
-            bootstrap_servers=servers,
+            **cluster.aiokafka,
             client_id=f"chairtime-{service}-relay",
             acks="all",
             enable_idempotence=True,
@@ -252,7 +255,8 @@ class Kafka:
                 records += self._ours(found.get(place, ()))
             except UNPARSED as trouble:
                 log.warning("%s/%s has what cannot be parsed: %s", place.topic, place.partition, type(trouble).__name__)
-                there = await asyncio.to_thread(read_from, self._servers, place.topic, place.partition, offset)
+                where = (place.topic, place.partition, offset)
+                there = await asyncio.to_thread(read_from, self._cluster, self._service, *where)
                 consumer.seek(place, there[-1].offset + 1 if there else offset)
                 records += there
         return tuple(records)
@@ -296,6 +300,12 @@ def _send_back(consumer: AIOKafkaConsumer, positions: Mapping[TopicPartition, in
 
 def _record(r: Any) -> Record:
     return Record(r.topic, r.partition, r.offset, r.timestamp, r.key, r.value, tuple(r.headers))
+
+
+def _security(cluster: Cluster) -> BaseSecurity:
+    if cluster.user is None:
+        return BaseSecurity(cluster.tls)
+    return SASLScram512(cluster.user, cluster.password or "", cluster.tls)
 
 
 class _Later:

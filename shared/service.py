@@ -73,7 +73,7 @@ class Service(Generic[State, Context]):
         self._commits: list[Alarm] = []
         self.worker = Worker(rules, self.database, clock, self._on_committed)
         self.kafka = Kafka(
-            settings.kafka,
+            settings.cluster,
             self.name,
             rules.listens,
             self.worker.on_records,

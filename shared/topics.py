@@ -8,6 +8,7 @@ from typing import Final
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
+from shared.cluster import Cluster
 from shared.contract import CLINIC_TOPICS, DEAD_LETTER_TOPICS, ERASABLE, SERVICE_TOPICS
 
 LARGEST: Final = 2 * 1024 * 1024
@@ -44,9 +45,9 @@ TOPICS: Final = tuple(
 )
 
 
-async def create_topics(servers: str, replication: int = 1) -> list[str]:
+async def create_topics(cluster: Cluster, replication: int = 1) -> list[str]:
     """Create the topics that are missing; returns their names. Existing ones are left as they are."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=servers)
+    admin = AIOKafkaAdminClient(**cluster.aiokafka)
     await admin.start()
     try:
         existing = set(await admin.list_topics())

@@ -5,10 +5,10 @@ them; only their headers cannot be had.
 """
 
 from typing import Any, Final
-from uuid import uuid4
 
 from confluent_kafka import Consumer, Message, TopicPartition
 
+from shared.cluster import Cluster
 from shared.envelope import Record
 
 SOME: Final = 500
@@ -20,10 +20,13 @@ NO_HEADERS: Final = (("", None),)
 """Headers of a record whose headers cannot be had: unreadable for every service."""
 
 
-def read_from(servers: str, topic: str, partition: int, offset: int) -> list[Record]:
-    """Records of a partition from an offset on, by librdkafka; none where no broker answers. Blocks for 2 seconds."""
-    settings = {"bootstrap.servers": servers, "group.id": f"unparsed-{uuid4()}", "enable.auto.commit": False}
-    consumer = Consumer(settings)
+def read_from(cluster: Cluster, group: str, topic: str, partition: int, offset: int) -> list[Record]:
+    """Records of a partition from an offset on, by librdkafka; none where no broker answers. Blocks for 2 seconds.
+
+    Args:
+        group: a name that the account may use; the group is neither joined nor moved.
+    """
+    consumer = Consumer({**cluster.librdkafka, "group.id": group, "enable.auto.commit": False})
     try:
         consumer.assign([TopicPartition(topic, partition, offset)])
         return [_record(message) for message in consumer.consume(SOME, timeout=SECONDS) if not message.error()]

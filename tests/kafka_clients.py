@@ -11,6 +11,7 @@ from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.record.util import calc_crc32c_py
 
 from deploy.embedded import HEARS
+from shared.cluster import Cluster
 from shared.kafka import Place
 from shared.topics import TOPICS, create_topics
 
@@ -35,7 +36,7 @@ class Tail:
 @asynccontextmanager
 async def tail(kafka: str, topic: str) -> AsyncIterator[Tail]:
     """Listen to a topic from here on."""
-    await create_topics(kafka)
+    await create_topics(Cluster(kafka))
     async with consumer(kafka) as client:
         places = places_of(topic)
         client.assign(places)
@@ -50,7 +51,7 @@ async def begin_at_the_end(kafka: str) -> dict[Place, int]:
     Returns:
         Where all topics ended.
     """
-    await create_topics(kafka)
+    await create_topics(Cluster(kafka))
     ends = await topic_ends(kafka)
     for service, topics in HEARS.items():
         heard = {TopicPartition(*place): end for place, end in ends.items() if place[0] in topics}

@@ -23,14 +23,14 @@ def publish(
 
     from deploy.publish import BadLine, ClinicSystem, read_events
 
-    servers = read_settings(ServiceSettings, kafka=kafka or _address_of_up()["kafka"]).kafka
+    cluster = read_settings(ServiceSettings, kafka=kafka or _address_of_up()["kafka"]).cluster
     try:
-        sent = ClinicSystem(servers).publish(read_events(file, datetime.now(UTC)))
+        sent = ClinicSystem(cluster).publish(read_events(file, datetime.now(UTC)))
     except BadLine as error:
         fail(str(error))
     except KafkaException as error:
-        fail(f"Kafka at {servers}: {error.args[0].str()}")
-    out.print(f"published {sent} event{'' if sent == 1 else 's'} to {servers}")
+        fail(f"Kafka at {cluster.servers}: {error.args[0].str()}")
+    out.print(f"published {sent} event{'' if sent == 1 else 's'} to {cluster.servers}")
 
 
 def export_schemas(

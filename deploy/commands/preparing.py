@@ -39,11 +39,11 @@ def topics() -> None:
 
     from shared.topics import TOPICS, create_topics
 
-    servers = read_settings(ServiceSettings).kafka
+    cluster = read_settings(ServiceSettings).cluster
     try:
-        made = asyncio.run(create_topics(servers))
+        made = asyncio.run(create_topics(cluster))
     except (KafkaError, OSError) as error:
-        fail(f"CHAIRTIME_KAFKA={servers}: {type(error).__name__}")
+        fail(f"CHAIRTIME_KAFKA={cluster.servers}: {type(error).__name__}")
     out.print(f"{len(made)} topics made, {len(TOPICS) - len(made)} were there")
 
 

@@ -36,7 +36,7 @@ def build(settings: BillingSettings, clock: Clock) -> FastAPI:
         load=partial(store.load, places),
         save=store.save,
     )
-    service = Service(rules, settings, settings.billing_database, MIGRATIONS, clock)
+    service = Service(rules, settings, settings.database_url, MIGRATIONS, clock)
     return create_api(service, api.router, paper_api.router)
 
 

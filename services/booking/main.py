@@ -38,7 +38,7 @@ def build(settings: BookingSettings, clock: Clock) -> FastAPI:
         save=store.save,
         notes=board.NOTES,
     )
-    service = Service(rules, settings, settings.booking_database, MIGRATIONS, clock)
+    service = Service(rules, settings, settings.database_url, MIGRATIONS, clock)
     return create_api(service, api.routes(places), board.board_routes(places), feed.feed_routes(places))
 
 

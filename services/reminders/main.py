@@ -52,7 +52,7 @@ def build(settings: RemindersSettings, clock: Clock, sender: Sender | None = Non
     """
     places = read_places(settings.profiles, settings.clinics)
     sender = sender or _sender(settings, places)
-    service = Service(rules_of(places), settings, settings.reminders_database, MIGRATIONS, clock)
+    service = Service(rules_of(places), settings, settings.database_url, MIGRATIONS, clock)
     alarm = service.alarm("texts")
     settling = Settling(service.database, clock, service.ring, sender.traceable)
     dispatch = Dispatch(

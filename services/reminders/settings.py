@@ -6,7 +6,8 @@ from pydantic import Field, SecretStr, TypeAdapter, ValidationError, field_valid
 from pydantic_settings import NoDecode
 
 from shared.contract import Phone
-from shared.settings import Misconfigured, ServiceSettings
+from shared.database import with_password
+from shared.settings import DatabaseUrl, Misconfigured, ServiceSettings
 
 _PHONE: TypeAdapter[str] = TypeAdapter(Phone)
 
@@ -14,7 +15,12 @@ _PHONE: TypeAdapter[str] = TypeAdapter(Phone)
 class RemindersSettings(ServiceSettings):
     """Reminders' settings."""
 
-    reminders_database: str = Field(description="URL of reminders' database: postgresql://role:password@host:port/name")
+    reminders_database: DatabaseUrl = Field(
+        description="URL of reminders' database: postgresql://role:password@host:port/name"
+    )
+    reminders_database_password: SecretStr | None = Field(
+        default=None, description="the role's password, if not in the URL"
+    )
     reminders_port: int = Field(default=8003, ge=0, le=65535, description="port to listen on")
     sms: Literal["console", "twilio"] = Field(default="console", description="how texts leave: shown, or by Twilio")
     twilio_account_sid: str | None = Field(default=None, description="AC and 32 hexadecimal digits")
@@ -53,6 +59,16 @@ class RemindersSettings(ServiceSettings):
             if not 0 < rate <= 1000:
                 raise ValueError(f"the rate of {clinic!r} is not more than 0 and at most 1000")
         return value
+
+    @property
+    def database_url(self) -> str:
+        """Everything that a connection needs."""
+        return with_password(self.reminders_database, self.reminders_database_password)
+
+    def require_production(self) -> None:
+        super().require_production()
+        if self.sms == "twilio" and self.public_url and not self.public_url.startswith("https://"):
+            raise Misconfigured("CHAIRTIME_PUBLIC_URL: is not https, but CHAIRTIME_PRODUCTION is on")
 
     def rates(self, clinics: set[str]) -> dict[str, float]:
         """Segments a second that each clinic's number may send; only Twilio sets limits.

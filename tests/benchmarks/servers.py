@@ -18,6 +18,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from sqlalchemy import make_url
 
 from deploy.postgres import EmbeddedPostgres
+from shared.cluster import Cluster
 from shared.topics import TOPICS, create_topics
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -112,7 +113,7 @@ async def fresh_topics(servers: str) -> None:
                     await asyncio.sleep(0.05)
     finally:
         await admin.close()
-    await create_topics(servers)
+    await create_topics(Cluster(servers))
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from sqlalchemy.exc import DBAPIError
 from deploy.embedded import HEARS
 from deploy.kafka.node import free_port
 from deploy.publish import ClinicSystem, Event
+from shared.cluster import Cluster
 from shared.contract import EventData
 from shared.database import Database, rows, run
 from shared.topics import TOPICS
@@ -69,7 +70,7 @@ class Processes:
         self._home = home
         self._beside: list[asyncio.Task[Any]] = []
         self._ends = ends
-        self._clinic = ClinicSystem(kafka)
+        self._clinic = ClinicSystem(Cluster(kafka))
         self._databases = {name: Database(url, pool_size=2) for name, url in urls.items()}
         keys = home / "keys.toml"
         digest = hashlib.sha256(KEY.encode()).hexdigest()

@@ -12,6 +12,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from deploy.kafka.node import QUIET_CLIENT, KafkaNode, Seat, free_port, new_cluster_id
+from shared.cluster import Cluster
 from shared.topics import TOPICS, create_topics
 from tests.failures.processes import SERVICES, Processes, processes
 from tests.failures.rounds import rounds
@@ -20,7 +21,7 @@ from tests.failures.test_kills import Load, all_is_done_once, supervised
 NODES: Final = 3
 
 
-class Cluster:
+class Brokers:
     """Brokers that each have a copy of everything; a record counts as written when two have it."""
 
     def __init__(self, home: Path) -> None:
@@ -66,18 +67,18 @@ class Cluster:
 
 
 @asynccontextmanager
-async def cluster(home: Path) -> AsyncIterator[Cluster]:
+async def cluster(home: Path) -> AsyncIterator[Brokers]:
     """Three brokers with our topics."""
-    brokers = Cluster(home)
+    brokers = Brokers(home)
     try:
         await brokers.start()
-        await create_topics(brokers.address, replication=NODES)
+        await create_topics(Cluster(brokers.address), replication=NODES)
         yield brokers
     finally:
         await brokers.stop()
 
 
-async def die_and_return(running: Processes, brokers: Cluster, victims: Sequence[KafkaNode]) -> None:
+async def die_and_return(running: Processes, brokers: Brokers, victims: Sequence[KafkaNode]) -> None:
     """kill -9, a while without them, and back on their data until they have all that they missed."""
     for node in victims:
         node.kill()

@@ -17,6 +17,7 @@ from aiokafka import AIOKafkaConsumer
 from deploy.embedded import Address, Embedded
 from deploy.publish import ClinicSystem, Event
 from services.reminders.sms import OutgoingText
+from shared.cluster import Cluster
 from shared.contract import (
     DEAD_LETTER_TOPICS,
     EVENTS,
@@ -47,7 +48,7 @@ class Journey:
         self.dead_letters: list[Any] = []
         assert embedded.walk is not None
         self._walk = embedded.walk
-        self._system = ClinicSystem(address.kafka)
+        self._system = ClinicSystem(Cluster(address.kafka))
         self._consumer = AIOKafkaConsumer(
             bootstrap_servers=address.kafka, enable_auto_commit=False, fetch_max_wait_ms=10
         )

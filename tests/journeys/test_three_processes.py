@@ -20,6 +20,7 @@ import pytest
 from deploy.kafka.node import free_port
 from deploy.publish import ClinicSystem, Event
 from services.booking.main import MIGRATIONS
+from shared.cluster import Cluster
 from shared.migrations import newest_revision
 from tests.journeys.conftest import Course
 from tests.journeys.test_up import REPOSITORY, eventually, mornings, run
@@ -89,7 +90,7 @@ def test_three_processes_confirm_a_paid_course_and_end_in_order(environment: dic
         course = Course(mornings(2))
         now = datetime.now(UTC)
         facts = [course.contact(now), course.requested, course.paid(now, 90000)]
-        ClinicSystem(environment["CHAIRTIME_KAFKA"]).publish(
+        ClinicSystem(Cluster(environment["CHAIRTIME_KAFKA"])).publish(
             Event(f"{course.id}-{number}", "/tests", now, fact) for number, fact in enumerate(facts)
         )
 

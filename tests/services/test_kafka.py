@@ -16,6 +16,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from deploy.kafka.node import KafkaNode
 from deploy.mock_kafka import PARTITIONS, MockKafka
 from deploy.server_process import CannotStart
+from shared.cluster import Cluster
 from shared.envelope import Record
 from shared.kafka import Kafka, Place
 from shared.topics import TOPICS
@@ -150,7 +151,7 @@ async def test_what_cannot_be_parsed_takes_nothing_of_other_partitions_with_it()
                     await client.send_and_wait(topic, b"%d" % n, partition=partition)
             records = [(b"sound", [("sound", b"")]), (b"bad", [("spoiled!", b"")]), (b"sound again", [])]
             await (await client.send_batch(spoiled(client, b"key", records), topic, partition=1))
-        kafka = Kafka(mock.address, "booking", {topic: frozenset()}, handle, pass_over, 0, PARTITIONS)
+        kafka = Kafka(Cluster(mock.address), "booking", {topic: frozenset()}, handle, pass_over, 0, PARTITIONS)
         await kafka.start()
         try:
             async with asyncio.timeout(30):
