@@ -21,6 +21,7 @@ from aiokafka import AIOKafkaConsumer
 from sqlalchemy.exc import DBAPIError
 
 from deploy.embedded import HEARS
+from deploy.fake_twilio import ACCOUNT_SID, AUTH_TOKEN, FakeTwilio
 from deploy.kafka.node import free_port
 from deploy.publish import ClinicSystem, Event
 from shared.cluster import Cluster
@@ -28,7 +29,6 @@ from shared.contract import EventData
 from shared.database import Database, rows, run
 from shared.topics import TOPICS
 from tests.failures.checker import check
-from tests.fake_twilio import ACCOUNT_SID, AUTH_TOKEN, FakeTwilio
 from tests.kafka_clients import begin_at_the_end, consumer, places_of
 
 REPOSITORY: Final = Path(__file__).parents[2]

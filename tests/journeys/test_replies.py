@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import aiohttp
 
+from deploy.fake_twilio import inbound, post
 from shared.contract import ConsentChanged, Intent, ReplyReceived, TextDelivered, TextSent, TextSuppressed
-from tests.fake_twilio import inbound, post
 from tests.journeys.conftest import Course, Journey, weekday_mornings
 
 

@@ -13,6 +13,7 @@ import pytest
 from aiohttp import ClientTimeout
 
 from deploy.databases import provision
+from deploy.fake_twilio import ACCOUNT_SID, AUTH_TOKEN, FakeTwilio, Mood
 from services.reminders import store
 from services.reminders.course import Text
 from services.reminders.messages import ConsentRecorded
@@ -21,7 +22,6 @@ from shared.contract import By, EventData, SessionCancelled, SessionConfirmed, S
 from shared.database import rows
 from shared.envelope import Message
 from tests.failures.rounds import amount
-from tests.fake_twilio import ACCOUNT_SID, AUTH_TOKEN, FakeTwilio, Mood
 from tests.reminders_rig import Rig, ScriptedSender, open_rig
 from tests.reminders_story import HOUR, contact, session_event
 

@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 from aiohttp import ClientTimeout
 
+from deploy.fake_twilio import ACCOUNT_SID, AUTH_TOKEN, FakeTwilio, Mood
 from services.reminders.sms import (
     Accepted,
     ConsoleSender,
@@ -20,7 +21,6 @@ from services.reminders.sms import (
     Unsent,
 )
 from shared.contract import TextKind
-from tests.fake_twilio import ACCOUNT_SID, AUTH_TOKEN, FakeTwilio, Mood
 from tests.reminders_story import MONDAY, PHONE
 
 SENDER = "+15550100001"

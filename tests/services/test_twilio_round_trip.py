@@ -10,10 +10,10 @@ import pytest
 from aiohttp import ClientTimeout
 
 from deploy.databases import provision
+from deploy.fake_twilio import ACCOUNT_SID, AUTH_TOKEN, FakeTwilio, Mood
 from deploy.kafka.node import free_port
 from services.reminders.sms import TwilioSender
 from tests.callers import served
-from tests.fake_twilio import ACCOUNT_SID, AUTH_TOKEN, FakeTwilio, Mood
 from tests.reminders_front import NUMBERS, Front, open_front
 from tests.reminders_rig import confirmed
 from tests.reminders_story import accepted, contact

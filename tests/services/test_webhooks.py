@@ -10,12 +10,12 @@ from uuid import UUID
 import pytest
 
 from deploy.databases import provision
+from deploy.fake_twilio import ACCOUNT_SID, inbound, signature
 from services.reminders import rules
 from services.reminders.hearing import decide_reply
 from services.reminders.sms import Accepted, Unknown
 from services.reminders.webhooks import Account
 from shared.envelope import Message
-from tests.fake_twilio import ACCOUNT_SID, inbound, signature
 from tests.reminders_front import NUMBERS, PUBLIC, Front, open_front, sid
 from tests.reminders_rig import MINUTE, K
 from tests.reminders_story import HOUR, MONDAY, PATIENT, PHONE, contact, session_id, starts_at

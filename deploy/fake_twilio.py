@@ -1,6 +1,8 @@
-"""A stand-in for Twilio on 127.0.0.1: its Messages API, its signed callbacks, and every way in which it can fail.
+"""A stand-in for Twilio: its Messages API, its signed callbacks, and every way in which it can fail.
 
-It takes what the real SDK sends and is checked against Twilio's own description (`tests/contracts/twilio`).
+It takes what the real SDK sends and is checked against Twilio's own description (`tests/contracts/twilio`). As a process
+of its own (`python -m deploy.fake_twilio`) it delivers every text at once and shows them all at `/`; the account is
+CHAIRTIME_TWILIO_ACCOUNT_SID, its token a variable or file as for reminders. For trials and tests alone.
 """
 
 import asyncio
@@ -8,7 +10,9 @@ import base64
 import json
 import random
 import re
+import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from enum import StrEnum
@@ -16,13 +20,16 @@ from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import urlencode
 
-from aiohttp import ClientSession, web
+from aiohttp import ClientError, ClientSession, web
+from pydantic import SecretStr
 from twilio.request_validator import RequestValidator
+
+from shared.settings import Misconfigured, ServiceSettings, read_settings
 
 ACCOUNT_SID: Final = "AC" + "0" * 32
 AUTH_TOKEN: Final = "an auth token of a test"
 
-_MESSAGES: Final = f"/2010-04-01/Accounts/{ACCOUNT_SID}/Messages"
+PORT: Final = 8009
 _RANKS: Final = ("queued", "sending", "sent", "delivered")
 
 
@@ -53,9 +60,21 @@ class FakeTwilio:
         taken: the form of every message that it took, whatever it answered.
         messages: what it has, by SID, as it tells it.
         calls: how many messages it was asked to send.
+
+    Args:
+        account_sid: the account's, and its token.
+        host: address to listen on, and the port; 0 takes a free one.
+        first: number of the first message; its SID is made of it.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        account_sid: str = ACCOUNT_SID,
+        auth_token: str = AUTH_TOKEN,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        first: int = 1,
+    ) -> None:
         self.mood = Mood.ACCEPT
         self.lag = 0
         self.taken: list[dict[str, str]] = []
@@ -64,15 +83,20 @@ class FakeTwilio:
         self.url = ""
         self._callbacks: dict[str, str] = {}
         self._end = asyncio.Event()
-        app = web.Application(middlewares=[_authorized])
-        app.router.add_post(f"{_MESSAGES}.json", self._create)
-        app.router.add_get(f"{_MESSAGES}.json", self._list)
-        app.router.add_get(_MESSAGES + "/{sid}.json", self._fetch)
+        self._account_sid, self._auth_token = account_sid, auth_token
+        self._listens = (host, port)
+        self._first = first
+        self._path = f"/2010-04-01/Accounts/{account_sid}/Messages"
+        app = web.Application(middlewares=[self._authorized])
+        app.router.add_post(f"{self._path}.json", self._create)
+        app.router.add_get(f"{self._path}.json", self._list)
+        app.router.add_get(self._path + "/{sid}.json", self._fetch)
+        app.router.add_get("/", self._show)
         self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
 
     async def __aenter__(self) -> Self:
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        site = web.TCPSite(self._runner, *self._listens)
         await site.start()
         self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
         return self
@@ -119,7 +143,7 @@ class FakeTwilio:
         page = max(int(request.query.get("Page", 0)), 0)
         part = shown[page * size : (page + 1) * size]
         more = len(shown) > (page + 1) * size
-        uri = f"{_MESSAGES}.json?PageSize={size}"
+        uri = f"{self._path}.json?PageSize={size}"
         return web.json_response(
             {
                 "messages": part,
@@ -138,17 +162,22 @@ class FakeTwilio:
         message = self.messages.get(request.match_info["sid"])
         return web.json_response(message) if message else _refused(404, 20404, "The requested resource was not found")
 
+    async def _show(self, request: web.Request) -> web.Response:
+        """What people would have on their phones, the newest last."""
+        shown = [{name: m[name] for name in ("sid", "to", "from", "body", "status")} for m in self.messages.values()]
+        return web.json_response(shown)
+
     def _keep(self, form: dict[str, str]) -> dict[str, Any]:
-        sid = f"SM{len(self.taken):032x}"
+        sid = f"SM{self._first + len(self.taken) - 1:032x}"
         now = format_datetime(datetime.now(UTC))
         body = form.get("Body", "")
         message: dict[str, Any] = {
-            "sid": sid, "account_sid": ACCOUNT_SID, "api_version": "2010-04-01", "body": body,
+            "sid": sid, "account_sid": self._account_sid, "api_version": "2010-04-01", "body": body,
             "from": form.get("From"), "to": form["To"], "status": "queued", "direction": "outbound-api",
             "num_segments": "1", "num_media": "0", "messaging_service_sid": form.get("MessagingServiceSid"),
             "error_code": None, "error_message": None, "price": None, "price_unit": "USD", "date_sent": None,
             "date_created": now, "date_updated": now,
-            "uri": f"{_MESSAGES}/{sid}.json", "subresource_uris": {"media": f"{_MESSAGES}/{sid}/Media.json"},
+            "uri": f"{self._path}/{sid}.json", "subresource_uris": {"media": f"{self._path}/{sid}/Media.json"},
         }  # fmt: skip
         self.messages[sid] = message
         self._callbacks[sid] = form.get("StatusCallback", "")
@@ -166,15 +195,23 @@ class FakeTwilio:
         for status in told:
             more = {"ErrorCode": str(code or 30008)} if status in ("failed", "undelivered") else {}
             form = {
-                "AccountSid": ACCOUNT_SID, "ApiVersion": "2010-04-01", "From": message["from"], "To": message["to"],
-                "MessageSid": sid, "MessageStatus": status, "SmsSid": sid, "SmsStatus": status,
+                "AccountSid": self._account_sid, "ApiVersion": "2010-04-01", "From": message["from"],
+                "To": message["to"], "MessageSid": sid, "MessageStatus": status, "SmsSid": sid, "SmsStatus": status,
             }  # fmt: skip
-            await post(self._callbacks[sid], form | more)
+            await post(self._callbacks[sid], form | more, self._auth_token)
 
     async def report_all(self, statuses: Sequence[str] = _RANKS, *, repeats: int = 1, seed: int = 0) -> None:
         """The same for every message."""
         for sid in list(self.messages):
             await self.report(sid, *statuses, repeats=repeats, seed=seed)
+
+    @web.middleware
+    async def _authorized(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        wanted = "Basic " + base64.b64encode(f"{self._account_sid}:{self._auth_token}".encode()).decode()
+        if request.path != "/" and request.headers.get("Authorization") != wanted:
+            return _refused(401, 20003, "Authenticate")
+        answer: web.StreamResponse = await handler(request)
+        return answer
 
 
 def inbound(sid: str, phone: str, to: str, body: str, account_sid: str = ACCOUNT_SID) -> dict[str, str]:
@@ -202,15 +239,6 @@ async def post(url: str, form: dict[str, str], token: str = AUTH_TOKEN, signed: 
         return answer.status
 
 
-@web.middleware
-async def _authorized(request: web.Request, handler: Any) -> web.StreamResponse:
-    wanted = "Basic " + base64.b64encode(f"{ACCOUNT_SID}:{AUTH_TOKEN}".encode()).decode()
-    if request.headers.get("Authorization") != wanted:
-        return _refused(401, 20003, "Authenticate")
-    answer: web.StreamResponse = await handler(request)
-    return answer
-
-
 def _fault_of(form: dict[str, str]) -> tuple[int, str] | None:
     if not re.fullmatch(r"\+[1-9]\d{6,14}", form.get("To", "")):
         return 21211, "Invalid 'To' Phone Number"
@@ -227,3 +255,28 @@ def _fault_of(form: dict[str, str]) -> tuple[int, str] | None:
 def _refused(status: int, code: int, message: str) -> web.Response:
     more = f"https://www.twilio.com/docs/errors/{code}"
     return web.json_response({"code": code, "message": message, "more_info": more, "status": status}, status=status)
+
+
+class _Settings(ServiceSettings):
+    kafka: str = ""
+    twilio_account_sid: str = ACCOUNT_SID
+    twilio_auth_token: SecretStr = SecretStr(AUTH_TOKEN)
+
+
+async def _main() -> None:
+    settings = read_settings(_Settings)
+    token = settings.twilio_auth_token.get_secret_value()
+    first = int(datetime.now(UTC).timestamp()) << 20  # another one's messages have other SIDs
+    async with FakeTwilio(settings.twilio_account_sid, token, settings.host, PORT, first) as twilio:
+        while True:
+            for sid in [sid for sid, message in twilio.messages.items() if message["status"] == "queued"]:
+                with suppress(ClientError):
+                    await twilio.report(sid, "sent", "delivered")
+            await asyncio.sleep(0.2)
+
+
+if __name__ == "__main__":
+    try:
+        asyncio.run(_main())
+    except Misconfigured as error:
+        sys.exit(str(error))
