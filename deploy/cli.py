@@ -4,6 +4,7 @@ import typer
 
 from deploy.commands import attention, course, dead_letters, events, preparing, running
 from deploy.commands.terminal import EXITS, Exit, fail
+from deploy.kafka_account import KafkaTrouble
 from deploy.operator import NotAllowed, Refused, Unreachable
 from deploy.server_process import CannotStart
 from shared.settings import Misconfigured
@@ -18,6 +19,7 @@ app = typer.Typer(
 app.command()(running.up)
 app.command()(running.demo)
 app.command()(events.publish)
+app.command()(events.lag)
 app.command()(preparing.migrate)
 app.command()(preparing.topics)
 app.command("export-schemas")(events.export_schemas)
@@ -39,5 +41,7 @@ def main() -> None:
         fail(str(error), Exit.UNAVAILABLE)
     except NotAllowed as error:
         fail(str(error), Exit.NOT_ALLOWED)
+    except KafkaTrouble as error:
+        fail(str(error), Exit.NOT_ALLOWED if error.denied else Exit.UNAVAILABLE)
     except Refused as error:
         fail(str(error))

@@ -15,7 +15,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from rich.console import Console
 from rich.panel import Panel
 
-from deploy.embedded import PROFILES, Address, Embedded, common_settings
+from deploy.embedded import Address, Embedded, common_settings
+from deploy.profiles import PROFILES
 from deploy.publish import ClinicSystem, Event, read_events
 from services.reminders.sms import OutgoingText
 from shared.cluster import Cluster

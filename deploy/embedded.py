@@ -22,19 +22,17 @@ from fastapi import FastAPI
 from deploy.databases import provision
 from deploy.mock_kafka import PARTITIONS, MockKafka
 from deploy.postgres import EmbeddedPostgres
+from deploy.profiles import check_profiles
 from deploy.server_process import CannotStart
 from deploy.stepping import KeptClock, Walk, clock_routes
 from services.billing import main as billing
 from services.billing import rules as billing_rules
-from services.billing.profile import read_places as read_tariffs
 from services.billing.settings import BillingSettings
 from services.booking import main as booking
 from services.booking import rules as booking_rules
-from services.booking.profile import read_places
 from services.booking.settings import BookingSettings
 from services.reminders import main as reminders
 from services.reminders import rules as reminders_rules
-from services.reminders.profile import read_places as read_wording
 from services.reminders.settings import RemindersSettings
 from services.reminders.sms import ConsoleSender, OutgoingText
 from shared.clinic import clinic_folders
@@ -45,7 +43,6 @@ from shared.service import HttpServer, Service
 from shared.settings import Misconfigured, ServiceSettings, read_settings
 from shared.topics import TOPICS, create_topics
 
-PROFILES: Final = Path(__file__).parent / "clinics"
 HEARS: Final = {"booking": booking_rules.HEARS, "billing": billing_rules.HEARS, "reminders": reminders_rules.HEARS}
 SERVICES: Final = tuple(HEARS)
 
@@ -208,20 +205,6 @@ def common_settings(kafka: str | None = None) -> ServiceSettings:
         Misconfigured: the first variable that is wrong, and why.
     """
     return read_settings(ServiceSettings, kafka=kafka or "")
-
-
-def check_profiles() -> Path:
-    """Read every served clinic's profile, all of its files; returns the folder that they are in.
-
-    Raises:
-        Misconfigured: what is wrong with the first file that is.
-    """
-    folder = Path(os.environ.get("CHAIRTIME_PROFILES", PROFILES))
-    clinics = common_settings().clinics
-    read_places(folder, clinics)
-    read_tariffs(folder, clinics)
-    read_wording(folder, clinics)
-    return folder
 
 
 def _listen(name: str) -> socket.socket:

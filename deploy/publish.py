@@ -7,16 +7,17 @@ be literal, or relative, which makes a file that can be played on any day: "+90m
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, Message, Producer
 from pydantic import ValidationError
 
+from deploy.kafka_account import KafkaTrouble
 from shared import trace
 from shared.clinic import WEEKDAYS
 from shared.cluster import Cluster
@@ -80,28 +81,35 @@ def read_events(file: Path, now: datetime) -> list[Event]:
 
 
 class ClinicSystem:
-    """A plain Kafka client in the role of the clinic's own system.
-
-    Raises:
-        KafkaException: the broker does not answer, or refuses.
-    """
+    """A plain Kafka client in the role of the clinic's own system."""
 
     def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
         self._refused: list[KafkaError] = []
+        self._errors: list[KafkaError] = []
         self._producer = Producer(
             {
                 **cluster.librdkafka,
                 "enable.idempotence": True,
                 "partitioner": "murmur2_random",
                 "message.timeout.ms": 15_000,
+                "error_cb": self._errors.append,
                 "log_level": 0,
             }
         )
 
-    def publish(self, events: Iterable[Event]) -> int:
-        """Send events in binary mode and wait until Kafka has all of them; returns how many."""
+    def publish(self, events: Iterable[Event], told: Callable[[], None] = lambda: None) -> int:
+        """Send events in binary mode and wait until Kafka has all of them; returns how many.
+
+        Args:
+            told: called for each that Kafka has.
+
+        Raises:
+            KafkaTrouble: the broker does not answer, or refuses.
+        """
         sent = 0
         self._refused.clear()
+        self._told = told
         for event in events:
             headers = {
                 "ce_specversion": "1.0",
@@ -114,19 +122,40 @@ class ClinicSystem:
             }
             if event.traceparent is not None:
                 headers["ce_traceparent"] = event.traceparent
-            value = event.data.model_dump_json(exclude_none=True)
-            self._producer.produce(
-                event.data.topic, value, event.data.key, headers=list(headers.items()), on_delivery=self._on_delivery
-            )
+            self._produce(event.data, list(headers.items()))
             sent += 1
-        self._producer.flush(20)
+        while self._producer.flush(1):
+            self._stop_if_denied()
+        self._stop_if_denied()
         if self._refused:
-            raise KafkaException(self._refused[0])
+            raise KafkaTrouble(self._cluster, self._refused[0])
         return sent
+
+    def _produce(self, data: EventData, headers: list[tuple[str, str | bytes | None]]) -> None:
+        value = data.model_dump_json(exclude_none=True)
+        while True:
+            try:
+                self._producer.produce(data.topic, value, data.key, headers=headers, on_delivery=self._on_delivery)
+            except BufferError:  # librdkafka holds 100,000 at most
+                self._producer.poll(0.1)
+                self._stop_if_denied()
+            else:
+                self._producer.poll(0)
+                return
+
+    def _stop_if_denied(self) -> None:
+        """A wrong password would be tried again until each message is too old."""
+        denied = next((error for error in self._errors if KafkaTrouble(self._cluster, error).denied), None)
+        if denied is not None:
+            self._producer.purge()
+            self._producer.flush(1)
+            raise KafkaTrouble(self._cluster, denied)
 
     def _on_delivery(self, error: KafkaError | None, message: Message) -> None:
         if error is not None:
             self._refused.append(error)
+        else:
+            self._told()
 
 
 def _dated(value: Any, now: datetime) -> Any:

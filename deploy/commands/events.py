@@ -1,40 +1,117 @@
-"""Events as files: publish them as a clinic's system does, and write down what each type is."""
+"""Events: published as a clinic's system does it, how far they have been read, and what each type is, as files."""
 
-import json
-import os
+import asyncio
+from collections import defaultdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.progress import Progress
 
-from deploy.commands.terminal import fail, out
+from deploy.commands.terminal import Exit, Json, Key, counted, err, fail, out, print_json, print_table
+from deploy.operator import NotAllowed, Refused, ServiceName, Services, Unreachable, addresses, running_up
+from shared.cluster import Cluster
 from shared.settings import ServiceSettings, read_settings
+
+KafkaServers = Annotated[
+    str | None, typer.Option(envvar="CHAIRTIME_KAFKA", help="host:port; the running `chairtime up` when unset")
+]
 
 
 def publish(
     file: Annotated[Path, typer.Argument(help="one CloudEvent in JSON a line", exists=True, dir_okay=False)],
-    kafka: Annotated[
-        str | None, typer.Option(envvar="CHAIRTIME_KAFKA", help="host:port; the running `chairtime up` when unset")
-    ] = None,
+    kafka: KafkaServers = None,
+    json: Json = False,
 ) -> None:
-    """Publish events from a file, in the role of a clinic's own system."""
-    from confluent_kafka import KafkaException
+    """Publish events from a file, in the role of a clinic's own system.
 
+    Every line is read before the first is sent: of a file with a mistake nothing is published. The account is
+    CHAIRTIME_KAFKA_USER with CHAIRTIME_KAFKA_PASSWORD, where Kafka asks for one.
+    """
+    from deploy.kafka_account import admin
     from deploy.publish import BadLine, ClinicSystem, read_events
 
-    cluster = read_settings(ServiceSettings, kafka=kafka or _address_of_up()["kafka"]).cluster
+    cluster = cluster_of(kafka)
     try:
-        sent = ClinicSystem(cluster).publish(read_events(file, datetime.now(UTC)))
+        events = read_events(file, datetime.now(UTC))
     except BadLine as error:
         fail(str(error))
-    except KafkaException as error:
-        fail(f"Kafka at {cluster.servers}: {error.args[0].str()}")
-    out.print(f"published {sent} event{'' if sent == 1 else 's'} to {cluster.servers}")
+    admin(cluster)  # or a broker that is away would be waited for
+    with Progress(console=err, transient=True) as progress:
+        task = progress.add_task("publishing", total=len(events))
+        sent = ClinicSystem(cluster).publish(events, lambda: progress.advance(task))
+    if json:
+        return print_json({"published": sent, "kafka": cluster.servers})
+    return out.print(f"published {counted(sent, 'event')} to {cluster.servers}")
+
+
+def lag(
+    service: Annotated[ServiceName | None, typer.Option(help="of one service alone")] = None,
+    partitions: Annotated[bool, typer.Option("--partitions", help="a line a partition instead of a topic")] = False,
+    kafka: KafkaServers = None,
+    key: Key = None,
+    json: Json = False,
+) -> None:
+    """Show how far each service has read its topics.
+
+    `lag` is what Kafka knows: the group's offset, committed twice a second, against the end. `behind` is what the
+    service itself says, effects included; it stays empty where the service does not tell (it is down, or there is no
+    API key). With an account of its own at Kafka a service's group alone can be seen: name it with --service.
+    """
+    from deploy.lag import lag_of
+
+    cluster = cluster_of(kafka)
+    wanted = tuple(ServiceName) if service is None else (service,)
+    with err.status("asking Kafka ..."):
+        found = [row for name in wanted for row in lag_of(cluster, name)]
+        heard = asyncio.run(_heard(key, wanted))
+    rows = [
+        {**row._asdict(), "heard": there, "behind": None if there is None else max(row.end - there, 0)}
+        for row in found
+        for there in (heard.get((row.service, row.topic, row.partition), 0) if row.service in heard else None,)
+    ]
+    if json:
+        return print_json(rows)
+    if partitions:
+        columns = ("service", "topic", "partition", "committed", "end", "lag", "heard", "behind")
+        return print_table(columns, ([row[name] for name in columns] for row in rows))
+    return print_table(("service", "topic", "end", "lag", "behind"), _by_topic(rows))
+
+
+async def _heard(key: str | None, wanted: tuple[ServiceName, ...]) -> dict[Any, int]:
+    """How far services have come, by service, topic and partition; one that tells is itself a key."""
+    heard: dict[Any, int] = {}
+    async with Services(addresses(key)) as services:
+        for service in wanted:
+            try:
+                places = await services.get(service, "/ops/heard")
+            except (Unreachable, NotAllowed, Refused) as reason:
+                err.print(str(reason), markup=False)
+                continue
+            heard[service] = 0
+            heard |= {(service, place["topic"], place["partition"]): place["next_offset"] for place in places}
+    return heard
+
+
+def _by_topic(rows: list[dict[str, Any]]) -> list[tuple[object, ...]]:
+    topics: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        topics[row["service"], row["topic"]].append(row)
+    return [
+        (
+            *name,
+            sum(row["end"] for row in there),
+            sum(row["lag"] for row in there),
+            None if there[0]["behind"] is None else sum(row["behind"] for row in there),
+        )
+        for name, there in topics.items()
+    ]
 
 
 def export_schemas(
     folder: Annotated[Path, typer.Argument(help="where schemas/, events.md and states.md lie")] = Path("docs"),
+    json: Json = False,
 ) -> None:
     """Write the JSON Schema of every event type, and the pages of all events and of a session's states, from the code.
 
@@ -46,15 +123,16 @@ def export_schemas(
     try:
         written = [*export(folder), folder / "states.md"]
         written[-1].write_text(states_page.page())
-        out.print(f"{len(written)} files written to {folder}")
     except NotAdditive as error:
         fail(str(error))
+    if json:
+        return print_json([str(file) for file in written])
+    return out.print(f"{len(written)} files written to {folder}")
 
 
-def _address_of_up() -> dict[str, Any]:
-    file = Path(os.environ.get("CHAIRTIME_HOME", ".chairtime")) / "up.json"
-    try:
-        address: dict[str, Any] = json.loads(file.read_text())
-    except (OSError, ValueError):
-        fail("no Kafka is named (--kafka host:port), and no `chairtime up` runs here")
-    return address
+def cluster_of(kafka: str | None) -> Cluster:
+    """The Kafka that a command means: the named one, else that of the `chairtime up` that runs here."""
+    servers = kafka or (running_up() or {}).get("kafka")
+    if servers is None:
+        fail("CHAIRTIME_KAFKA: is not set, and no `chairtime up` runs here", Exit.CONFIG)
+    return read_settings(ServiceSettings, kafka=servers).cluster

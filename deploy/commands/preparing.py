@@ -2,12 +2,16 @@
 
 import asyncio
 import os
-from typing import Annotated
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deploy.commands.terminal import Exit, fail, out
+from deploy.commands.terminal import Exit, Json, err, fail, out, print_json, print_table
 from shared.settings import ServiceSettings, read_settings
+
+if TYPE_CHECKING:
+    from deploy.profiles import ClinicProfile
 
 
 def migrate(
@@ -53,8 +57,30 @@ def setup() -> None:
     migrate(os.environ.get("CHAIRTIME_ADMIN_DATABASE") or fail("CHAIRTIME_ADMIN_DATABASE: is not set", Exit.CONFIG))
 
 
-def check() -> None:
-    """Read every clinic's profile and say what is wrong with the first that is."""
-    from deploy.embedded import check_profiles
+def check(json: Json = False) -> None:
+    """Read every clinic's profile (CHAIRTIME_PROFILES) as the services do, and tell what each clinic has.
 
-    out.print(f"all profiles in {check_profiles()} are in order")
+    A mistake is one line that names file, key and reason; there may be one for each file. Exits 78 then.
+    """
+    from deploy.profiles import clinics_in, folder_of_profiles, mistakes_in
+
+    folder = folder_of_profiles()
+    mistakes = mistakes_in(folder)
+    clinics = [] if mistakes else clinics_in(folder)
+    if json:
+        print_json({"profiles": str(folder), "mistakes": mistakes, "clinics": [asdict(clinic) for clinic in clinics]})
+    elif clinics:
+        columns = ("clinic", "locations", "chairs", "providers", "treatments", "packages", "texts", "languages")
+        print_table(columns, (_shown(clinic) for clinic in clinics))
+        out.print(f"all profiles in {folder} are in order")
+    if mistakes:
+        fail("\n".join(mistakes), Exit.CONFIG)
+    for clinic in clinics:
+        for treatment in clinic.unpriced:
+            err.print(f"{clinic.clinic}/billing.toml: treatments.{treatment}: has no price, so nobody can book it")
+
+
+def _shown(clinic: "ClinicProfile") -> tuple[object, ...]:
+    places = ", ".join(f"{name} ({zone})" for name, zone in clinic.locations.items())
+    lists = (", ".join(clinic.treatments), ", ".join(clinic.packages), clinic.texts, ", ".join(clinic.languages))
+    return clinic.clinic, places, clinic.chairs, clinic.providers, *lists
