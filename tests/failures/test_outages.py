@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 from fastapi import FastAPI
 
-from deploy.embedded import PROFILES
+from deploy.profiles import PROFILES
 from deploy.publish import Event
 from services.billing import main as billing
 from services.billing.settings import BillingSettings

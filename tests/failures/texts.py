@@ -15,7 +15,7 @@ from typing import Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from deploy.embedded import PROFILES
+from deploy.profiles import PROFILES
 from services.reminders.course import ATTEMPTED
 from services.reminders.profile import Places, read_places
 from services.reminders.quiet_hours import Window, hours_in, narrower

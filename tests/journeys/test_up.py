@@ -277,10 +277,13 @@ def test_publishing_what_is_no_event_of_a_clinic_names_the_line_and_publishes_no
     assert stopped.stderr.count("\n") == 1
 
 
-def test_publishing_to_nobody_says_so(tmp_path: Path) -> None:
+def test_publishing_to_nobody_says_so_at_once(tmp_path: Path) -> None:
     stopped = run("publish", str(tmp_path / "none.jsonl"))
     assert stopped.returncode == 2
     file = tmp_path / "events.jsonl"
     file.write_text("")
     stopped = run("publish", str(file), CHAIRTIME_HOME=str(tmp_path))
-    assert (stopped.returncode, stopped.stderr.count("\n")) == (1, 1)
+    assert (stopped.returncode, stopped.stderr.count("\n")) == (78, 1)
+    assert stopped.stderr.startswith("CHAIRTIME_KAFKA: is not set")
+    stopped = run("publish", str(file), "--kafka", "127.0.0.1:1")
+    assert (stopped.returncode, stopped.stderr) == (69, "Kafka at 127.0.0.1:1: no broker answers\n")

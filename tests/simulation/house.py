@@ -11,7 +11,8 @@ import asyncpg
 from aiokafka import AIOKafkaProducer
 from sqlalchemy.exc import DBAPIError
 
-from deploy.embedded import PROFILES, SERVICES
+from deploy.embedded import SERVICES
+from deploy.profiles import PROFILES
 from deploy.stepping import Walk
 from services.billing import main as billing
 from services.billing.settings import BillingSettings
