@@ -91,6 +91,7 @@ class Kafka:
         self._committed_at = time.monotonic()
         self._told: dict[Place, int] = {}  # before these offsets everything has had its effect, and the database knows
         self._silent_since: float | None = None
+        self.polled_at = time.time()  # when messages were last asked for, by the wall's clock
         self._broker = KafkaBroker(
             cluster.servers.split(","),
             security=_security(cluster),
@@ -196,6 +197,7 @@ class Kafka:
         Only partitions whose position is known are asked: where a poll raises, the consumer has gone beyond what it had
         for others, and must be sent back.
         """
+        self.polled_at = time.time()
         read = [p for p in consumer.assignment() if consumer.highwater(p) is not None]
         positions = {p: await consumer.position(p) for p in read}
         await self._pass_silence({(p.topic, p.partition): offset for p, offset in positions.items()})

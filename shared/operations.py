@@ -11,7 +11,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
@@ -52,8 +52,7 @@ async def ready(request: Request) -> Response:
 @common.get("/metrics", tags=["health"])
 async def prometheus(request: Request) -> Response:
     """Prometheus' text format."""
-    await service_of(request).gauge()
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+    return Response(await service_of(request).metrics(), media_type=CONTENT_TYPE_LATEST)
 
 
 # Dead letters --------------------------------------------------------------------------------------------------------

@@ -80,6 +80,7 @@ class Relay:
         self._database = database
         self._producer = producer
         self._alarm = alarm
+        self.holds = False  # whether this process is the one relay
 
     async def run(self) -> None:
         """Publish whatever comes, as the one relay or waiting to become it."""
@@ -89,12 +90,14 @@ class Relay:
                 async with self._database.session() as connection:
                     while not (await rows(connection, "SELECT pg_try_advisory_lock(:lock) AS got", lock=LOCK))[0].got:
                         await self._alarm.wait()
+                    self.holds = True
                     try:
                         while True:
                             if await self._publish(connection) < BATCH:
                                 await self._alarm.wait()
                             pause = 0.1
                     finally:
+                        self.holds = False
                         await connection.invalidate()  # closes the connection, and with it gives the lock back
             except OutOfOrderSequenceNumber:
                 raise

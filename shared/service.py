@@ -32,6 +32,7 @@ from shared.http import ApiKeys
 from shared.kafka import Kafka, Place
 from shared.migrations import newest_revision, revision
 from shared.outbox import Relay
+from shared.readings import Look, Readings
 from shared.settings import EX_CONFIG, Misconfigured, ServiceSettings
 from shared.timers import Fence, TimerLoop, next_due
 from shared.worker import Worker
@@ -84,7 +85,9 @@ class Service(Generic[State, Context]):
         self.fence = Fence(self.database, self.kafka, clock)
         self._outbox_alarm, self._timers_alarm = self.alarm("outbox"), self.alarm("timers")
         self._relay = Relay(self.name, self.database, self.kafka.producer, self._outbox_alarm)
-        self._timers = TimerLoop(self.database, self.fence, clock, self._timers_alarm, self.worker.on_timers)
+        self._looks: list[Look] = []
+        self._readings = Readings(self.name, self.database, self.kafka, self._relay, clock, self._looks)
+        self._timers = TimerLoop(self.name, self.database, self.fence, clock, self._timers_alarm, self.worker.on_timers)
         self._loops: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
             "relay": self._relay.run,
             "timers": self._timers.run,
@@ -143,6 +146,7 @@ class Service(Generic[State, Context]):
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._readings.stop()
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
         await self.kafka.stop()
@@ -164,19 +168,13 @@ class Service(Generic[State, Context]):
             return f"not ready: {type(error).__name__}\n"
         return None
 
-    async def gauge(self) -> None:
-        """Bring the gauges that are read from the database up to date."""
-        async with self.database.begin() as connection:
-            metrics.OUTBOX_WAITING.labels(self.name).set(await outbox.unpublished(connection))
-            waiting = (
-                await rows(
-                    connection,
-                    """SELECT (SELECT count(*) FROM attention WHERE resolved_at IS NULL) AS attention,
-                              (SELECT count(*) FROM dead_letters WHERE status = 'open') AS letters""",
-                )
-            )[0]
-        metrics.ATTENTION_OPEN.labels(self.name).set(waiting.attention)
-        metrics.DEAD_LETTERS_OPEN.labels(self.name).set(waiting.letters)
+    def add_look(self, look: Look) -> None:
+        """Gauges of the service's own."""
+        self._looks.append(look)
+
+    async def metrics(self) -> bytes:
+        """All that is counted and read of this service, in Prometheus' text format."""
+        return metrics.page(self.name, await self._readings.read())
 
     async def next_due(self) -> Any:
         """The earliest instant at which something here falls due, past or future, or None."""

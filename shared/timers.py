@@ -139,12 +139,14 @@ class TimerLoop:
 
     def __init__(
         self,
+        service: str,
         database: Database,
         fence: Fence,
         clock: Clock,
         alarm: Alarm,
         deliver: Callable[[datetime], Awaitable[int]],
     ) -> None:
+        self._service = service
         self._database = database
         self._fence = fence
         self._clock = clock
@@ -166,7 +168,7 @@ class TimerLoop:
             due_at = await next_due(connection)
         if due_at is not None and due_at <= self._clock.now():
             until = await self._fence.passed()
-            metrics.TIMER_LATENESS.observe((until - due_at).total_seconds())
+            metrics.TIMER_LATENESS.labels(self._service).observe((until - due_at).total_seconds())
             while await self._deliver(until):
                 pass
             async with self._database.session() as connection:

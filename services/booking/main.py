@@ -6,7 +6,7 @@ from typing import Final
 
 from fastapi import FastAPI
 
-from services.booking import api, board, feed, store
+from services.booking import api, board, feed, store, watch
 from services.booking.closures import Closure
 from services.booking.course import Course
 from services.booking.occupancy import Calendar
@@ -39,6 +39,7 @@ def build(settings: BookingSettings, clock: Clock) -> FastAPI:
         notes=board.NOTES,
     )
     service = Service(rules, settings, settings.database_url, MIGRATIONS, clock)
+    service.add_look(watch.look(places))
     return create_api(service, api.routes(places), board.board_routes(places), feed.feed_routes(places))
 
 

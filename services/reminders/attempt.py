@@ -12,6 +12,7 @@ from uuid import UUID, uuid5
 
 from jinja2 import TemplateError
 
+from services.reminders import metrics
 from services.reminders.contact import Contact
 from services.reminders.course import Course, Text, TextState
 from services.reminders.ladder import suppressed
@@ -21,7 +22,7 @@ from services.reminders.profile import Place
 from services.reminders.rules import CONTACT, COURSE, SERVICE
 from services.reminders.sms import OutgoingText
 from services.reminders.wording import segments
-from shared import metrics, outbox, trace
+from shared import outbox, trace
 from shared.batch import publication
 from shared.contract import EventData, TextKind, TimerDue
 from shared.decision import Attention
@@ -110,7 +111,7 @@ class Claim:
                 self.suppressions.append({"text_id": text.text_id, "state": TextState.SUPPRESSED, "reason": reason})
                 event = suppressed(due.course_id, text, reason)
                 self.outgoing.append(publication_of(due.course_id, text, event, now, now.isoformat()))
-                metrics.TEXTS.labels(f"suppressed_{reason}").inc()
+                metrics.count(f"suppressed_{reason}")
             case Send():
                 try:
                     return self._send(due, verdict)

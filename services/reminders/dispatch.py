@@ -15,14 +15,14 @@ from aiokafka.errors import KafkaError
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.reminders import pauses, queue, settling, store
+from services.reminders import metrics, pauses, queue, settling, store
 from services.reminders.attempt import Attempt, Claim, Due, Room, about
 from services.reminders.course import Text
 from services.reminders.profile import Places
 from services.reminders.rules import SERVICE
 from services.reminders.settling import Settling
 from services.reminders.sms import Outcome, Sender, Unknown
-from shared import attention, crash, metrics, outbox
+from shared import attention, crash, outbox
 from shared.clock import Alarm, Clock
 from shared.contract import TextKind
 from shared.database import Database, Writes

@@ -7,7 +7,7 @@ from typing import Final
 
 from fastapi import FastAPI
 
-from services.reminders import api, desk, store, webhooks
+from services.reminders import api, desk, store, watch, webhooks
 from services.reminders.contact import Contacts
 from services.reminders.dispatch import Dispatch
 from services.reminders.profile import Places, read_places
@@ -66,6 +66,7 @@ def build(settings: RemindersSettings, clock: Clock, sender: Sender | None = Non
         places,
         settings.rates({place.clinic for place in places.values()}),
     )
+    service.add_look(watch.look(sorted(places)))
     service.add_loop("texts", alarm, dispatch.run, dispatch.next_due)
     return create_api(service, api.routes(places), desk.routes(places), webhooks.routes(_account(settings), settling))
 

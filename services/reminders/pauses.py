@@ -79,6 +79,16 @@ async def resume(connection: AsyncConnection, scope: Scope, subject: str, by: st
     return done.rowcount == 1
 
 
+async def counted(connection: AsyncConnection) -> dict[tuple[str, ...], float]:
+    """How many pauses are in force, by scope and clinic; persons are only counted."""
+    found = await rows(
+        connection,
+        """SELECT scope, CASE scope WHEN 'clinic' THEN subject ELSE '' END AS clinic, count(*) AS n
+           FROM pauses WHERE resumed_at IS NULL GROUP BY 1, 2""",
+    )
+    return {(row.scope, row.clinic): row.n for row in found}
+
+
 async def listed(connection: AsyncConnection) -> list[dict[str, Any]]:
     """The pauses in force: what, since when, by whom and why."""
     return [dict(row._mapping) for row in await rows(connection, _IN_FORCE)]

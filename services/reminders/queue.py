@@ -40,6 +40,20 @@ async def next_look(connection: AsyncConnection, served: Sequence[str]) -> datet
     return instant
 
 
+async def overdue(connection: AsyncConnection, now: datetime, served: Sequence[str]) -> tuple[int, datetime | None]:
+    """How many texts could go out by now, and since when the first of them; what must wait is not late."""
+    (found,) = await rows(
+        connection,
+        f"""SELECT count(*) AS n, min(since) AS oldest
+            FROM (SELECT greatest(t.look_at, t.due_at) AS since {_OF_COURSES} AND t.look_at <= :now
+                  UNION ALL SELECT greatest(t.look_at, t.due_at) {_ANSWERS} AND t.look_at <= :now) AS due
+            WHERE since <= :now""",
+        now=now,
+        served=list(served),
+    )
+    return found.n, found.oldest
+
+
 async def claim_due(
     connection: AsyncConnection, until: datetime, served: Sequence[str], batch: int
 ) -> list[tuple[UUID, UUID, int]]:

@@ -14,16 +14,17 @@ from uuid import UUID
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.reminders import queue, store
+from services.reminders import metrics, queue, store
 from services.reminders.attempt import Attempt, about, aggregate_of, publication_of
 from services.reminders.contact import CARRIER, consent_events, opt_out
 from services.reminders.outcome import GIVE_UP, Attempted, Report, Settled, next_search, of_outcome, of_report
 from services.reminders.rules import SERVICE
 from services.reminders.sms import OPTED_OUT, Accepted, Outcome, Refused, Sender, Sought, Unknown
-from shared import attention, crash, metrics, outbox
+from shared import attention, crash, outbox
 from shared.clock import Clock
 from shared.database import Database, Writes, rows
 from shared.decision import Attention
+from shared.metrics import ATTENTION
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +78,7 @@ class Settling:
                         outgoing += await _opt_out(connection, attempt.of, attempt.outgoing.to, now)
                     if isinstance(outcome, Unknown) and not self._traceable:
                         tell_unknown(writes, [_lost(attempt.of)], now)
-                    metrics.TEXTS.labels(type(outcome).__name__.lower()).inc()
+                    metrics.count(type(outcome).__name__.lower())
             queue.update_texts(writes, [one.columns for one in settled])
             outbox.add(writes, outgoing, now)
             await writes.run(connection)
@@ -117,7 +118,7 @@ class Settling:
                 outgoing += await _opt_out(connection, attempted, None, now)
             outbox.add(writes, outgoing, now)
             await writes.run(connection)
-        metrics.TEXTS.labels(f"reported_{settled.columns['state']}").inc()
+        metrics.count(f"reported_{settled.columns['state']}")
         self._published()
         return True
 
@@ -182,7 +183,7 @@ def tell_unknown(writes: Writes, texts: Sequence[queue.Lost], now: datetime) -> 
         for text in texts
     ]
     attention.add(writes, raised, now)
-    metrics.ATTENTION.labels(SERVICE, "text_outcome_unknown").inc(len(raised))
+    ATTENTION.labels(SERVICE, "text_outcome_unknown").inc(len(raised))
 
 
 def _publications(attempted: Attempted, settled: Settled, now: datetime) -> list[outbox.Outgoing]:

@@ -180,7 +180,9 @@ class Bell:
         self._booking = booking
         self.delivered: asyncio.Queue[int] = asyncio.Queue()
         self.alarm = Alarm(AsyncIOScheduler(timezone="UTC"), booking.clock, "test")
-        self.loop = TimerLoop(booking.database, fence(booking, topics), booking.clock, self.alarm, self._deliver)
+        self.loop = TimerLoop(
+            "booking", booking.database, fence(booking, topics), booking.clock, self.alarm, self._deliver
+        )
 
     async def _deliver(self, until: datetime) -> int:
         count = await self._booking.worker.on_timers(until)

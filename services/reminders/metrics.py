@@ -1,0 +1,34 @@
+"""Reminders' own metrics: what became of the texts, how late they are, and what somebody has paused."""
+
+from typing import Final
+
+from prometheus_client import Counter, Histogram
+
+from services.reminders.rules import SERVICE
+from shared.metrics import LATENESS, Reading
+
+TEXTS: Final = Counter("chairtime_texts_total", "Texts by what became of them", ["service", "outcome"])
+_LATENESS: Final = Histogram(
+    "chairtime_text_lateness_seconds",
+    "How long after its planned instant a text was first handed over, by our clock",
+    ["service"],
+    buckets=LATENESS,
+)
+_PROVIDER_SECONDS: Final = Histogram(
+    "chairtime_provider_seconds",
+    "How long a text was in the provider's hands before its answer: past taking back",
+    ["service"],
+)
+TEXT_LATENESS: Final = _LATENESS.labels(SERVICE)
+PROVIDER_SECONDS: Final = _PROVIDER_SECONDS.labels(SERVICE)
+
+OVERDUE: Final = Reading("chairtime_texts_overdue", "Texts that are due and could go out now")
+OLDEST_OVERDUE: Final = Reading("chairtime_texts_overdue_seconds", "How long ago the oldest of them fell due")
+PAUSES: Final = Reading(
+    "chairtime_pauses", "Pauses in force: of all texts, of a clinic's, or of persons", ("scope", "clinic")
+)
+
+
+def count(outcome: str) -> None:
+    """One text more of which this became."""
+    TEXTS.labels(SERVICE, outcome).inc()
