@@ -2,7 +2,7 @@
 
 import typer
 
-from deploy.commands import attention, course, dead_letters, events, preparing, running
+from deploy.commands import attention, course, dead_letters, events, init, preparing, running
 from deploy.commands.terminal import EXITS, Exit, fail
 from deploy.kafka_account import KafkaTrouble
 from deploy.operator import NotAllowed, Refused, Unreachable
@@ -18,6 +18,7 @@ app = typer.Typer(
 )
 app.command()(running.up)
 app.command()(running.demo)
+app.command()(init.init)
 app.command()(events.publish)
 app.command()(events.lag)
 app.command()(preparing.migrate)
