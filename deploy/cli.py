@@ -1,8 +1,10 @@
 """`chairtime`: the command line. Each command stands in `deploy/commands/`."""
 
+from collections.abc import Sequence
+
 import typer
 
-from deploy.commands import attention, course, dead_letters, events, init, preparing, running
+from deploy.commands import attention, course, dead_letters, doctor, events, init, preparing, running
 from deploy.commands.terminal import EXITS, Exit, fail
 from deploy.kafka_account import KafkaTrouble
 from deploy.operator import NotAllowed, Refused, Unreachable
@@ -26,16 +28,21 @@ app.command()(preparing.topics)
 app.command("export-schemas")(events.export_schemas)
 app.command()(preparing.setup)
 app.command()(preparing.check)
+app.command()(doctor.doctor)
 app.command()(course.course)
 app.add_typer(dead_letters.dead_letters, name="dead-letters")
 app.add_typer(attention.attention, name="attention")
 app.add_typer(attention.texts, name="texts")
 
 
-def main() -> None:
-    """The entry point. Every expected failure is one line on stderr."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The entry point. Every expected failure is one line on stderr.
+
+    Args:
+        arguments: those of the process when left out.
+    """
     try:
-        app()
+        app(arguments)
     except Misconfigured as error:
         fail(str(error), Exit.CONFIG)
     except (CannotStart, Unreachable) as error:

@@ -92,6 +92,7 @@ class FakeTwilio:
         app.router.add_post(f"{self._path}.json", self._create)
         app.router.add_get(f"{self._path}.json", self._list)
         app.router.add_get(self._path + "/{sid}.json", self._fetch)
+        app.router.add_get(f"/2010-04-01/Accounts/{account_sid}.json", self._account)
         app.router.add_get("/", self._show)
         self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
 
@@ -162,6 +163,9 @@ class FakeTwilio:
     async def _fetch(self, request: web.Request) -> web.Response:
         message = self.messages.get(request.match_info["sid"])
         return web.json_response(message) if message else _refused(404, 20404, "The requested resource was not found")
+
+    async def _account(self, request: web.Request) -> web.Response:
+        return web.json_response({"sid": self._account_sid, "status": "active", "type": "Full"})
 
     async def _show(self, request: web.Request) -> web.Response:
         """What people would have on their phones, the newest last."""

@@ -115,6 +115,25 @@ class Services:
         """
         return await self._ask("POST", service, path, json=body, headers={"Idempotency-Key": str(uuid4())})
 
+    async def trouble(self, service: ServiceName) -> str | None:
+        """Why a service cannot work right now, or None.
+
+        Raises:
+            Unreachable: it does not answer.
+        """
+        url = self._where.urls[service]
+        try:
+            async with self._http.get(f"{url}/health/ready") as answer:
+                return None if answer.ok else (await answer.text()).strip() or f"it answers {answer.status}"
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            raise self._unreachable(service, error) from None
+
+    def _unreachable(self, service: ServiceName, error: Exception) -> Unreachable:
+        return Unreachable(
+            f"{service} does not answer at {self._where.urls[service]} ({type(error).__name__}):"
+            f" start it, or name its address in {_variable(service)}"
+        )
+
     async def _ask(self, method: str, service: ServiceName, path: str, **more: Any) -> Any:
         url = self._where.urls[service]
         try:
@@ -123,10 +142,7 @@ class Services:
                     return await answer.json(content_type=None)
                 problem = _problem(await answer.text())
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            raise Unreachable(
-                f"{service} does not answer at {url} ({type(error).__name__}):"
-                f" start it, or name its address in {_variable(service)}"
-            ) from None
+            raise self._unreachable(service, error) from None
         code, detail = problem.get("title", str(answer.status)), problem.get("detail", "it gives no reason")
         if answer.status == 401:
             reason = "does not know this API key" if self._where.key else "needs an API key"

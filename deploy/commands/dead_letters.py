@@ -1,6 +1,7 @@
 """`chairtime dead-letters`: messages that had no effect, looked at, put through again, or dropped."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Annotated, Any, get_args
 
 import typer
@@ -12,6 +13,7 @@ from deploy.commands.terminal import (
     Yes,
     confirm,
     counted,
+    day_of,
     err,
     fetch,
     group,
@@ -34,6 +36,12 @@ def _letter(text: str) -> Place:
 
 
 Letters = Annotated[list[Place] | None, typer.Argument(parser=_letter, metavar="LETTER", help="such as booking/7")]
+Since = Annotated[
+    datetime | None,
+    typer.Option(
+        parser=day_of, metavar="DAY", help="those that arrived on this day or later, such as 2030-01-07 (UTC)"
+    ),
+]
 ErrorType = Annotated[str | None, typer.Option(help="all open letters of one error type")]
 Of = Annotated[ServiceName | None, typer.Option("--service", help="of one service alone")]
 Reason = Annotated[str, typer.Option(help="in a line, without personal data; it is kept")]
@@ -43,6 +51,7 @@ Reason = Annotated[str, typer.Option(help="in a line, without personal data; it 
 def list_letters(
     status: Annotated[str, typer.Option(help="open, retried or discarded")] = "open",
     service: Of = None,
+    since: Since = None,
     key: Key = None,
     json: Json = False,
 ) -> None:
@@ -50,6 +59,7 @@ def list_letters(
     if status not in get_args(Status):
         raise typer.BadParameter(f"{status!r} is not open, retried or discarded", param_hint="--status")
     rows = fetch(everywhere(key, service, "/ops/dead-letters", status=status), "asking for dead letters")
+    rows = [row for row in rows if since is None or datetime.fromisoformat(row["arrived_at"]) >= since]
     if json:
         return print_json(rows)
     ended = () if status == "open" else ("ended", "by", "reason")

@@ -4,7 +4,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, date, datetime, time
 from enum import IntEnum
 from typing import Annotated, Any, Final, Never, TypeVar
 
@@ -90,7 +90,18 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
     table = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for row in rows:
         table.add_row(*("" if value is None else str(value) for value in row))
-    Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else UNCUT).print(table)
+    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else UNCUT)
+    with console.capture() as captured:
+        console.print(table)
+    sys.stdout.writelines(f"{line.rstrip()}\n" for line in captured.get().splitlines())
+
+
+def day_of(text: str) -> datetime:
+    """The beginning of a day in UTC."""
+    try:
+        return datetime.combine(date.fromisoformat(text), time(), UTC)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no date: they are written like 2030-01-07") from None
 
 
 def instant(value: str | datetime | None) -> str:
