@@ -4,9 +4,9 @@
 |---|---|---|
 | `postgres_password` | PostgreSQL, `migrate` | of PostgreSQL's administrator |
 | `<service>_database_password` | `migrate`, the service | of the service's role in its own database |
-| `kafka_admin_password` | Kafka, `accounts` | of Kafka's administrator, who logs in inside of its container only |
-| `kafka_<service>_password` | `accounts`, the service | of the service's account at Kafka |
-| `kafka_clinic_password` | `accounts`, the clinic's systems | of the account `clinic` |
+| `kafka_admin_password` | Kafka, `topics` | of Kafka's administrator, who logs in inside of its container only |
+| `kafka_<service>_password` | `topics`, the service | of the service's account at Kafka |
+| `kafka_clinic_password` | `topics`, the clinic's systems | of the account `clinic` |
 | `twilio_auth_token` | reminders | Twilio's own; empty while texts go to the console |
 | `keys/api_keys.toml` | the services | hashed API keys; read again when changed, so in a folder of their own |
 
@@ -20,10 +20,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from deploy.accounts import ACCOUNTS
 from deploy.databases import SERVICES
-
-ACCOUNTS: Final = (*SERVICES, "clinic")
-"""Who has an account at Kafka besides its administrator."""
 
 MADE_UP: Final = (
     "postgres_password",

@@ -3,10 +3,10 @@
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Literal
 
-MECHANISM: Final = "SCRAM-SHA-512"
-"""How an account proves that it knows its password; the password itself never travels."""
+Mechanism = Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"]
+"""How an account shows that it knows its password; with PLAIN the password itself travels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +18,14 @@ class Cluster:
         user: the account; None where Kafka asks for none.
         password: the account's.
         ca_file: certificates in PEM that the broker's must lead to; the connection is encrypted then.
+        mechanism: as the broker has it for this account.
     """
 
     servers: str
     user: str | None = None
     password: str | None = field(default=None, repr=False)
     ca_file: Path | None = None
+    mechanism: Mechanism = "SCRAM-SHA-512"
 
     @property
     def protocol(self) -> str:
@@ -43,7 +45,7 @@ class Cluster:
         if self.user is None:
             return settings
         return settings | {
-            "sasl_mechanism": MECHANISM,
+            "sasl_mechanism": self.mechanism,
             "sasl_plain_username": self.user,
             "sasl_plain_password": self.password,
         }
@@ -56,4 +58,4 @@ class Cluster:
             settings["ssl.ca.location"] = str(self.ca_file)
         if self.user is None:
             return settings
-        return settings | {"sasl.mechanism": MECHANISM, "sasl.username": self.user, "sasl.password": self.password}
+        return settings | {"sasl.mechanism": self.mechanism, "sasl.username": self.user, "sasl.password": self.password}

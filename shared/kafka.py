@@ -23,7 +23,7 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from faststream.kafka import TopicPartition as Assigned
 from faststream.kafka.message import KafkaAckableMessage
-from faststream.security import BaseSecurity, SASLScram512
+from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 from sqlalchemy.exc import SQLAlchemyError
 
 from shared import crash, metrics
@@ -307,7 +307,8 @@ def _record(r: Any) -> Record:
 def _security(cluster: Cluster) -> BaseSecurity:
     if cluster.user is None:
         return BaseSecurity(cluster.tls)
-    return SASLScram512(cluster.user, cluster.password or "", cluster.tls)
+    kinds = {"SCRAM-SHA-512": SASLScram512, "SCRAM-SHA-256": SASLScram256, "PLAIN": SASLPlaintext}
+    return kinds[cluster.mechanism](cluster.user, cluster.password or "", cluster.tls)
 
 
 class _Later:

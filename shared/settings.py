@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 from pydantic import AfterValidator, Field, FilePath, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from shared.cluster import Cluster
+from shared.cluster import Cluster, Mechanism
 
 EX_CONFIG: Final = 78
 """Exit code of a start that a wrong setting or profile stopped (sysexits.h)."""
@@ -46,9 +46,8 @@ class ServiceSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="CHAIRTIME_", frozen=True, extra="ignore")
 
     kafka: str = Field(description="Kafka's bootstrap servers, host:port, several separated by commas")
-    kafka_user: str | None = Field(
-        default=None, description="account at Kafka (SCRAM-SHA-512); none is asked for when unset"
-    )
+    kafka_user: str | None = Field(default=None, description="account at Kafka; none is asked for when unset")
+    kafka_mechanism: Mechanism = Field(default="SCRAM-SHA-512", description="how the account shows its password")
     kafka_password: SecretStr | None = Field(default=None, description="the account's password", validate_default=True)
     kafka_ca_file: FilePath | None = Field(
         default=None,
@@ -104,7 +103,7 @@ class ServiceSettings(BaseSettings):
     def cluster(self) -> Cluster:
         """The Kafka that the settings name."""
         password = self.kafka_password.get_secret_value() if self.kafka_password else None
-        return Cluster(self.kafka, self.kafka_user, password, self.kafka_ca_file)
+        return Cluster(self.kafka, self.kafka_user, password, self.kafka_ca_file, self.kafka_mechanism)
 
     def require_production(self) -> None:
         """See that nothing is open, short or well known.
@@ -116,6 +115,14 @@ class ServiceSettings(BaseSettings):
             raise Misconfigured(
                 "CHAIRTIME_KAFKA_USER: is not set, but CHAIRTIME_PRODUCTION is on: Kafka needs accounts"
             )
+        self.require_strong_secrets()
+
+    def require_strong_secrets(self) -> None:
+        """See that no secret is short or well known.
+
+        Raises:
+            Misconfigured: one is.
+        """
         for name in type(self).model_fields:
             secret = getattr(self, name)
             if isinstance(secret, SecretStr) and (fault := weakness(secret.get_secret_value())):

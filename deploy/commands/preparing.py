@@ -1,7 +1,6 @@
 """What must be there before the services start: databases, topics, profiles in order."""
 
 import asyncio
-import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,47 +13,62 @@ if TYPE_CHECKING:
     from deploy.profiles import ClinicProfile
 
 
-def migrate(
-    admin: Annotated[
-        str, typer.Option(envvar="CHAIRTIME_ADMIN_DATABASE", help="URL of a superuser of the PostgreSQL server")
-    ],
-) -> None:
+def migrate() -> None:
     """Create the three databases and roles where they are missing, and bring each to its newest revision.
 
-    The roles' passwords are read from CHAIRTIME_BOOKING_PASSWORD, _BILLING_PASSWORD and _REMINDERS_PASSWORD.
+    CHAIRTIME_ADMIN_DATABASE is a superuser's URL, his password in it or in CHAIRTIME_ADMIN_DATABASE_PASSWORD; the
+    roles' are CHAIRTIME_BOOKING_DATABASE_PASSWORD, _BILLING_ and _REMINDERS_. Each may be a file in CHAIRTIME_SECRETS.
     """
     from sqlalchemy.exc import DBAPIError
 
     from deploy.databases import SERVICES, provision
+    from deploy.settings import DatabaseSettings
 
-    names = {service: f"CHAIRTIME_{service.upper()}_PASSWORD" for service in SERVICES}
-    if missing := [name for name in names.values() if not os.environ.get(name)]:
-        fail(f"{missing[0]}: is not set", Exit.CONFIG)
+    settings = read_settings(DatabaseSettings)
     try:
-        provision(admin, {service: os.environ[name] for service, name in names.items()})
+        provision(settings.admin_url, settings.passwords)
     except (DBAPIError, OSError) as error:
         fail(f"CHAIRTIME_ADMIN_DATABASE: {type(error).__name__}: no such server, role or database")
     out.print(f"{', '.join(SERVICES)}: at the newest revision")
 
 
-def topics() -> None:
-    """Create the Kafka topics that are missing, with their partitions and retention (CHAIRTIME_KAFKA)."""
-    from aiokafka.errors import KafkaError
+def topics(
+    copies: Annotated[int, typer.Option(help="brokers that have each topic that is made", min=1)] = 1,
+    accounts: Annotated[
+        bool, typer.Option(help="make the accounts at Kafka, too, each with exactly its rights")
+    ] = False,
+) -> None:
+    """Create the Kafka topics that are missing, with their partitions and retention (CHAIRTIME_KAFKA).
 
+    With --accounts, CHAIRTIME_KAFKA_USER is Kafka's administrator, and the accounts' passwords are
+    CHAIRTIME_KAFKA_BOOKING_PASSWORD, _BILLING_, _REMINDERS_ and _CLINIC_. Each may be a file in CHAIRTIME_SECRETS.
+    """
+    from aiokafka.errors import KafkaError
+    from confluent_kafka import KafkaException
+
+    from deploy.accounts import grant
+    from deploy.settings import AccountSettings
     from shared.topics import TOPICS, create_topics
 
-    cluster = read_settings(ServiceSettings).cluster
+    settings = read_settings(AccountSettings if accounts else ServiceSettings)
+    cluster = settings.cluster
     try:
-        made = asyncio.run(create_topics(cluster))
+        made = asyncio.run(create_topics(cluster, copies))
     except (KafkaError, OSError) as error:
         fail(f"CHAIRTIME_KAFKA={cluster.servers}: {type(error).__name__}")
     out.print(f"{len(made)} topics made, {len(TOPICS) - len(made)} were there")
+    if isinstance(settings, AccountSettings):
+        try:
+            added, taken = grant(cluster, settings.passwords)
+        except KafkaException as error:
+            fail(f"CHAIRTIME_KAFKA={cluster.servers}: {error.args[0].str()}")
+        out.print(f"{len(settings.passwords)} accounts: {added} rights added, {taken} taken away")
 
 
 def setup() -> None:
     """`topics` and `migrate` in one: what must be there before the services start. Safe to call again."""
     topics()
-    migrate(os.environ.get("CHAIRTIME_ADMIN_DATABASE") or fail("CHAIRTIME_ADMIN_DATABASE: is not set", Exit.CONFIG))
+    migrate()
 
 
 def check(json: Json = False) -> None:

@@ -35,7 +35,7 @@ def environment(kafka: str, postgres: str, tmp_path: Path) -> dict[str, str]:
     keys = tmp_path / "keys.toml"
     digest = hashlib.sha256(KEY.encode()).hexdigest()
     keys.write_text(f'[[keys]]\nname = "test"\nsha256 = "{digest}"\nroles = ["front_desk", "till", "operator"]\n')
-    passwords = {f"CHAIRTIME_{service.upper()}_PASSWORD": f"secret of {service}" for service in SERVICES}
+    passwords = {f"CHAIRTIME_{service.upper()}_DATABASE_PASSWORD": f"secret of {service}" for service in SERVICES}
     made = run("setup", CHAIRTIME_KAFKA=kafka, CHAIRTIME_ADMIN_DATABASE=postgres, **passwords)
     assert made.returncode == 0, made.stderr
     assert "booking, billing, reminders: at the newest revision" in made.stdout
