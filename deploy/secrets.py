@@ -7,6 +7,7 @@
 | `kafka_admin_password` | Kafka, `topics` | of Kafka's administrator, who logs in inside of its container only |
 | `kafka_<service>_password` | `topics`, the service | of the service's account at Kafka |
 | `kafka_clinic_password` | `topics`, the clinic's systems | of the account `clinic` |
+| `grafana_admin_password` | Grafana | of its user `admin` |
 | `twilio_auth_token` | reminders | Twilio's own; empty while texts go to the console |
 | `keys/api_keys.toml` | the services | hashed API keys; read again when changed, so in a folder of their own |
 
@@ -28,6 +29,7 @@ MADE_UP: Final = (
     *(f"{service}_database_password" for service in SERVICES),
     "kafka_admin_password",
     *(f"kafka_{account}_password" for account in ACCOUNTS),
+    "grafana_admin_password",
 )
 """Secrets that nobody needs to choose."""
 

@@ -34,6 +34,11 @@ class RemindersSettings(ServiceSettings):
     twilio_url: str | None = Field(default=None, description="another address than Twilio's own")
     public_url: str | None = Field(default=None, description="where Twilio reaches this service")
 
+    @field_validator("twilio_account_sid", "twilio_auth_token", "twilio_url", "public_url", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, value: Any) -> Any:
+        return value or None
+
     @field_validator("twilio_numbers", "twilio_rates", mode="before")
     @classmethod
     def _split_numbers(cls, value: Any) -> Any:
