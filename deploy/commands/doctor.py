@@ -12,13 +12,14 @@ import typer
 from dotenv import dotenv_values
 from sqlalchemy import make_url
 
+from deploy.accounts import ACCOUNTS
 from deploy.commands.terminal import Exit, Json, Key, err, out, print_json, print_table
 from deploy.databases import SERVICES
 from deploy.doctor import databases, kafka, outside
 from deploy.doctor.finding import Finding, State, failed
 from deploy.operator import running_up
 from deploy.profiles import clinics_in, folder_of_profiles
-from deploy.secrets import ACCOUNTS, TWILIO_AUTH_TOKEN
+from deploy.secrets import TWILIO_AUTH_TOKEN
 from services.billing.settings import BillingSettings
 from services.booking.settings import BookingSettings
 from services.reminders.settings import RemindersSettings

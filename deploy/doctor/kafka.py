@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
-from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it names its exports nowhere
+from confluent_kafka.admin import (
     AclOperation,
     AdminClient,
     ConfigResource,
