@@ -43,7 +43,7 @@ headers stand beside it.
 | `ce_subject` | the record's key; may be left out on input |
 | `ce_time` | RFC 3339 with an offset: when it happened; may be left out on input, then it is when Kafka got it |
 | `content-type` | `application/json` |
-| `ce_traceparent` | optional, W3C Trace Context; handed on to the events that follow from it |
+| `ce_traceparent` | optional, W3C Trace Context: handed on to all that follows; where missing made of `ce_id` |
 
 **Structured mode** is understood on input: header `content-type: application/cloudevents+json`, and the value is one
 JSON object with `specversion`, `id`, `type`, `source`, `subject`, `time` and `data` (or `data_base64`).

@@ -1,17 +1,25 @@
-"""What the outside may rely on, written from the code: a JSON Schema for every event type.
+"""What the outside may rely on, written from the code: a JSON Schema for every event type, and an AsyncAPI
+document for every service.
 
 `export` refuses to write what would break somebody: a change that is not additive needs a new type. So the files in
 `docs/` are the memory of what was promised.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from pydantic.json_schema import GenerateJsonSchema
 
 from deploy.events_page import Schema, page
+from services.billing import rules as billing
+from services.booking import rules as booking
+from services.booking.board import NOTES
+from services.reminders import rules as reminders
+from shared import asyncapi
+from shared.asyncapi import WithoutTitles
+from shared.batch import listens
 from shared.contract import EVENTS, EventData
 
 
@@ -20,7 +28,8 @@ class NotAdditive(Exception):
 
 
 def export(folder: Path) -> list[Path]:
-    """Write `schemas/<type>.json` and `events.md` into a folder such as `docs`; returns the files that it has now.
+    """Write `schemas/<type>.json`, `asyncapi/<service>.json` and `events.md` into a folder such as `docs`; returns the
+    files that it has now.
 
     Raises:
         NotAdditive: a file that is there promises more than the code keeps; nothing has been written.
@@ -29,9 +38,11 @@ def export(folder: Path) -> list[Path]:
     written = schemas()
     if broken := [line for name, old in promised.items() for line in breaking(name, old, written.get(name))]:
         raise NotAdditive("\n".join(broken))
-    (folder / "schemas").mkdir(parents=True, exist_ok=True)
+    for name in ("schemas", "asyncapi"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
     files = {folder / "events.md": page(written)}
     files |= {folder / "schemas" / f"{name}.json": dump(schema) for name, schema in written.items()}
+    files |= {folder / "asyncapi" / f"{name}.json": dump(told) for name, told in asyncapi_documents().items()}
     for file, text in files.items():
         file.write_text(text)
     return sorted(files)
@@ -52,20 +63,13 @@ def dump(schema: Schema) -> str:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-class _WithoutTitles(GenerateJsonSchema):
-    """A title that only repeats the field's name is noise."""
-
-    def field_title_should_be_set(self, schema: Any) -> bool:
-        return False
-
-
 def schemas() -> dict[str, Schema]:
     """The JSON Schema (2020-12) of each event's data, by type."""
     return {name: _schema(name, EVENTS[name]) for name in sorted(EVENTS)}
 
 
 def _schema(name: str, model: type[EventData]) -> Schema:
-    generated = model.model_json_schema(mode="validation", schema_generator=_WithoutTitles)
+    generated = model.model_json_schema(mode="validation", schema_generator=WithoutTitles)
     return {
         "$schema": GenerateJsonSchema.schema_dialect,
         "$id": f"urn:chairtime:events:{name}",
@@ -73,6 +77,18 @@ def _schema(name: str, model: type[EventData]) -> Schema:
         **{key: value for key, value in generated.items() if key not in ("title", "$defs")},
         **({"$defs": generated["$defs"]} if "$defs" in generated else {}),
     }
+
+
+_HEARD: Final[Mapping[str, tuple[Mapping[str, frozenset[str]], Iterable[str]]]] = {
+    "booking": (booking.HEARS, NOTES),
+    "billing": (billing.HEARS, ()),
+    "reminders": (reminders.HEARS, ()),
+}
+
+
+def asyncapi_documents() -> dict[str, Schema]:
+    """Each service's AsyncAPI document, as the service gives it at `/asyncapi`."""
+    return {name: asyncapi.document(name, listens(hears, notes)) for name, (hears, notes) in _HEARD.items()}
 
 
 # ---------------------------------------------------------------------------------------------------------------------

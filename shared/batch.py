@@ -4,7 +4,7 @@ Nothing here reaches a database or a broker.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence, Set
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Generic
@@ -82,8 +82,13 @@ class Rules(Generic[State, Context]):
     @property
     def listens(self) -> dict[str, frozenset[str]]:
         """The event types that are not passed over, by topic: those that are decided about and those that are noted."""
-        noted = [EVENTS[name] for name in self.notes]
-        return {topic: types | {e.type for e in noted if e.topic == topic} for topic, types in self.hears.items()}
+        return listens(self.hears, self.notes)
+
+
+def listens(hears: Mapping[str, frozenset[str]], notes: Iterable[str]) -> dict[str, frozenset[str]]:
+    """What a service listens to, by topic: what it acts upon and what it notes."""
+    noted = [EVENTS[name] for name in notes]
+    return {topic: types | {e.type for e in noted if e.topic == topic} for topic, types in hears.items()}
 
 
 @dataclass(slots=True)

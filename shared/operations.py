@@ -10,13 +10,13 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import PlainTextResponse, Response
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
-from shared import attention, dead_letters
+from shared import asyncapi, attention, dead_letters
 from shared.contract import Line
 from shared.http import Problem, Role, caller, problems, read_body, service_of
 from shared.story import story
@@ -53,6 +53,22 @@ async def ready(request: Request) -> Response:
 async def prometheus(request: Request) -> Response:
     """Prometheus' text format."""
     return Response(await service_of(request).metrics(), media_type=CONTENT_TYPE_LATEST)
+
+
+# Events --------------------------------------------------------------------------------------------------------------
+
+JSON, HTML = "application/json", "text/html"
+
+
+@common.get("/asyncapi", tags=["events"], response_class=Response, responses={200: {"content": {JSON: {}, HTML: {}}}})
+async def events(request: Request) -> Response:
+    """What the service hears and tells on Kafka, as AsyncAPI 3.0; to a browser as a page that loads nothing."""
+    service = service_of(request)
+    told = asyncapi.document(service.name, service.listens)
+    if HTML in request.headers.get("Accept", ""):
+        shut = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
+        return Response(asyncapi.page(told), media_type=HTML, headers=shut)
+    return JSONResponse(told)
 
 
 # Dead letters --------------------------------------------------------------------------------------------------------

@@ -65,6 +65,7 @@ class Service(Generic[State, Context]):
         clock: Clock,
     ) -> None:
         self.name = rules.service
+        self.listens = rules.listens
         self.clock = clock
         self.keys = ApiKeys(settings.api_keys)
         self.database = Database(database_url)

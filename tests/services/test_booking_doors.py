@@ -221,7 +221,7 @@ async def test_a_body_that_is_too_large_is_refused_and_its_sender_reads_why(
 
 # Keys and roles ------------------------------------------------------------------------------------------------------
 
-OPEN: Final = {"/health/live", "/health/ready", "/metrics", "/v1/calendars/{token}.ics"}
+OPEN: Final = {"/asyncapi", "/health/live", "/health/ready", "/metrics", "/v1/calendars/{token}.ics"}
 """What needs no key: the last has its own."""
 
 
