@@ -12,7 +12,8 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	$$p -c '$(NEW_ENOUGH)' 2>/dev/null && command -v $$p && break; done)
 PORT ?= 9092
 FAULTS := tests/failures tests/services/test_dispatch_faults.py tests/rules/test_reminders_simulator.py
-TESTS := $(addprefix tests/,contracts rules services journeys failures simulation)
+# Failures run by themselves: what they cause and wait for takes all cores.
+TESTS := $(addprefix tests/,contracts rules services journeys simulation)
 
 .PHONY: help
 help: ## Show this list
@@ -36,8 +37,13 @@ kafka: .venv/.ready ## Run a real Kafka without Docker until Ctrl-C (Java 17; PO
 	@$(BIN)/python -m deploy.kafka --port $(PORT)
 
 .PHONY: test
-test: .venv/.ready ## Run all tests (some 15 minutes; ARGS="-k booking" or ARGS=tests/journeys for some of them)
-	@$(BIN)/python -m pytest $(if $(filter tests/%,$(ARGS)),,$(TESTS)) $(ARGS)
+test: .venv/.ready ## Run all tests (a quarter of an hour; ARGS="-k booking" or ARGS=tests/journeys for some of them)
+ifdef ARGS
+	@$(BIN)/python -m pytest $(if $(filter tests/%,$(ARGS)),,$(TESTS) tests/failures) $(ARGS)
+else
+	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(TESTS)
+	@$(BIN)/python -m pytest tests/failures
+endif
 
 .PHONY: soak
 soak: .venv/.ready ## Play random clinics against all promises (SEEDS=500, SEED=17 for one again; FULL=1: and all faults)
