@@ -140,6 +140,14 @@ def test_nothing_is_measured_that_nobody_looks_at() -> None:
     assert told <= looked_at
 
 
+def test_the_pages_name_every_metric_and_none_that_there_is_not() -> None:
+    bases = {re.sub(r"_(bucket|sum|count)$", "", name) for name in declared()}
+    pages = {name: (REPOSITORY / "docs" / name).read_text() for name in ("observing.md", "alerts.md", "reliability.md")}
+    named = {name: set(re.findall(r"`(chairtime_\w+)", text)) for name, text in pages.items()}
+    assert named["observing.md"] == bases
+    assert set().union(*named.values()) <= bases
+
+
 @pytest.mark.parametrize(
     ("query", "fault"),
     [
