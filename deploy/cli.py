@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments: those of the process when left out.
     """
     try:
-        app(arguments)
+        app(arguments, prog_name="chairtime")
     except Misconfigured as error:
         fail(str(error), Exit.CONFIG)
     except (CannotStart, Unreachable) as error:

@@ -38,7 +38,7 @@ def publish(
     except BadLine as error:
         fail(str(error))
     admin(cluster)  # or a broker that is away would be waited for
-    with Progress(console=err, transient=True) as progress:
+    with Progress(console=err, transient=True, disable=not err.is_terminal) as progress:
         task = progress.add_task("publishing", total=len(events))
         sent = ClinicSystem(cluster).publish(events, lambda: progress.advance(task))
     if json:
