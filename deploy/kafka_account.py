@@ -1,6 +1,7 @@
 """Kafka as one account meets it from outside: whether it answers, lets the account in, and in words why not."""
 
 import time
+from pathlib import Path
 from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException
@@ -20,6 +21,16 @@ _DENIED: Final = frozenset(
         KafkaError.TOPIC_AUTHORIZATION_FAILED,
     }
 )
+
+
+COMPOSE: Final = "127.0.0.1:9094"
+"""Where docker-compose.yml publishes Kafka."""
+
+
+def account_in(secrets: Path, account: str) -> Cluster | None:
+    """Compose's Kafka as one of its accounts, where the account's password lies in the secrets of a deployment."""
+    file = secrets / f"kafka_{account}_password"
+    return Cluster(COMPOSE, account, file.read_text()) if file.is_file() else None
 
 
 class KafkaTrouble(Exception):

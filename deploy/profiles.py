@@ -111,4 +111,4 @@ def clinics_in(folder: Path) -> list[ClinicProfile]:
 
 
 def _served() -> tuple[str, ...] | None:
-    return read_settings(ServiceSettings, kafka="").clinics
+    return read_settings(ServiceSettings, kafka="", production=False).clinics

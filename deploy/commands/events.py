@@ -10,6 +10,7 @@ import typer
 from rich.progress import Progress
 
 from deploy.commands.terminal import Exit, Json, Key, counted, err, fail, out, print_json, print_table
+from deploy.kafka_account import account_in
 from deploy.operator import NotAllowed, Refused, ServiceName, Services, Unreachable, addresses, running_up
 from shared.cluster import Cluster
 from shared.settings import ServiceSettings, read_settings
@@ -26,13 +27,14 @@ def publish(
 ) -> None:
     """Publish events from a file, in the role of a clinic's own system.
 
-    Every line is read before the first is sent: of a file with a mistake nothing is published. The account is
+    Every line is read before the first is sent: of a file with a mistake nothing is published. Where nothing is named
+    and no `chairtime up` runs, it is compose's Kafka, with the account `clinic` of secrets/; elsewhere the account is
     CHAIRTIME_KAFKA_USER with CHAIRTIME_KAFKA_PASSWORD, where Kafka asks for one.
     """
     from deploy.kafka_account import admin
     from deploy.publish import BadLine, ClinicSystem, read_events
 
-    cluster = cluster_of(kafka)
+    cluster = cluster_of(kafka, "clinic")
     try:
         events = read_events(file, datetime.now(UTC))
     except BadLine as error:
@@ -57,14 +59,14 @@ def lag(
 
     `lag` is what Kafka knows: the group's offset, committed twice a second, against the end. `behind` is what the
     service itself says, effects included; it stays empty where the service does not tell (it is down, or there is no
-    API key). With an account of its own at Kafka a service's group alone can be seen: name it with --service.
+    API key). At compose's Kafka each group is looked at with the account of its service in secrets/, since an account
+    sees no other's.
     """
     from deploy.lag import lag_of
 
-    cluster = cluster_of(kafka)
     wanted = tuple(ServiceName) if service is None else (service,)
     with err.status("asking Kafka ..."):
-        found = [row for name in wanted for row in lag_of(cluster, name)]
+        found = [row for name in wanted for row in lag_of(cluster_of(kafka, name), name)]
         heard = asyncio.run(_heard(key, wanted))
     rows = [
         {**row._asdict(), "heard": there, "behind": None if there is None else max(row.end - there, 0)}
@@ -132,9 +134,16 @@ def export_schemas(
     return out.print(f"{len(written)} files written to {folder}")
 
 
-def cluster_of(kafka: str | None) -> Cluster:
-    """The Kafka that a command means: the named one, else that of the `chairtime up` that runs here."""
+def cluster_of(kafka: str | None, account: str) -> Cluster:
+    """The Kafka that a command means: the named one, else that of the `chairtime up` that runs here, else compose's.
+
+    Args:
+        account: the one to take from the folder secrets/, where Kafka is compose's.
+    """
     servers = kafka or (running_up() or {}).get("kafka")
-    if servers is None:
-        fail("CHAIRTIME_KAFKA: is not set, and no `chairtime up` runs here", Exit.CONFIG)
-    return read_settings(ServiceSettings, kafka=servers).cluster
+    if servers is not None:
+        return read_settings(ServiceSettings, kafka=servers).cluster
+    found = account_in(Path("secrets"), account)
+    return found or fail(
+        "CHAIRTIME_KAFKA: is not set, no `chairtime up` runs here, and there is no folder secrets", Exit.CONFIG
+    )

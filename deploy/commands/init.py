@@ -19,7 +19,7 @@ from shared.http import Role
 NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 TOKEN: Final = "CHAIRTIME_TWILIO_AUTH_TOKEN"
 KEY_BYTES: Final = 32
-NEXT: Final = ("chairtime check", "docker compose up --build --detach --wait", "chairtime doctor")
+NEXT: Final = ("chairtime check", "docker compose up --build --wait", "chairtime doctor")
 
 
 def init(
@@ -75,7 +75,9 @@ def init(
         clinics = new.folder
     else:
         clinic_folders(profiles, clinics.split(","))
-    settings = {"CHAIRTIME_CLINICS": clinics} | _texting(ask, clinics, sms, twilio_sid, twilio_number, public_url)
+    settings = {"CHAIRTIME_PRODUCTION": "true", "CHAIRTIME_CLINICS": clinics} | _texting(
+        ask, clinics, sms, twilio_sid, twilio_number, public_url
+    )
     keys = _secrets(folder, settings.pop(TOKEN, None), told)
     file = folder / ".env"
     if _may_write(file, file.exists(), yes, told):

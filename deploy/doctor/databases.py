@@ -16,7 +16,10 @@ from shared.migrations import newest_revision, revision
 SECONDS: Final = 10
 
 _REASONS: Final = {
-    "28P01": ("the password is not accepted", "set {variable}_PASSWORD, or run chairtime migrate with the one that is"),
+    "28P01": (
+        "the password is not accepted",
+        "correct {variable}_PASSWORD, or run chairtime migrate with the one that is",
+    ),
     "28000": ("the role is not let in", "run chairtime migrate, which makes roles and databases"),
     "3D000": ("there is no such database", "run chairtime migrate"),
     "42501": ("the role may not read its tables", "run chairtime migrate, which grants it"),
@@ -38,7 +41,7 @@ async def _look(service: str, url: str | None) -> list[Finding]:
     variable = f"CHAIRTIME_{service.upper()}_DATABASE"
     check = f"postgresql {service}"
     if url is None:
-        fix = f"set {variable}, or look from inside: docker compose run --rm setup doctor"
+        fix = f"set {variable}, or look from inside: docker compose run --rm migrate doctor postgresql"
         return [warning(check, f"not looked at: {variable} is not set", fix)]
     shown = make_url(url)
     where = f"{shown.username or 'postgres'} at {shown.host or shown.query.get('host', 'localhost')}/{shown.database}"

@@ -14,16 +14,20 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
+from deploy.accounts import ACCOUNTS, rights
 from deploy.doctor.finding import Finding, clock, failed, ok, warning
 from deploy.kafka_account import KafkaTrouble, admin
-from deploy.lag import HEARS
 from deploy.operator import ServiceName
 from shared.cluster import Cluster
-from shared.contract import CLINIC_TOPICS, ERASABLE, SERVICE_TOPICS
+from shared.contract import SERVICE_TOPICS
 from shared.topics import TOPICS, Topic
 
 SECONDS: Final = 10
 ANSWERS: Final = {"request_timeout": SECONDS}
+
+RIGHTS: Final = "docker compose run --rm topics writes accounts and rights anew"
+
+READ_OR_WRITE: Final = frozenset({AclOperation.READ, AclOperation.WRITE})
 
 _HIDDEN: Final = frozenset(
     {
@@ -39,51 +43,66 @@ IN_MEMORY: Final = "this Kafka does not tell: the one of chairtime up cannot"
 
 
 def look(clusters: Iterable[Cluster]) -> list[Finding]:
-    """What there is to say of a Kafka, as each of some accounts sees it; topics and clock as the first that may."""
-    found, seen = list[Finding](), False
+    """What there is to say of a Kafka, as each of some accounts sees it; topics' settings and clock as the first."""
+    found, clients, known, visible = list[Finding](), list[AdminClient](), dict[str, Any](), set[str]()
     for cluster in clusters:
         account = f" {cluster.user}" if cluster.user else ""
         try:
-            client, known = admin(cluster)
+            client, seen = admin(cluster)
         except KafkaTrouble as trouble:
-            fix = (
-                f"give {cluster.user or 'CHAIRTIME_KAFKA_USER'} the password that Kafka knows:"
-                " docker compose run --rm setup writes the accounts anew"
-                if trouble.denied
-                else "start Kafka, or correct CHAIRTIME_KAFKA"
+            fix = f"give {cluster.user or 'CHAIRTIME_KAFKA_USER'} the password that Kafka knows; {RIGHTS}"
+            found.append(
+                failed(
+                    f"kafka{account}", str(trouble), fix if trouble.denied else "start it, or correct CHAIRTIME_KAFKA"
+                )
             )
-            found.append(failed(f"kafka{account}", str(trouble), fix))
             if not trouble.denied:
-                break
+                return found
             continue
-        brokers = len(known.brokers)
+        brokers = len(seen.brokers)
         found.append(ok(f"kafka{account}", f"{cluster.servers}, {brokers} broker{'' if brokers == 1 else 's'}"))
         found += _rights(client, cluster.user)
-        if not seen:
-            seen = True
-            found += [*_topics(client, known.topics, cluster.servers), *_clock(client, known.topics)]
+        clients.append(client)
+        known |= seen.topics
+        visible |= _visible(cluster.user)
+    if clients:
+        found += [*_topics(clients[0], known, visible), *_clock(clients, known)]
     return found
+
+
+def _visible(account: str | None) -> set[str]:
+    """The topics that an account can see: all, unless its rights are known to be fewer."""
+    if account not in ACCOUNTS:
+        return {topic.name for topic in TOPICS}
+    return {topic for _, topic in may(account)}
 
 
 # Topics --------------------------------------------------------------------------------------------------------------
 
 
-def _topics(client: AdminClient, known: Mapping[str, Any], servers: str) -> list[Finding]:
-    if missing := [topic.name for topic in TOPICS if topic.name not in known]:
-        hidden = "those that the account may not see are missing to it, too"
-        return [failed("topics", f"missing: {', '.join(missing)} ({hidden})", "run chairtime topics")]
-    few = {t.name: n for t in TOPICS if (n := len(known[t.name].partitions)) < t.partitions}
-    found = [ok("topics", f"all {len(TOPICS)} are there")]
+def _topics(client: AdminClient, known: Mapping[str, Any], visible: set[str]) -> list[Finding]:
+    wanted = [topic for topic in TOPICS if topic.name in visible]
+    if missing := [topic.name for topic in wanted if topic.name not in known]:
+        return [failed("topics", f"missing: {', '.join(missing)}", "run chairtime topics")]
+    few = {t.name: n for t in wanted if (n := len(known[t.name].partitions)) < t.partitions}
+    found = [ok("topics", f"all {len(wanted)}{'' if len(wanted) == len(TOPICS) else ' of this account'} are there")]
     if few:
         fix = "kafka-topics.sh --alter --partitions 6, while nothing is published: keys change their partition"
         told = f"{min(few.values())} and not 6 of {_all_or(few)}: more replicas have nothing to do"
         found.append(warning("topic partitions", told, fix))
-    resources = {ConfigResource(ResourceType.TOPIC, topic.name): topic for topic in TOPICS}
+    resources = {ConfigResource(ResourceType.TOPIC, topic.name): topic for topic in wanted}
     try:
         settings = client.describe_configs(list(resources), **ANSWERS)
         seen = {resources[r].name: future.result(SECONDS) for r, future in settings.items()}
     except (KafkaException, TimeoutError) as failure:
-        return [*found, warning("topic settings", _unseen(failure), "look with the account admin")]
+        return [
+            *found,
+            warning(
+                "topic settings",
+                _unseen(failure),
+                "look as the administrator: docker compose run --rm topics doctor kafka",
+            ),
+        ]
     faults = [
         fault
         for topic in TOPICS
@@ -93,7 +112,7 @@ def _topics(client: AdminClient, known: Mapping[str, Any], servers: str) -> list
         failed(
             "topic settings",
             f"{topic}: {name} is {value}, not {wanted}",
-            f"kafka-configs.sh --bootstrap-server {servers} --alter --entity-type topics --entity-name {topic}"
+            f"kafka-configs.sh --bootstrap-server ... --alter --entity-type topics --entity-name {topic}"
             f" --add-config {name}={wanted}",
         )
         for topic, name, value, wanted in faults
@@ -120,35 +139,21 @@ def faults_of(topic: Topic, told: Mapping[str, str | None]) -> list[tuple[str, s
 # Rights --------------------------------------------------------------------------------------------------------------
 
 
-def needed(account: str) -> tuple[frozenset[str], frozenset[str]]:
-    """The topics that an account must read, and those that it must write."""
-    if account in tuple(ServiceName):
-        return frozenset(HEARS[ServiceName(account)]), frozenset({f"{account}.events", f"{account}.dead-letters"})
-    return frozenset(), frozenset(CLINIC_TOPICS)
+def may(account: str) -> frozenset[tuple[AclOperation, str]]:
+    """The topics that an account reads and writes, and shall read and write alone."""
+    return frozenset((AclOperation(r.operation), r.name) for r in rights(account) if r.restype == ResourceType.TOPIC)
 
 
-def foreign(account: str) -> tuple[frozenset[str], frozenset[str]]:
-    """The topics that it must not read (personal ones of others), and those that it must not write."""
-    reads, writes = needed(account)
-    return frozenset(ERASABLE) - reads, frozenset(topic.name for topic in TOPICS) - writes
-
-
-def judged(account: str, reads: frozenset[str], writes: frozenset[str]) -> Finding:
+def judged(account: str, told: frozenset[tuple[AclOperation, str]]) -> Finding:
     """Whether an account may do what it must, and nothing foreign.
 
     Args:
-        reads: the topics that it may read, as Kafka says; `writes` likewise.
+        told: the reads and writes that Kafka lets it do.
     """
-    check = f"rights {account}"
-    must_read, must_write = needed(account)
-    no_read, no_write = foreign(account)
-    lacking = [f"read {t}" for t in sorted(must_read - reads)] + [f"write {t}" for t in sorted(must_write - writes)]
-    beyond = [f"read {t}" for t in sorted(no_read & reads)] + [f"write {t}" for t in sorted(no_write & writes)]
-    fix = "docker compose run --rm setup writes the rights anew; kafka-acls.sh --list shows what else is there"
-    if lacking:
-        return failed(check, f"may not {', '.join(lacking)}", fix)
-    if beyond:
-        return failed(check, f"may also {', '.join(beyond)}", fix)
+    check, must = f"rights {account}", may(account)
+    for words, odd in (("may not", must - told), ("may also", told - must)):
+        if odd:
+            return failed(check, f"{words} {', '.join(sorted(f'{o.name.lower()} {t}' for o, t in odd))}", RIGHTS)
     return ok(check, "may do what it must, and nothing foreign")
 
 
@@ -156,25 +161,18 @@ def _rights(client: AdminClient, account: str | None) -> list[Finding]:
     if account is None:
         fix = "give Kafka accounts (docker-compose.yml does), and set CHAIRTIME_KAFKA_USER and _PASSWORD"
         return [warning("rights", "no account: whoever reaches this Kafka reads and writes everything", fix)]
-    if account not in (*ServiceName, "clinic"):
+    if account not in ACCOUNTS:
         return []  # an administrator, who may do everything
     try:
         futures = client.describe_topics(
             TopicCollection([topic.name for topic in TOPICS]), include_authorized_operations=True, **ANSWERS
         )
-        may = {name: _operations(future) for name, future in futures.items()}
-        found = [
-            judged(
-                account,
-                frozenset(name for name, operations in may.items() if AclOperation.READ in operations),
-                frozenset(name for name, operations in may.items() if AclOperation.WRITE in operations),
-            )
-        ]
+        told = {(o, name) for name, future in futures.items() for o in _operations(future) if o in READ_OR_WRITE}
+        found = [judged(account, frozenset(told))]
         if account in tuple(ServiceName):
             group = client.describe_consumer_groups([account], include_authorized_operations=True, **ANSWERS)[account]
             if AclOperation.READ not in _operations(group):
-                fix = "docker compose run --rm setup writes the rights anew"
-                found.append(failed(f"group {account}", "the account may not join its own group", fix))
+                found.append(failed(f"group {account}", "the account may not join its own group", RIGHTS))
     except (KafkaException, TimeoutError) as failure:
         return [warning(f"rights {account}", _unseen(failure), "look with a newer Kafka, 2.3 or later")]
     return found
@@ -193,15 +191,19 @@ def _operations(described: Any) -> frozenset[AclOperation]:
 # Clock ---------------------------------------------------------------------------------------------------------------
 
 
-def _clock(client: AdminClient, known: Mapping[str, Any]) -> list[Finding]:
+def _clock(clients: Iterable[AdminClient], known: Mapping[str, Any]) -> list[Finding]:
     """Kafka does not tell the time; the newest stamp that it has put on a record cannot lie in what is to come."""
     places = [TopicPartition(name, p) for name in SERVICE_TOPICS if name in known for p in known[name].partitions]
-    try:
-        newest_of = {place: OffsetSpec.max_timestamp() for place in places}  # type: ignore[no-untyped-call]
-        futures = client.list_offsets(newest_of, **ANSWERS)
-        newest = max((future.result(SECONDS).timestamp for future in futures.values()), default=-1) / 1000
-    except (KafkaException, TimeoutError) as failure:
-        return [warning("clock kafka", _unseen(failure), "look with an account that may see the services' topics")]
+    newest_of = {place: OffsetSpec.max_timestamp() for place in places}  # type: ignore[no-untyped-call]
+    newest, unseen = -1.0, None
+    for client in clients if places else ():
+        for future in client.list_offsets(newest_of, **ANSWERS).values():
+            try:
+                newest = max(newest, future.result(SECONDS).timestamp / 1000)
+            except (KafkaException, TimeoutError) as failure:
+                unseen = failure
+    if newest <= 0 and unseen is not None:
+        return [warning("clock kafka", _unseen(unseen), "look with an account that may see the services' topics")]
     if newest <= 0:
         return [ok("clock kafka", "no event has a stamp yet")]
     ahead = newest - time.time()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from deploy.profiles import PROFILES
+from deploy.secrets import MADE_UP
 from shared.http import Role
 from shared.settings import weakness
 from tests.journeys.test_command_line import Ran, Terminal, chairtime
@@ -78,11 +79,13 @@ def test_init_writes_a_deployment_that_check_finds_in_order(tmp_path: Path) -> N
     assert begun.code == 0, begun.err
     checked = chairtime("check", "--json", CHAIRTIME_PROFILES=str(tmp_path / "clinics"))
     assert [clinic["name"] for clinic in checked.json["clinics"]] == ["Lakeside Clinic"]
-    assert (tmp_path / ".env").read_text() == "CHAIRTIME_CLINICS=lakeside\nCHAIRTIME_SMS=console\n"
+    assert (tmp_path / ".env").read_text() == (
+        "CHAIRTIME_PRODUCTION=true\nCHAIRTIME_CLINICS=lakeside\nCHAIRTIME_SMS=console\n"
+    )
     assert stat.S_IMODE((tmp_path / ".env").stat().st_mode) == 0o600
     made_up = [file.read_text() for file in (tmp_path / "secrets").iterdir() if file.name.endswith("_password")]
-    assert len(set(made_up)) == len(made_up) == 9
-    assert [weakness(secret) for secret in made_up] == [None] * 9
+    assert len(set(made_up)) == len(made_up) == len(MADE_UP)
+    assert [weakness(secret) for secret in made_up] == [None] * len(made_up)
     assert not [secret for secret in made_up if secret in begun.out + begun.err]
 
 

@@ -4,10 +4,12 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from confluent_kafka.admin import AclOperation
 
+from deploy.accounts import ACCOUNTS
 from deploy.commands.terminal import counted, instant
 from deploy.doctor.finding import State, clock
-from deploy.doctor.kafka import faults_of, foreign, judged, needed
+from deploy.doctor.kafka import faults_of, judged, may
 from deploy.new_clinic import NewClinic, files_of
 from deploy.operator import without_phone
 from deploy.timeline import states, timeline
@@ -109,23 +111,17 @@ def test_instants_and_counts_as_people_read_them() -> None:
 
 
 def test_an_account_that_may_do_what_it_must_and_nothing_else_is_fine() -> None:
-    for account in ("booking", "billing", "reminders", "clinic"):
-        assert judged(account, *needed(account)).state is State.OK
+    for account in ACCOUNTS:
+        assert judged(account, may(account)).state is State.OK
 
 
 def test_an_account_that_lacks_a_right_or_has_a_foreign_one_is_named_with_it() -> None:
-    reads, writes = needed("reminders")
-    lacking = judged("reminders", reads - {"clinic.contacts"}, writes)
+    contacts, patients = (AclOperation.READ, "clinic.contacts"), (AclOperation.READ, "clinic.patients")
+    lacking = judged("reminders", may("reminders") - {contacts})
     assert (lacking.state, lacking.told) == (State.FAILED, "may not read clinic.contacts")
     assert lacking.fix
-    beyond = judged("reminders", reads | {"clinic.patients"}, writes | {"billing.events"})
+    beyond = judged("reminders", may("reminders") | {patients, (AclOperation.WRITE, "billing.events")})
     assert beyond.told == "may also read clinic.patients, write billing.events"
-
-
-def test_contacts_are_for_reminders_alone_and_patients_for_billing() -> None:
-    readers = {topic: {a for a in ("booking", "billing", "reminders", "clinic") if topic not in foreign(a)[0]}
-               for topic in ("clinic.contacts", "clinic.patients")}  # fmt: skip
-    assert readers == {"clinic.contacts": {"reminders"}, "clinic.patients": {"billing"}}
 
 
 def test_a_topic_that_keeps_too_little_or_takes_others_stamps_is_a_fault_and_one_that_keeps_more_is_none() -> None:
