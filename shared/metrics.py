@@ -26,6 +26,18 @@ TIMER_LATENESS: Final = Histogram(
 )
 
 
+LETTERS: Final = ("unreadable", "defect", "held_back")
+"""The kinds of dead letters."""
+
+
+def begin(service: str) -> None:
+    """Count from 0: what first appears with its first event looks to Prometheus as if nothing had happened."""
+    HEARD.labels(service, "handled")
+    PUBLISHED.labels(service)
+    for kind in LETTERS:
+        DEAD_LETTERS.labels(service, kind)
+
+
 class Reading(NamedTuple):
     """A gauge that nobody keeps: it is read when somebody looks. `labels` come after `service`."""
 

@@ -23,8 +23,6 @@ from shared.outbox import Relay
 PATIENCE: Final = 3
 """Seconds that a scrape waits for PostgreSQL and for Kafka, less than Prometheus waits for us."""
 
-LETTERS: Final = ("unreadable", "defect", "held_back")
-
 Look = Callable[[AsyncConnection, datetime], Awaitable[Iterable[Metric]]]
 """Reads some gauges of a service as of an instant of our clock."""
 
@@ -137,7 +135,9 @@ async def of_the_road(connection: AsyncConnection, service: str, now: datetime) 
     return (
         metrics.OUTBOX_WAITING.is_(service, outbox.waiting),
         metrics.OUTBOX_OLDEST.is_(service, since(outbox.oldest, now)),
-        metrics.DEAD_LETTERS_OPEN.of(service, {(kind,): 0 for kind in LETTERS} | {(r.kind,): r.n for r in letters}),
+        metrics.DEAD_LETTERS_OPEN.of(
+            service, {(kind,): 0 for kind in metrics.LETTERS} | {(r.kind,): r.n for r in letters}
+        ),
         metrics.ATTENTION_OPEN.of(service, {(row.kind,): row.n for row in matters}),
         metrics.ATTENTION_OLDEST.of(service, {(row.kind,): since(row.oldest, now) for row in matters}),
         metrics.TIMERS_OVERDUE.is_(service, since(due_at, now)),

@@ -66,6 +66,7 @@ class Service(Generic[State, Context]):
     ) -> None:
         self.name = rules.service
         self.listens = rules.listens
+        metrics.begin(self.name)
         self.clock = clock
         self.keys = ApiKeys(settings.api_keys)
         self.database = Database(database_url)

@@ -8,6 +8,8 @@ from services.reminders.rules import SERVICE
 from shared.metrics import LATENESS, Reading
 
 TEXTS: Final = Counter("chairtime_texts_total", "Texts by what became of them", ["service", "outcome"])
+for _outcome in ("accepted", "refused", "unsent", "unknown"):
+    TEXTS.labels(SERVICE, _outcome)  # from 0: the first failure counts
 _LATENESS: Final = Histogram(
     "chairtime_text_lateness_seconds",
     "How long after its planned instant a text was first handed over, by our clock",

@@ -11,7 +11,7 @@ OWN = {
 }
 """How the names of metrics begin that only one service has."""
 
-QUIET = ("chairtime_dead_letters_total", "chairtime_attention_", "chairtime_timer_lateness_")
+QUIET = ("chairtime_attention_", "chairtime_timer_lateness_")
 """Of these nothing is told on a good day."""
 
 

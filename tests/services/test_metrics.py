@@ -14,7 +14,7 @@ from fastapi import FastAPI
 
 from services.booking.main import build
 from services.booking.settings import BookingSettings
-from shared import VERSION, readings
+from shared import VERSION, metrics, readings
 from shared.contract import ClosureRequested, Needs
 from shared.database import run
 from tests.booking_desk import Desk, desk, required
@@ -23,7 +23,7 @@ from tests.callers import keys_file
 from tests.reminders_front import Front, open_front
 from tests.reminders_story import MONDAY
 from tests.road import SetClock, raw, request
-from tests.scrapes import scrape
+from tests.scrapes import Scrape, scrape
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -95,6 +95,14 @@ async def test_the_release_is_the_one_that_the_project_names(booking: Desk) -> N
     assert tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["version"] == VERSION
     (info,) = [s for s in (await scrape(booking.app)).samples if s.name == "chairtime_build_info"]
     assert (info.labels["version"], info.labels["service"]) == (VERSION, "booking")
+
+
+def test_a_service_that_has_just_begun_counts_from_nothing() -> None:
+    metrics.begin("a new one")
+    told = Scrape(metrics.page("a new one", []).decode())
+    assert told.value("chairtime_messages_total", outcome="handled") == 0
+    assert told.value("chairtime_dead_letters_total", kind="defect") == 0
+    assert {sample.labels["service"] for sample in told.samples if "service" in sample.labels} == {"a new one"}
 
 
 # What is away --------------------------------------------------------------------------------------------------------
