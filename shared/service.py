@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final, Generic
 
 import uvicorn
+import uvloop
 from aiokafka.errors import KafkaError
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
@@ -244,7 +245,7 @@ def serve(build: Callable[[], tuple[FastAPI, ServiceSettings, int]]) -> None:
         build: gives the application, the settings and the port.
     """
     try:
-        code = asyncio.run(_serve(build))
+        code = uvloop.run(_serve(build))
     except Misconfigured as error:
         sys.stderr.write(f"{error}\n")
         code = EX_CONFIG

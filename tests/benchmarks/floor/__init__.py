@@ -1,4 +1,4 @@
-"""The story written by hand, as bare as it goes: aiokafka, orjson, asyncpg, one set-based transaction a batch.
+"""The story written by hand, as bare as it goes: aiokafka, orjson, asyncpg on uvloop, one transaction a batch.
 
 The same durable facts and the same events, and only what this one story needs: no rule for anything that goes another
 way, no validation, no dead letters, no fence, no HTTP, no metrics. It is the floor that the services are measured by.

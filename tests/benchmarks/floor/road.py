@@ -12,6 +12,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 import asyncpg
 import orjson
+import uvloop
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.partitioner import murmur2
 
@@ -37,7 +38,7 @@ def partition_of(key: bytes) -> int:
 
 def main(service: str, topics: dict[str, set[bytes]], handle: Handle) -> None:
     """Run one of the three processes until SIGTERM."""
-    asyncio.run(_main(service, topics, handle))
+    uvloop.run(_main(service, topics, handle))
 
 
 async def _main(service: str, topics: dict[str, set[bytes]], handle: Handle) -> None:
