@@ -173,4 +173,4 @@ async def unpublished(connection: AsyncConnection) -> int:
 
 async def purge(connection: AsyncConnection, before: datetime) -> None:
     """Delete rows that were published before an instant."""
-    await run(connection, "DELETE FROM outbox WHERE published_at < :before", before=before)
+    await run(connection, "DELETE FROM outbox WHERE created_at < :before AND published_at < :before", before=before)

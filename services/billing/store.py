@@ -49,6 +49,8 @@ def _columns(kind: Any) -> tuple[str, ...]:
 
 ACCOUNT: Final = (*_columns(Account), "terms_id")
 SHARE: Final = ("course_id", *_columns(Share))
+GOING: Final = ("version", "state", "basis", "prepaid_cents", "granted", "answered")
+"""What payment and confirmation change of a share; the rest of it stands most of the time."""
 PAYMENT: Final = _columns(Payment)
 REFUND: Final = ("course_id", *_columns(Refund))
 PART: Final = ("refund_id", *_columns(RefundedPart))
@@ -139,11 +141,11 @@ def save(writes: Writes, loaded: Mapping[str, State], changed: Mapping[str, Stat
     """Write what differs, a statement a table; ledger entries are only ever added."""
     accounts = [state for state in changed.values() if isinstance(state, Account)]
     touched = [(account, account.touched) for account in accounts]
-    shares = [(a, s) for a, ids in touched for s in a.shares if s.session_id in ids]
     refunds = [(a, r) for a, ids in touched for r in a.refunds if r.refund_id in ids]
     entries = [entry for account in accounts for entry in account.unposted]
-    writes.insert("accounts", ACCOUNT, (_account_row(a) for a in accounts), ("course_id",))
-    writes.insert("shares", SHARE, _of_course(SHARE, shares), ("course_id", "session_id"))
+    standing = [a for a in accounts if _account_row(a) != _account_row(_before(loaded, a))]
+    writes.update("accounts", ACCOUNT, [_account_row(a) for a in standing], ("course_id",))
+    _save_shares(writes, loaded, accounts)
     captured = {line.payment_id for e in entries if e.kind is EntryKind.CAPTURED for line in e.lines}
     fresh = ((a, p) for a in accounts for p in a.payments if p.payment_id in captured)
     older = ((a, p) for a, ids in touched for p in a.payments if p.payment_id in ids - captured)
@@ -170,12 +172,35 @@ def save(writes: Writes, loaded: Mapping[str, State], changed: Mapping[str, Stat
     wake_papers(writes, agreed, patients)
 
 
+def _save_shares(writes: Writes, loaded: Mapping[str, State], accounts: Iterable[Account]) -> None:
+    fresh, going, changed = list[tuple[Account, Share]](), list[tuple[Account, Share]](), list[tuple[Account, Share]]()
+    for account in accounts:
+        known = {share.session_id.int: share for share in _before(loaded, account).shares}
+        for share in account.shares:
+            if share.session_id in account.touched:
+                was = known.get(share.session_id.int)
+                kind = fresh if was is None else going if _rest(was) == _rest(share) else changed
+                kind.append((account, share))
+    key = ("course_id", "session_id")
+    writes.insert("shares", SHARE, _of_course(SHARE, fresh))
+    writes.update("shares", (*key, *GOING), list(_of_course((*key, *GOING), going)), key)
+    writes.update("shares", SHARE, list(_of_course(SHARE, changed)), key)
+
+
+_rest: Final = attrgetter(*(name for name in SHARE[1:] if name not in GOING))
+
+
+def _before(loaded: Mapping[str, State], account: Account) -> Account:
+    before = loaded[str(account.course_id)]
+    assert isinstance(before, Account)
+    return before
+
+
 def _agreed(loaded: Mapping[str, State], accounts: Iterable[Account]) -> list[Account]:
     """Courses that have come to terms, or to others."""
     agreed = []
     for account in accounts:
-        before = loaded.get(str(account.course_id))
-        if account.terms is not None and (not isinstance(before, Account) or before.terms is not account.terms):
+        if account.terms is not None and _before(loaded, account).terms is not account.terms:
             agreed.append(account)
     return agreed
 
