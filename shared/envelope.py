@@ -204,7 +204,7 @@ def _erasure(record: Record, arrived_at: datetime) -> Message:
 
 def _is_structured(record: Record) -> bool:
     for name, value in record.headers:
-        if value and name.lower() == "content-type" and value.lower().startswith(STRUCTURED):
+        if len(name) == 12 and value and name.lower() == "content-type" and value.lower().startswith(STRUCTURED):
             return True
     return False
 

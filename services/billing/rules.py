@@ -69,6 +69,8 @@ PATIENT: Final = "patient:"
 
 def aggregate_of(message: Message) -> str:
     """The course, its papers or the person that a message is about."""
+    if type(message.data) in FACTS:  # the most frequent first: to ask for one class after another is dear
+        return message.data.key
     match message.data:
         case TimerDue() as timer if (folder := folder_of(timer)) is not None:
             return folder
@@ -146,6 +148,10 @@ ON_SESSION: Final[Mapping[type[EventData], Callable[[Draft, Any, Share], None]]]
 }
 
 
+FACTS: Final = frozenset({*ON_COURSE, *ON_SESSION} - {TimerDue})
+"""What is always about a course and its money."""
+
+
 def _hears() -> dict[str, frozenset[str]]:
     heard: dict[str, set[str]] = {"clinic.patients": {PatientUpdated.type, PersonErased.type}}
     for event in (*ON_COURSE, *ON_SESSION):
@@ -170,6 +176,8 @@ def decide(
     Raises:
         Refused: a request over HTTP breaks a rule.
     """
+    if type(message.data) in FACTS:
+        return _decide_account(places, state, message, now, known)
     match message.data:
         case PatientUpdated() as papers:
             return Decision(Patient(papers.patient_id, papers, now))
@@ -178,16 +186,23 @@ def decide(
         case TimerDue() as timer if (aggregate := folder_of(timer)) is not None:
             folder = state if isinstance(state, Folder) else Folder(course_of_papers(aggregate))
             return decide_papers(places, folder, now)
-        case data:
-            account = state if isinstance(state, Account) else Account(UUID(data.key))
-            draft = Draft(places, account, message, now, known)
-            if type(data) in ON_COURSE:
-                ON_COURSE[type(data)](draft, data)
-            else:
-                _decide_session(draft, data)
-            settle(draft)
-            draft.timers += look_again(account, draft.account, data, now)
-            return draft.decision()
+        case _:
+            return _decide_account(places, state, message, now, known)
+
+
+def _decide_account(
+    places: Places, state: State | None, message: Message, now: datetime, known: Known
+) -> Decision[State, Known]:
+    data = message.data
+    account = state if isinstance(state, Account) else Account(UUID(data.key))
+    draft = Draft(places, account, message, now, known)
+    if type(data) in ON_COURSE:
+        ON_COURSE[type(data)](draft, data)
+    else:
+        _decide_session(draft, data)
+    settle(draft)
+    draft.timers += look_again(account, draft.account, data, now)
+    return draft.decision()
 
 
 def _decide_session(draft: Draft, data: EventData) -> None:

@@ -113,21 +113,32 @@ class Course(NamedTuple):
     unsaved: frozenset[UUID] = frozenset()
 
     def session(self, session_id: UUID | None) -> Session | None:
-        """The session with this id."""
-        return next((s for s in self.sessions if s.session_id == session_id), None)
+        """The session with this id; numbers are compared faster than ids."""
+        if session_id is not None:
+            wanted = session_id.int
+            for session in self.sessions:
+                if session.session_id.int == wanted:
+                    return session
+        return None
 
     def text(self, text_id: UUID) -> Text | None:
         """The text with this id."""
-        return next((t for t in self.texts if t.text_id == text_id), None)
+        wanted = text_id.int
+        for text in self.texts:
+            if text.text_id.int == wanted:
+                return text
+        return None
 
     def with_session(self, session: Session) -> "Course":
         """With one session new or as it is now."""
-        others = tuple(s for s in self.sessions if s.session_id != session.session_id)
+        known = self.session(session.session_id)
+        others = tuple(s for s in self.sessions if s is not known)
         return self._replace(sessions=tuple(sorted((*others, session), key=lambda s: (s.starts_at, s.session_id))))
 
     def with_text(self, text: Text) -> "Course":
         """With one text new or as it is now."""
-        others = tuple(t for t in self.texts if t.text_id != text.text_id)
+        known = self.text(text.text_id)
+        others = self.texts if known is None else tuple(t for t in self.texts if t is not known)
         return self._replace(texts=(*others, text), unsaved=self.unsaved | {text.text_id})
 
     @property

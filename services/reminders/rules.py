@@ -94,6 +94,8 @@ _HEARD: Final[tuple[type[EventData], ...]] = (
     ContactUpdated,
 )
 
+_OF_A_COURSE: Final = frozenset(_HEARD) - {ContactUpdated}
+
 HEARS: Final[Mapping[str, frozenset[str]]] = {
     topic: frozenset(e.type for e in _HEARD if e.topic == topic) | more
     for topic, more in {
@@ -108,6 +110,8 @@ State = Course | Contact | Conversation
 
 def aggregate_of(message: Message) -> str:
     """The course, contact or conversation that a message is about."""
+    if type(message.data) in _OF_A_COURSE:  # the most frequent first: to ask for one class after another is dear
+        return COURSE + message.data.key
     match message.data:
         case TimerDue(of=aggregate):
             return aggregate
@@ -123,6 +127,9 @@ def decide(
     places: Places, state: State | None, message: Message, now: datetime, contacts: Contacts
 ) -> Decision[State, Contacts]:
     """What follows from one message. `contacts` are those that the batch's courses need, by id."""
+    if type(message.data) in _OF_A_COURSE:
+        assert state is None or isinstance(state, Course)
+        return decide_course(places, state, message, now, contacts)
     if isinstance(message.data, ReplyCame):
         assert isinstance(state, Conversation)
         replied = decide_reply(places, state, message, contacts)
@@ -159,7 +166,7 @@ class _Draft:
 
     def hear(self, message: Message, now: datetime) -> None:
         """Take one message in, then what had waited for it, each as of when it came."""
-        data, self.trace = message.data, message.trace
+        data, self.trace, before = message.data, message.trace, self.course
         match data:
             case CourseAccepted() | SessionEvent():
                 self._on_booking(data, now)
@@ -174,7 +181,8 @@ class _Draft:
                     self._on_billing(data, now)
             case _:
                 raise TypeError(f"not about a course: {message.type}")
-        self._sweep()
+        if self.course is not before:
+            self._sweep()
         if self.course.patient_id is not None and self.course.waiting:
             waiting = self.course.waiting
             self.course = self.course._replace(waiting=())
