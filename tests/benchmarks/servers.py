@@ -90,7 +90,7 @@ def cpu_seconds_below(pid: int) -> float:
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     total = cpu_seconds_of(pid)
     for child in children:
-        with suppress(FileNotFoundError):  # it has ended in between, and counts with the parent
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has ended in between, and counts with the parent
             total += cpu_seconds_of(int(child))
     return total
 
