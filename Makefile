@@ -18,7 +18,7 @@ TESTS := $(addprefix tests/,contracts rules services journeys simulation)
 .PHONY: help
 help: ## Show this list
 	@echo "Chairtime: clinic chair time in which booking, prepayment and texts cannot disagree."
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: setup
 setup: .venv/.ready ## Install everything into .venv (the other targets do it by themselves)
@@ -44,6 +44,10 @@ else
 	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(TESTS)
 	@$(BIN)/python -m pytest tests/failures
 endif
+
+.PHONY: test-compose
+test-compose: .venv/.ready ## Build the images, run docker-compose.yml, kill its parts and try its doors (Docker, Compose v2)
+	@$(BIN)/python -m pytest tests/compose $(ARGS)
 
 .PHONY: soak
 soak: .venv/.ready ## Play random clinics against all promises (SEEDS=500, SEED=17 for one again; FULL=1: and all faults)

@@ -49,6 +49,12 @@ LONGEST_REST: Final = 0.01
 LONGEST_SILENCE: Final = 0.05
 """Seconds until what gives no message to hear counts as heard, at least: a deadline may wait for it."""
 
+MAX_POLL_MS: Final = 300_000
+"""Milliseconds between two polls after which the group gives our partitions to others."""
+
+STUCK_SECONDS: Final = 1.5 * MAX_POLL_MS / 1000
+"""Without a poll after which nothing is expected of this process any more."""
+
 UNPARSED: Final = (ValueError, CorruptRecordException, UnsupportedCodecError)
 """What aiokafka's parser raises on a record batch that it cannot take."""
 
@@ -91,6 +97,7 @@ class Kafka:
         self._committed_at = time.monotonic()
         self._told: dict[Place, int] = {}  # before these offsets everything has had its effect, and the database knows
         self._silent_since: float | None = None
+        self._polled_at = time.monotonic()
         self.polled_at = time.time()  # when messages were last asked for, by the wall's clock
         self._broker = KafkaBroker(
             cluster.servers.split(","),
@@ -114,7 +121,7 @@ class Kafka:
             fetch_max_wait_ms=50,
             session_timeout_ms=6000,
             heartbeat_interval_ms=1500,
-            max_poll_interval_ms=300_000,
+            max_poll_interval_ms=MAX_POLL_MS,
             ack_policy=AckPolicy.NACK_ON_ERROR,
             parser=self._parse,
             decoder=self._decode,
@@ -181,6 +188,8 @@ class Kafka:
             return "not connected"
         if any(task.done() for task in self._subscriber.tasks):
             return "the consume loop has ended"
+        if (silent := time.monotonic() - self._polled_at) > STUCK_SECONDS:
+            return f"the consume loop has not polled for {silent:.0f} seconds"
         coordinator = getattr(consumer._coordinator, "_coordination_task", None)
         if coordinator is not None and coordinator.done():
             return "the group coordinator's task has ended"
@@ -198,6 +207,7 @@ class Kafka:
         for others, and must be sent back.
         """
         self.polled_at = time.time()
+        self._polled_at = time.monotonic()
         read = [p for p in consumer.assignment() if consumer.highwater(p) is not None]
         positions = {p: await consumer.position(p) for p in read}
         await self._pass_silence({(p.topic, p.partition): offset for p, offset in positions.items()})

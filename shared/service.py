@@ -99,6 +99,7 @@ class Service(Generic[State, Context]):
         self._failed: str | None = None
         self._dues: list[Due] = [next_due]
         self._scheduler.add_job(self._purge, IntervalTrigger(hours=1), id="purge", misfire_grace_time=None)
+        self._scheduler.add_job(self._watch, IntervalTrigger(seconds=10), id="watch", misfire_grace_time=None)
 
     def alarm(self, name: str) -> Alarm:
         """A bell for a task; it rings once a second, in case another process did something, and with `ring`."""
@@ -144,8 +145,8 @@ class Service(Generic[State, Context]):
 
     async def stop(self) -> None:
         """Finish the batch in hand, stop listening, let go of everything."""
-        await self.kafka.stop_listening()
         tasks, self._tasks = self._tasks, []
+        await self.kafka.stop_listening()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -214,9 +215,18 @@ class Service(Generic[State, Context]):
     def _on_loop_ended(self, task: asyncio.Task[None]) -> None:
         if task in self._tasks:  # not by our own stop
             error = None if task.cancelled() else task.exception()
-            self._failed = f"{task.get_name()} has ended\n"
-            log.critical("%s has ended", task.get_name(), exc_info=error, extra={"service": self.name})
-            os.kill(os.getpid(), signal.SIGTERM)  # a half-dead process helps nobody: stop, and be started again
+            self._fail(f"{task.get_name()} has ended", error)
+
+    async def _watch(self) -> None:
+        """A supervisor that looks at exits only would leave a process alone that hears nothing any more."""
+        if self._tasks and self._failed is None and (reason := self.kafka.trouble()):
+            self._fail(reason)
+
+    def _fail(self, reason: str, error: BaseException | None = None) -> None:
+        """A half-dead process helps nobody: stop, and be started again."""
+        self._failed = f"{reason}\n"
+        log.critical("%s", reason, exc_info=error, extra={"service": self.name})
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 class HttpServer(uvicorn.Server):

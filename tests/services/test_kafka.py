@@ -167,3 +167,32 @@ async def test_what_cannot_be_parsed_takes_nothing_of_other_partitions_with_it()
         (2, b"sound again", ()),
     ]
     assert not passed, "nothing but what was handled counts as heard"
+
+
+async def test_a_consume_loop_that_polls_no_more_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    in_hand, go_on = asyncio.Event(), asyncio.Event()
+
+    async def handle(records: list[Record]) -> None:
+        in_hand.set()
+        await go_on.wait()
+
+    async def pass_over(places: Mapping[Place, int]) -> None:
+        pass
+
+    with MockKafka() as mock:
+        mock.create_topics(t.name for t in TOPICS)
+        topics: Mapping[str, frozenset[str]] = {"clinic.requests": frozenset()}
+        kafka = Kafka(Cluster(mock.address), "booking", topics, handle, pass_over, 0, PARTITIONS)
+        await kafka.start()
+        try:
+            async with asyncio.timeout(30), producer(mock.address) as client:
+                await client.send_and_wait("clinic.requests", b"a message")
+                await in_hand.wait()
+                assert kafka.trouble() is None
+                monkeypatch.setattr("shared.kafka.STUCK_SECONDS", 0.1)
+                await asyncio.sleep(0.2)  # no poll can come meanwhile
+                assert str(kafka.trouble()).startswith("the consume loop has not polled for")
+        finally:
+            go_on.set()
+            await kafka.stop_listening()
+            await kafka.stop()
