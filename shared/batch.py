@@ -175,9 +175,9 @@ class Batch:
                     raise defect
                 decision = rules.decide(state, message, message.arrived_at, context)
             except Exception as error:
+                log.exception("a rule failed on %s", message.type, extra=about(rules.service, aggregate, message))
                 if not keep_defects:
                     raise
-                log.exception("a rule failed on %s", message.type, extra=about(rules.service, aggregate, message))
                 letter = _letter(message, "defect", aggregate, type(error).__name__, "a rule failed; see the log")
                 self.letters.append(letter)
                 self.announce(rules.service, letter)

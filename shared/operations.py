@@ -190,7 +190,7 @@ async def _retry(request: Request, by: str, ids: Iterable[int]) -> Retried:
         except (SQLAlchemyError, OSError):
             raise
         except Exception as error:
-            log.exception("a retry failed", extra={"service": service_of(request).name})
+            log.exception("dead letter %d fails again", id, extra={"service": service_of(request).name})
             done.failed.append(Failure(id=id, error_type=type(error).__name__))
     return done
 

@@ -7,6 +7,7 @@ sampled or sent anywhere: a trace stands on events and in the log.
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
@@ -21,6 +22,7 @@ def given(text: str | None) -> str | None:
     return text if text is not None and _TRACEPARENT.fullmatch(text) else None
 
 
+@lru_cache(64)  # all events of one cause have the same
 def made_of(id: str) -> str:
     """The traceparent of a message that brought none."""
     digest = sha256(id.encode()).hexdigest()

@@ -76,8 +76,12 @@ async def test_what_a_defect_holds_back_keeps_its_trace_until_it_is_retried(
         await booking.hear(asked, satisfied(1))
         assert ("a rule failed on clinic.course.requested.v1", TRACE_ID) in [(m, t) for m, _, t in lines(caplog)]
         assert ("dead letter: defect: ZeroDivisionError", TRACE_ID) in [(m, t) for m, _, t in lines(caplog)]
-        broken.clear()
         (first,) = await booking.values("SELECT id FROM dead_letters WHERE kind = 'defect'")
+        caplog.clear()
+        with pytest.raises(ZeroDivisionError):
+            await booking.worker.retry(first, "somebody")
+        assert ("a rule failed on clinic.course.requested.v1", TRACE_ID) in [(m, t) for m, _, t in lines(caplog)]
+        broken.clear()
         await booking.worker.retry(first, "somebody")
         assert GIVEN in await told(booking)
 
