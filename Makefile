@@ -46,7 +46,7 @@ else
 endif
 
 .PHONY: test-compose
-test-compose: .venv/.ready ## Build the images, run docker-compose.yml, kill its parts and try its doors (Docker, Compose v2)
+test-compose: .venv/.ready ## Build the images, run docker-compose.yml, kill its parts and try its doors (Docker, Compose v2, Node 20)
 	@$(BIN)/python -m pytest tests/compose $(ARGS)
 
 .PHONY: soak

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from jinja2 import Environment, FileSystemLoader
+from jinja2 import Environment, FileSystemLoader, Template
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from shared import VERSION
@@ -271,7 +271,7 @@ def _payloads(names: tuple[str, ...]) -> Mapping[str, Document]:
 
 def page(told: Document) -> str:
     """The same for people: one page that loads nothing."""
-    return _TEMPLATE.render(told=told)
+    return _template().render(told=told)
 
 
 def _name_of(reference: Mapping[str, str]) -> str:
@@ -282,6 +282,8 @@ def _as_json(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False)
 
 
-_TEMPLATES: Final = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True)
-_TEMPLATES.globals |= {"name_of": _name_of, "as_json": _as_json}
-_TEMPLATE: Final = _TEMPLATES.get_template("asyncapi.html")
+@cache
+def _template() -> Template:
+    templates = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True)
+    templates.globals |= {"name_of": _name_of, "as_json": _as_json}
+    return templates.get_template("asyncapi.html")
