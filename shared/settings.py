@@ -43,7 +43,12 @@ DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
 class ServiceSettings(BaseSettings):
     """Common to all services. Each variable is `CHAIRTIME_` and the name in capitals."""
 
-    model_config = SettingsConfigDict(env_prefix="CHAIRTIME_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="CHAIRTIME_",
+        env_ignore_empty=True,  # compose cannot leave a variable out
+        frozen=True,
+        extra="ignore",
+    )
 
     kafka: str = Field(description="Kafka's bootstrap servers, host:port, several separated by commas")
     kafka_user: str | None = Field(default=None, description="account at Kafka; none is asked for when unset")

@@ -33,7 +33,7 @@ def kafka() -> Iterator[str]:
             if not node.answers(given, seconds=10):
                 pytest.fail(f"no Kafka answers at CHAIRTIME_TEST_KAFKA={given}: start it, or unset it", pytrace=False)
             yield given
-        elif in_docker := stack.enter_context(_kafka_in_docker()):
+        elif in_docker := stack.enter_context(kafka_in_docker()):
             yield in_docker
         else:
             home = stack.enter_context(tempfile.TemporaryDirectory(prefix="chairtime-kafka-"))
@@ -99,7 +99,7 @@ async def copies(postgres: str, templates: Mapping[str, str]) -> AsyncIterator[d
 
 
 @contextlib.contextmanager
-def _kafka_in_docker() -> Iterator[str | None]:
+def kafka_in_docker() -> Iterator[str | None]:
     """Yields the address of a Kafka in a container; None without a local Docker engine that has the image already."""
     import docker  # type: ignore[import-untyped]
     from docker.errors import DockerException  # type: ignore[import-untyped]

@@ -75,6 +75,14 @@ class Stack:
         """Ids of the containers that run, or ran."""
         return self.compose("ps", "--all", "--quiet", *services).split()
 
+    def kill(self, service: str) -> None:
+        """kill -9, from outside; the engine leaves alone what was killed so."""
+        _run(["docker", "kill", "--signal", "KILL", *self.containers(service)], seconds=30)
+
+    def start(self, service: str) -> None:
+        """Start again what was killed."""
+        _run(["docker", "start", *self.containers(service)], seconds=30)
+
     def inside(self, service: str, *command: str, check: bool = True, **environment: str) -> str:
         """What a command prints in a running container."""
         given = [part for name, value in environment.items() for part in ("--env", f"{name}={value}")]
