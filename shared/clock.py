@@ -74,7 +74,13 @@ class Alarm:
         scheduler.add_job(self._on_time, IntervalTrigger(seconds=1), id=f"{name}-poll", misfire_grace_time=None)
 
     async def wait(self, rest: float = 0) -> None:
-        """Sleep until rung; so many seconds at least, for a task that need not follow every commit at once."""
+        """Sleep until rung.
+
+        Args:
+            rest: seconds to sleep at least, unless something is due before, for a task that need not follow every commit.
+        """
+        if self._due_at is not None:
+            rest = min(rest, max(0.0, (self._due_at - self._clock.now()).total_seconds()))
         await asyncio.sleep(rest)
         await self._bell.wait()
         self._bell.clear()

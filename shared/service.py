@@ -123,6 +123,10 @@ class Service(Generic[State, Context]):
         for alarm in self._alarms:
             alarm.ring()
 
+    def ring_relay(self) -> None:
+        """Wake the relay: there is something to publish."""
+        self._outbox_alarm.ring()
+
     async def start(self) -> None:
         """Connect, listen, and begin to work.
 
@@ -199,7 +203,7 @@ class Service(Generic[State, Context]):
 
     def _on_committed(self, told: bool, timer_at: datetime | None, due_at: datetime | None) -> None:
         if told:
-            self._outbox_alarm.ring()
+            self.ring_relay()
         if timer_at is not None:
             self._timers_alarm.ring_before(timer_at)
         if due_at is not None:

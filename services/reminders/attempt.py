@@ -110,7 +110,7 @@ class Claim:
             case Suppress(reason=reason):
                 self.suppressions.append({"text_id": text.text_id, "state": TextState.SUPPRESSED, "reason": reason})
                 event = suppressed(due.course_id, text, reason)
-                self.outgoing.append(publication_of(due.course_id, text, event, now, now.isoformat()))
+                self.outgoing.append(publication_of(text, event, now, now.isoformat()))
                 metrics.count(f"suppressed_{reason}")
             case Send():
                 try:
@@ -183,9 +183,7 @@ def about(course_id: UUID | None, text: Text) -> dict[str, object]:
     return {"service": SERVICE, "course": course_id, "text_id": text.text_id, "trace_id": traced}
 
 
-def publication_of(course_id: UUID | None, text: Text, event: EventData, now: datetime, once: str) -> outbox.Outgoing:
+def publication_of(text: Text, event: EventData, now: datetime, once: str) -> outbox.Outgoing:
     """An event of ours that no message caused but the time."""
-    of = aggregate_of(course_id, text.contact_id)
-    due = TimerDue(of=of, kind=text.kind, subject=str(text.text_id), due_at=text.due_at)
-    cause = Message(f"{text.text_id}/{event.type}/{once}", TimerDue.type, "dispatch", now, now, due, text.traceparent)
+    cause = Message(f"{text.text_id}/{event.type}/{once}", TimerDue.type, "dispatch", now, now, event, text.traceparent)
     return publication(SERVICE, event, cause, event_id(SERVICE, cause.id, 0))

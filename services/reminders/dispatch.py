@@ -6,22 +6,21 @@ nobody can know is never sent again: it goes to a person.
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final
-from uuid import UUID
 
 from aiokafka.errors import KafkaError
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.reminders import metrics, pauses, queue, settling, store
-from services.reminders.attempt import Attempt, Claim, Due, Room, about
-from services.reminders.course import Text
+from services.reminders import pauses, queue, settling
+from services.reminders.attempt import Attempt, Claim, Due, Room
 from services.reminders.profile import Places
 from services.reminders.rules import SERVICE
+from services.reminders.sending import Sending
 from services.reminders.settling import Settling
-from services.reminders.sms import Outcome, Sender, Unknown
+from services.reminders.sms import Sender
 from shared import attention, crash, outbox
 from shared.clock import Alarm, Clock
 from shared.contract import TextKind
@@ -30,8 +29,8 @@ from shared.timers import Fence
 
 log = logging.getLogger(__name__)
 
-BATCH: Final = 100
-"""Texts claimed, and then sent, at the same time."""
+BATCH: Final = 500
+"""Texts claimed at the same time."""
 
 REST: Final = 0.02
 """Seconds between two looks at what is due; commits come faster than that."""
@@ -66,12 +65,13 @@ class Dispatch:
         self._published = published
         self._sender = sender
         self._settling = settles
+        self._sending = Sending(sender, settles)
         self._places = places
         self._rates = rates
         self._served = sorted(places)
         self._clinics = {location: place.clinic for location, place in places.items()}
-        self._busy = False
-        self._passes = 0
+        self._claims = 0  # begun
+        self._claiming = False
         self._search: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
@@ -88,16 +88,17 @@ class Dispatch:
             if self._search is not None:
                 self._search.cancel()
                 await asyncio.gather(self._search, return_exceptions=True)
+            await self._sending.settled()
             await self._sender.close()
 
     async def next_due(self, connection: AsyncConnection) -> datetime | None:
         """When the next text must be looked at; now, while one is being sent."""
         while True:
-            passes = self._passes
+            so_far = (self._claims, self._sending.recorded)
             look_at = await queue.next_look(connection, self._served)
-            if self._busy or self._searching:
+            if self._claiming or self._sending.busy or self._searching:
                 return self._clock.now()
-            if passes == self._passes:  # else what was read may be in the middle of a batch that is over by now
+            if so_far == (self._claims, self._sending.recorded):  # else it may be what stood before a batch
                 return look_at
 
     async def pending(self, connection: AsyncConnection, now: datetime) -> bool:
@@ -110,34 +111,42 @@ class Dispatch:
 
         Once texts are claimed, their sending is carried through even when the caller is cancelled.
         """
-        self._busy = True
-        self._passes += 1
+        handled = await self._hand_over(until)
+        settled = asyncio.create_task(self._sending.settled())
+        try:
+            await asyncio.shield(settled)
+        except asyncio.CancelledError:
+            await settled
+            raise
+        return handled
+
+    async def _pass(self) -> None:
+        """Hand over what is due, one batch after the other; what comes of it is not waited for."""
+        while True:
+            async with self._database.session() as connection:
+                look_at = await queue.next_look(connection, self._served)
+            if look_at is None or look_at > self._clock.now():
+                self._alarm.ring_at(look_at)
+                return
+            self._look_for_lost()
+            await self._sending.some_room()
+            if not await self._hand_over(await self._fence.passed()):
+                await asyncio.sleep(0.05)  # another transaction has it locked, or the sender's rate is used up
+
+    async def _hand_over(self, until: datetime) -> int:
+        """Claim one batch and begin to send it; returns how many texts are settled or on their way."""
+        self._claims += 1
+        self._claiming = True
         try:
             async with self._database.begin() as connection:
                 handled, attempts = await self._claim(connection, until)
             crash.step("dispatch.committed")
-            if handled:
-                self._published()
-            sending = asyncio.create_task(self._send(attempts))
-            try:
-                await asyncio.shield(sending)
-            except asyncio.CancelledError:
-                await sending
-                raise
-            return handled
+            self._sending.hand_over(attempts)
         finally:
-            self._busy = False
-
-    async def _pass(self) -> None:
-        while True:
-            async with self._database.session() as connection:
-                due_at = await queue.next_look(connection, self._served)
-            if due_at is None or due_at > self._clock.now():
-                self._alarm.ring_at(due_at)
-                return
-            self._look_for_lost()
-            if not await self.send_due(await self._fence.passed()):
-                await asyncio.sleep(0.05)  # another transaction has it locked, or the sender's rate is used up
+            self._claiming = False
+        if handled:
+            self._published()
+        return handled
 
     def _look_for_lost(self) -> None:
         """Beside the sending, which must not wait for the provider's list."""
@@ -162,16 +171,11 @@ class Dispatch:
         room = Room(await queue.room(connection, self._rates) if self._rates else {})
         full = self._rates.keys() - room.left.keys()
         served = [location for location in self._served if self._clinics[location] not in full]
-        answers = await queue.claim_answers(connection, until, served, BATCH)
-        claimed = await queue.claim_due(connection, until, served, BATCH)
-        if not claimed and not answers:
+        texts = await queue.claim(connection, until, served, min(BATCH, self._sending.room))
+        if not texts:
             await writes.run(connection)
             return len(lapsed), []
-        courses = await store.load_courses(connection, {course_id for course_id, _, _ in claimed})
-        texts: list[tuple[Text, UUID | None, int]] = [(text, None, attempts) for text, attempts in answers]
-        for course_id, text_id, attempts in claimed:
-            if (text := courses[course_id].text(text_id)) is not None:
-                texts.append((text, course_id, attempts))
+        courses = await queue.courses_of(connection, {of for _, of, _ in texts if of})
         people = sorted({text.contact_id for text, _, _ in texts})
         contacts, changing = await queue.contacts_at_rest(connection, people)
         boosters = [(id, text.contact_id) for text, id, _ in texts if id and text.kind is TextKind.BOOSTER_DUE]
@@ -193,22 +197,3 @@ class Dispatch:
         await writes.run(connection)
         crash.step("dispatch.claimed")
         return len(lapsed) + claim.handled, claim.attempts
-
-    # Sending --------------------------------------------------------------------------------------------------------
-
-    async def _send(self, attempts: Sequence[Attempt]) -> None:
-        """Send all at once; outcomes that come while others are being recorded are recorded together."""
-        waiting = {asyncio.create_task(self._send_one(attempt)) for attempt in attempts}
-        while waiting:
-            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            outcomes = [task.result() for task in done]
-            crash.step("dispatch.sent")
-            await self._settling.record(outcomes)
-
-    async def _send_one(self, attempt: Attempt) -> tuple[Attempt, Outcome]:
-        with metrics.PROVIDER_SECONDS.time():
-            try:
-                return attempt, await self._sender.send(attempt.outgoing)
-            except Exception:
-                log.exception("a sender failed", extra=about(attempt.of.course_id, attempt.of.text))
-                return attempt, Unknown("defect")

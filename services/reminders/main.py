@@ -54,13 +54,13 @@ def build(settings: RemindersSettings, clock: Clock, sender: Sender | None = Non
     sender = sender or _sender(settings, places)
     service = Service(rules_of(places), settings, settings.database_url, MIGRATIONS, clock)
     alarm = service.alarm("texts")
-    settling = Settling(service.database, clock, service.ring, sender.traceable)
+    settling = Settling(service.database, clock, service.ring_relay, sender.traceable)
     dispatch = Dispatch(
         service.database,
         service.fence,
         clock,
         alarm,
-        service.ring,
+        service.ring_relay,
         sender,
         settling,
         places,

@@ -3,7 +3,7 @@
 Claiming takes its locks with SKIP LOCKED and waits for nobody; two processes never get the same text.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -11,8 +11,8 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.reminders.contact import Contact
-from services.reminders.course import Text
-from services.reminders.store import READ, load_contacts, text_of
+from services.reminders.course import Course, Text
+from services.reminders.store import READ, load_contacts, load_courses, text_of
 from shared.database import Writes, rows
 
 _FREE: Final = """t.state = 'scheduled' AND NOT EXISTS (
@@ -54,41 +54,39 @@ async def overdue(connection: AsyncConnection, now: datetime, served: Sequence[s
     return found.n, found.oldest
 
 
-async def claim_due(
+async def claim(
     connection: AsyncConnection, until: datetime, served: Sequence[str], batch: int
-) -> list[tuple[UUID, UUID, int]]:
-    """Course, id and earlier attempts of texts due until an instant, locked with their courses; `day_of` goes first.
+) -> list[tuple[Text, UUID | None, int]]:
+    """Texts due until an instant, each with its course, if it has one, and its earlier attempts; both locked.
 
-    What another transaction has locked is left to the next pass. The rest comes in the order of the index: however many
-    are due, no more are read than are claimed.
+    Answers go first, then `day_of`. What another transaction has locked is left to the next pass. The rest comes in the
+    order of the index: however many are due, no more are read than are claimed.
     """
-    claimed: list[tuple[UUID, UUID, int]] = []
-    for first in ("= 'day_of'", "<> 'day_of'"):
-        found = await rows(
-            connection,
-            f"""SELECT t.course_id, t.text_id, t.attempts {_OF_COURSES} AND t.kind {first} AND t.look_at <= :until
-                ORDER BY t.look_at LIMIT :batch FOR UPDATE OF t, c SKIP LOCKED""",
-            until=until,
-            served=list(served),
-            batch=batch - len(claimed),
-        )
-        claimed += [(row.course_id, row.text_id, row.attempts) for row in found]
-    return claimed
-
-
-async def claim_answers(
-    connection: AsyncConnection, until: datetime, served: Sequence[str], batch: int
-) -> list[tuple[Text, int]]:
-    """Answers due until an instant, locked, each with its earlier attempts."""
+    columns = ", ".join(f"t.{column}" for column in READ)
+    part = f"SELECT t.course_id, t.attempts, {columns}"
+    due = "AND t.look_at <= :until"
     found = await rows(
         connection,
-        f"""SELECT t.attempts, {", ".join(f"t.{column}" for column in READ)} {_ANSWERS} AND t.look_at <= :until
-            ORDER BY t.look_at LIMIT :batch FOR UPDATE OF t SKIP LOCKED""",
+        f"""WITH answers AS (
+                {part} {_ANSWERS} {due} ORDER BY t.look_at LIMIT :batch FOR UPDATE OF t SKIP LOCKED),
+            day_of AS (
+                {part} {_OF_COURSES} AND t.kind = 'day_of' {due} ORDER BY t.look_at
+                LIMIT :batch - (SELECT count(*) FROM answers) FOR UPDATE OF t, c SKIP LOCKED),
+            others AS (
+                {part} {_OF_COURSES} AND t.kind <> 'day_of' {due} ORDER BY t.look_at
+                LIMIT :batch - (SELECT count(*) FROM answers) - (SELECT count(*) FROM day_of)
+                FOR UPDATE OF t, c SKIP LOCKED)
+            SELECT * FROM answers UNION ALL SELECT * FROM day_of UNION ALL SELECT * FROM others""",
         until=until,
         served=list(served),
         batch=batch,
     )
-    return [(text_of(columns), attempts) for attempts, *columns in found]
+    return [(text_of(columns), course_id, attempts) for course_id, attempts, *columns in found]
+
+
+async def courses_of(connection: AsyncConnection, ids: Iterable[UUID]) -> dict[UUID, Course]:
+    """Courses as the last look needs them: of their texts those about payments alone."""
+    return await load_courses(connection, ids, "AND o.kind = 'payment_due'")
 
 
 async def contacts_at_rest(connection: AsyncConnection, ids: Sequence[str]) -> tuple[dict[str, Contact], set[str]]:

@@ -188,7 +188,7 @@ def tell_unknown(writes: Writes, texts: Sequence[queue.Lost], now: datetime) -> 
 
 def _publications(attempted: Attempted, settled: Settled, now: datetime) -> list[outbox.Outgoing]:
     once = str(attempted.attempt_id)
-    return [publication_of(attempted.course_id, attempted.text, event, now, once) for event in settled.events]
+    return [publication_of(attempted.text, event, now, once) for event in settled.events]
 
 
 async def _unsettled(connection: AsyncConnection, attempt_ids: Sequence[UUID]) -> set[UUID]:
@@ -258,7 +258,7 @@ async def _opt_out(
     store.save_contacts(writes, list(after.values()))
     await writes.run(connection)
     return [
-        publication_of(None, attempt.text._replace(contact_id=id), event, now, f"{attempt.attempt_id}/{id}")
+        publication_of(attempt.text._replace(contact_id=id), event, now, f"{attempt.attempt_id}/{id}")
         for id in ids
         for event in consent_events(before[id], after[id], CARRIER)
     ]

@@ -99,8 +99,12 @@ async def lock_courses(connection: AsyncConnection, ids: Iterable[UUID]) -> None
     )
 
 
-async def load_courses(connection: AsyncConnection, ids: Iterable[UUID]) -> dict[UUID, Course]:
-    """Courses with their sessions and texts."""
+async def load_courses(connection: AsyncConnection, ids: Iterable[UUID], which: str = "") -> dict[UUID, Course]:
+    """Courses with their sessions and texts.
+
+    Args:
+        which: SQL that leaves out texts, `o`.
+    """
     of_course = "o.course_id = courses.course_id"
     return {
         row.course_id: Course(
@@ -118,7 +122,7 @@ async def load_courses(connection: AsyncConnection, ids: Iterable[UUID]) -> dict
             connection,
             f"""SELECT course_id, patient_id, location, treatment, companions, owed, waiting,
                        {nested("sessions o", _OWN_SESSION, of_course, "starts_at, session_id")} AS sessions,
-                       {nested("texts o", READ, of_course, "nominal_at, text_id")} AS texts
+                       {nested("texts o", READ, f"{of_course} {which}", "nominal_at, text_id")} AS texts
                 FROM courses WHERE course_id = ANY(CAST(:ids AS uuid[]))""",
             ids=list(ids),
         )

@@ -25,6 +25,7 @@ _GSM_7: Final = frozenset(
     "abcdefghijklmnopqrstuvwxyzäöñüà\x1bÆæßÉ"
 )
 _GSM_7_TWICE: Final = frozenset("^{}\\[~]|€")
+_GSM_7_ALL: Final = _GSM_7 | _GSM_7_TWICE
 
 
 def segments(body: str) -> int:
@@ -32,8 +33,8 @@ def segments(body: str) -> int:
 
     Source: 3GPP TS 23.038.
     """
-    if not outside_gsm_7(body):
-        length, one, many = len(body) + sum(c in _GSM_7_TWICE for c in body), 160, 153
+    if _GSM_7_ALL.issuperset(body):
+        length, one, many = len(body) + sum(map(body.count, _GSM_7_TWICE)), 160, 153
     else:
         length, one, many = len(body.encode("utf-16-be")) // 2, 70, 67
     return 1 if length <= one else -(-length // many)
@@ -41,7 +42,7 @@ def segments(body: str) -> int:
 
 def outside_gsm_7(body: str) -> str:
     """The characters that make a carrier send all of a text in the longer alphabet."""
-    return "".join(dict.fromkeys(c for c in body if c not in _GSM_7 and c not in _GSM_7_TWICE))
+    return "".join(dict.fromkeys(c for c in body if c not in _GSM_7_ALL))
 
 
 # Dates ----------------------------------------------------------------------------------------------------------------

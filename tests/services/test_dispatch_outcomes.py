@@ -20,6 +20,7 @@ from tests.reminders_story import (
     PATIENT,
     accepted,
     contact,
+    required,
     starts_at,
 )
 
@@ -109,6 +110,31 @@ async def test_a_text_whose_process_died_while_sending_goes_to_a_person(rig: Rig
     assert rig.sender.texts == []
     assert (await rig.became())[K.BOOKED] == (TextState.UNKNOWN, None)
     assert await rig.attention() == ["text_outcome_unknown"]
+
+
+async def test_a_call_that_hangs_holds_back_no_other_text(rig: Rig) -> None:
+    """The answer of one call may take half a minute."""
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def hang_once() -> None:
+        if not begun.is_set():
+            begun.set()
+            await go_on.wait()
+
+    rig.sender.before = hang_once
+    await rig.planned()
+    running = asyncio.create_task(rig.dispatch.run())
+    async with asyncio.timeout(20):
+        await begun.wait()
+        await rig.hear(required(1))
+        rig.dispatch._alarm.ring()
+        while (await rig.became())[K.PAYMENT_DUE][0] is not TextState.SENT:  # noqa: ASYNC110 - nothing rings then
+            await asyncio.sleep(0.01)
+    assert (await rig.became())[K.BOOKED] == (TextState.SENDING, None)
+    running.cancel()
+    go_on.set()
+    await asyncio.wait([running])
+    assert (await rig.became())[K.BOOKED] == (TextState.SENT, None)
 
 
 # At the same time ----------------------------------------------------------------------------------------------------
