@@ -77,7 +77,7 @@ class Alarm:
         """Sleep until rung.
 
         Args:
-            rest: seconds to sleep at least, unless something is due before, for a task that need not follow every commit.
+            rest: seconds to sleep at least, unless something is due before: no task need follow every commit at once.
         """
         if self._due_at is not None:
             rest = min(rest, max(0.0, (self._due_at - self._clock.now()).total_seconds()))

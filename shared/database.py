@@ -7,6 +7,7 @@ import re
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import cache, lru_cache
+from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
 
@@ -151,19 +152,25 @@ class Writes:
         self._statements[-1].append((sql, parameters))
 
     def insert(
-        self, table: str, columns: Sequence[str], new: Iterable[Mapping[str, Any]], key: Sequence[str] = ()
+        self,
+        table: str,
+        columns: Sequence[str],
+        new: Iterable[Mapping[str, Any]],
+        key: Sequence[str] = (),
+        unless: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """Insert many rows, in their order; the table itself gives the types.
 
         Args:
             columns: every column that is written.
             key: the columns of the primary key, where rows that are there already shall be replaced.
+            unless: SQL for columns that are replaced by something else than what is new.
         """
         added = list(new)
         if not added:
             return
         names = ", ".join(columns)
-        changes = ", ".join(f"{column} = excluded.{column}" for column in columns if column not in key)
+        changes = ", ".join(f"{c} = {unless.get(c, f'excluded.{c}')}" for c in columns if c not in key)
         self.add(
             f"INSERT INTO {table} ({names}) SELECT {names}"
             f" FROM json_populate_recordset(NULL::{table}, CAST(:rows AS json))"

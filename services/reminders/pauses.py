@@ -10,7 +10,8 @@ from services.reminders.last_look import NONE, Pauses
 from shared.database import rows, run
 
 _LOCK: Final = 0x50415553
-"""Advisory lock: a claim shares it to its end, so a pause waits for what was claimed before it, and stops the rest."""
+"""Advisory lock: a claim shares it to its end, so a pause waits for what was claimed before it, and stops the rest; and
+the end of a pause finds all that was judged by it."""
 
 
 class Scope(StrEnum):
@@ -60,6 +61,7 @@ async def pause(connection: AsyncConnection, scope: Scope, subject: str, by: str
 
 async def resume(connection: AsyncConnection, scope: Scope, subject: str, by: str, now: datetime) -> bool:
     """Let texts go again, those first that had waited; False where they were not stopped."""
+    await run(connection, "SELECT pg_advisory_xact_lock(:lock)", lock=_LOCK)
     done = await run(
         connection,
         """UPDATE pauses SET resumed_at = :now, resumed_by = :by

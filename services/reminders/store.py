@@ -30,6 +30,12 @@ TEXT: Final = (
 READ: Final = (*TEXT[:-1], "tells::text")
 """The same as they are read: JSON inside a row comes as text."""
 
+_SOONER: Final = {
+    "look_at": """CASE WHEN texts.state = 'scheduled' AND excluded.state = 'scheduled'
+                  THEN least(texts.look_at, excluded.look_at) ELSE excluded.look_at END"""
+}
+"""Of a waiting text that is to be looked at sooner meanwhile, because a pause ended or a person moved, that counts."""
+
 _HEAD: Final = ("course_id", "patient_id", "location", "treatment", "companions", "owed", "waiting")
 _OWN_SESSION: Final = ("session_id", "version", "state", "starts_at", "ended_at")
 _SESSION: Final = ("course_id", *_OWN_SESSION)
@@ -163,7 +169,7 @@ def _save_courses(writes: Writes, loaded: Mapping[str, State], courses: Sequence
         )
     writes.update("courses", _HEAD, heads, key=("course_id",))
     writes.insert("sessions", _SESSION, sessions, key=("session_id",))
-    writes.insert("texts", ("course_id", *TEXT), texts, key=("text_id",))
+    writes.insert("texts", ("course_id", *TEXT), texts, key=("text_id",), unless=_SOONER)
 
 
 def _head(course: Course) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What becomes of attempts afterwards, and what stops texts: reports, searches, pauses, rates, answers."""
+"""What becomes of attempts afterwards, and how fast they go: reports, searches, rates, answers."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,11 +9,10 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from deploy.databases import provision
-from services.reminders import pauses, queue, store
+from services.reminders import queue, store
 from services.reminders.course import TextState
 from services.reminders.messages import AnswerWanted, ConsentRecorded
 from services.reminders.outcome import Report
-from services.reminders.pauses import Scope
 from services.reminders.settling import Settling
 from services.reminders.sms import Found, Unknown
 from shared.contract import EventData, TextKind
@@ -204,67 +203,6 @@ async def test_a_text_whose_process_died_is_looked_for_when_its_lease_has_run_ou
 
     assert rig.sender.texts == []
     assert (await rig.became())[K.BOOKED] == (TextState.SENT, None)
-
-
-# Pauses ---------------------------------------------------------------------------------------------------------------
-
-
-PAUSES = [(Scope.ALL, ""), (Scope.CLINIC, "stella"), (Scope.CONTACT, PATIENT)]
-
-
-async def pause(rig: Rig, scope: Scope, subject: str) -> bool:
-    async with rig.database.begin() as connection:
-        return await pauses.pause(connection, scope, subject, "desk", "a doubt", rig.clock.now())
-
-
-async def resume(rig: Rig, scope: Scope, subject: str) -> bool:
-    async with rig.database.begin() as connection:
-        return await pauses.resume(connection, scope, subject, "desk", rig.clock.now())
-
-
-@pytest.mark.parametrize(("scope", "subject"), PAUSES)
-async def test_a_pause_stops_texts_and_its_end_lets_go_what_still_makes_sense(
-    rig: Rig, scope: Scope, subject: str
-) -> None:
-    await rig.planned()
-    assert await pause(rig, scope, subject)
-    assert not await pause(rig, scope, subject)
-    await rig.walk(MONDAY + HOUR)
-    assert rig.sender.texts == []
-    assert await rig.next_due() == MONDAY + DAY, "it is looked at when it becomes useless, not all the time"
-
-    assert await resume(rig, scope, subject)
-    assert not await resume(rig, scope, subject)
-    await rig.walk(MONDAY + 2 * HOUR)
-
-    assert [(text.kind, text.at) for text in rig.sender.texts] == [(K.BOOKED, MONDAY + HOUR)]
-
-
-async def test_what_a_pause_outlasts_is_suppressed_for_that_reason(rig: Rig) -> None:
-    await rig.planned()
-    await pause(rig, Scope.CONTACT, PATIENT)
-    await rig.walk(MONDAY + DAY)
-
-    assert (await rig.became())[K.BOOKED] == (TextState.SUPPRESSED, "paused")
-
-
-@pytest.mark.parametrize(("scope", "subject"), [(Scope.CLINIC, "albany"), (Scope.CONTACT, "somebody-else")])
-async def test_a_pause_of_others_stops_nothing(rig: Rig, scope: Scope, subject: str) -> None:
-    await rig.planned()
-    await pause(rig, scope, subject)
-    await rig.walk(MONDAY)
-
-    assert [text.kind for text in rig.sender.texts] == [K.BOOKED]
-
-
-async def test_a_pause_waits_for_what_is_being_claimed_and_then_nothing_more_is(rig: Rig) -> None:
-    await rig.planned()
-    async with rig.database.begin() as connection:
-        await rig.dispatch._claim(connection, MONDAY)
-        pausing = asyncio.create_task(pause(rig, Scope.ALL, ""))
-        done, _ = await asyncio.wait({pausing}, timeout=0.3)
-        assert not done
-    assert await pausing
 
 
 # The sender's rate ----------------------------------------------------------------------------------------------------
