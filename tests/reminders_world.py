@@ -161,11 +161,11 @@ class World:
     def _text(self, text_id: UUID) -> Text:
         if text_id in self.answers:
             return self.answers[text_id]
-        return next(text for course in self.courses.values() if (text := course.text(text_id)) is not None)
+        return next(t for course in self.courses.values() for t in course.texts if t.text_id == text_id)
 
     def _put(self, text: Text) -> None:
         if text.text_id in self.answers:
             self.answers[text.text_id] = text
             return
-        course = next(c for c in self.courses.values() if c.text(text.text_id) is not None)
+        course = next(c for c in self.courses.values() if any(t.text_id == text.text_id for t in c.texts))
         self.courses[course.course_id] = course.with_text(text)._replace(unsaved=frozenset())

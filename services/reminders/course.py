@@ -5,6 +5,7 @@ longer wants. What billing tells of a course that booking has not told of yet wa
 afterwards, each as of when it came: any order across topics reaches the same end.
 """
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Final, NamedTuple, assert_never
@@ -121,14 +122,6 @@ class Course(NamedTuple):
                     return session
         return None
 
-    def text(self, text_id: UUID) -> Text | None:
-        """The text with this id."""
-        wanted = text_id.int
-        for text in self.texts:
-            if text.text_id.int == wanted:
-                return text
-        return None
-
     def with_session(self, session: Session) -> "Course":
         """With one session new or as it is now."""
         known = self.session(session.session_id)
@@ -137,9 +130,12 @@ class Course(NamedTuple):
 
     def with_text(self, text: Text) -> "Course":
         """With one text new or as it is now."""
-        known = self.text(text.text_id)
-        others = self.texts if known is None else tuple(t for t in self.texts if t is not known)
-        return self._replace(texts=(*others, text), unsaved=self.unsaved | {text.text_id})
+        return self.with_texts({text.text_id: text})
+
+    def with_texts(self, changed: Mapping[UUID, Text]) -> "Course":
+        """With texts, by id, new or as they are now."""
+        others = [text for text in self.texts if text.text_id not in changed]
+        return self._replace(texts=(*others, *changed.values()), unsaved=self.unsaved | changed.keys())
 
     @property
     def owes(self) -> bool:

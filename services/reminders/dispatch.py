@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from math import ceil
 from typing import Final
 
 from aiokafka.errors import KafkaError
@@ -171,7 +172,10 @@ class Dispatch:
         room = Room(await queue.room(connection, self._rates) if self._rates else {})
         full = self._rates.keys() - room.left.keys()
         served = [location for location in self._served if self._clinics[location] not in full]
-        texts = await queue.claim(connection, until, served, min(BATCH, self._sending.room))
+        most = min(BATCH, self._sending.room)
+        if self._rates:  # what finds no room would be locked and looked at for nothing
+            most = min(most, max(1, ceil(sum(room.left.values()))))
+        texts = await queue.claim(connection, until, served, most)
         if not texts:
             await writes.run(connection)
             return len(lapsed), []

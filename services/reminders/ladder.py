@@ -5,8 +5,10 @@ What is planned is looked at once more when it is due (`last_look`).
 
 from collections.abc import Iterator
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Final, NamedTuple
 from uuid import UUID, uuid5
+from zoneinfo import ZoneInfo
 
 from services.reminders.contact import Contact, Contacts
 from services.reminders.course import ATTEMPTED, GIVEN_UP, Course, Session, Text, TextState, Told
@@ -42,8 +44,11 @@ class View(NamedTuple):
 
 def window_of(contact: Contact | None, place: Place) -> Window:
     """When a person may be texted; of somebody unknown the location tells the zone."""
-    zone = contact.zone if contact else None
-    region = contact.region if contact else None
+    return _window(contact.zone, contact.region, place) if contact else _window(None, None, place)
+
+
+@lru_cache(4096)
+def _window(zone: ZoneInfo | None, region: str | None, place: Place) -> Window:
     hours = hours_in(region if zone else None, place.location.region)
     if region is not None and zone is None:  # the wall there may show another time: the state's hours come on top
         hours = narrower(hours, hours_in(region, place.location.region))

@@ -177,9 +177,9 @@ class RemindersProfile(ProfilePart):
         return self
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Place:
-    """A location, and how its clinic texts."""
+    """A location, and how its clinic texts; read once, and the same only as itself."""
 
     clinic: str
     location: Location

@@ -276,34 +276,39 @@ class _Draft:
 
     def _plan(self, texts: Iterable[Text]) -> None:
         """Put texts on the ladder, each once; one that was swept away before it went out is wanted again."""
+        there = {text.text_id: text for text in self.course.texts}
+        planned: dict[UUID, Text] = {}
         for text in texts:
-            known = self.course.text(text.text_id)
+            known = there.get(text.text_id)
             if known is None:
                 if not self._said(text):
-                    self.course = self.course.with_text(text)
+                    planned[text.text_id] = text
             elif known.state is TextState.SCHEDULED:
                 if known.tells != text.tells:  # it tells of one more
-                    self.course = self.course.with_text(known._replace(tells=text.tells))
+                    planned[text.text_id] = known._replace(tells=text.tells)
             elif known.reason is SuppressedReason.SUPERSEDED and self.course.wants(known):
                 as_planned = text if text.kind in AFTER_COURSE else known
-                again = as_planned._replace(
+                planned[text.text_id] = as_planned._replace(
                     state=TextState.SCHEDULED, reason=None, look_at=text.look_at, traceparent=text.traceparent
                 )
-                self.course = self.course.with_text(again)
+        if planned:
+            self.course = self.course.with_texts(planned)
 
     def _said(self, text: Text) -> bool:
         """Whether the same went out already for an earlier version of the same appointment, at the same time."""
         said = (text.kind, text.session_id, text.contact_id, text.nominal_at)
         return text.session_id is not None and any(
-            (t.kind, t.session_id, t.contact_id, t.nominal_at) == said and t.state in ATTEMPTED
+            t.state in ATTEMPTED and (t.kind, t.session_id, t.contact_id, t.nominal_at) == said
             for t in self.course.texts
         )
 
     def _sweep(self) -> None:
         """Take back the waiting texts that the course no longer wants; one being sent is past taking back."""
-        for text in self.course.texts:
-            if text.state is TextState.SCHEDULED and not self.course.wants(text):
-                self.course = self.course.with_text(superseded(text))
+        wants = self.course.wants
+        swept = {t.text_id: t for t in self.course.texts if t.state is TextState.SCHEDULED and not wants(t)}
+        if swept:
+            self.course = self.course.with_texts({id: superseded(text) for id, text in swept.items()})
+            for text in swept.values():
                 self.events.append(suppressed(self.course.course_id, text, SuppressedReason.SUPERSEDED))
 
     @property

@@ -22,6 +22,7 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 import asyncpg
+import uvloop
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from deploy.databases import provision
@@ -248,27 +249,27 @@ class Bench:
         people = records([event for n in range(1, courses + 1) for event in (contact(n), accepted(n))])
         self.empty, self.crowded = (provision(admin, suffix=name)["reminders"] for name in ("_empty", "_crowded"))
         for url in (self.empty, self.crowded):
-            asyncio.run(hear(url, people))
-        asyncio.run(execute(self.crowded, *(statement.format(crowd) for statement in OTHERS)))
+            uvloop.run(hear(url, people))
+        uvloop.run(execute(self.crowded, *(statement.format(crowd) for statement in OTHERS)))
 
     def trial(self, name: str, template: str, schedule: Schedule, fire_due: Fire) -> None:
         """Ladders of all courses, and then one text of each course that is due."""
         with fresh_databases(self._admin, {"reminders": template}) as databases:
             url = databases["reminders"]
             texts = self._courses * 6 * 3
-            self._count(name, "scheduled", texts / asyncio.run(schedule(url, self._confirmed)))
-            asyncio.run(make_due(url, NOW, 0))
-            self._count(name, "fired", self._courses / asyncio.run(fire_due(url, self._courses)))
-            sent = len(asyncio.run(count(url, "state = 'sent'")))
+            self._count(name, "scheduled", texts / uvloop.run(schedule(url, self._confirmed)))
+            uvloop.run(make_due(url, NOW, 0))
+            self._count(name, "fired", self._courses / uvloop.run(fire_due(url, self._courses)))
+            sent = len(uvloop.run(count(url, "state = 'sent'")))
             assert sent == self._courses, f"{name}: {sent} of {self._courses} texts went out"
 
     def jobs(self, name: str, job: str, template: str) -> None:
         """The same with one job a text."""
         with fresh_databases(self._admin, {"reminders": template}) as databases:
             url = databases["reminders"]
-            asyncio.run(schedule_by_hand(url, self._confirmed))
-            asyncio.run(make_due(url, NOW, 0))
-            due = asyncio.run(count(url, f"look_at <= '{NOW.isoformat()}'"))
+            uvloop.run(schedule_by_hand(url, self._confirmed))
+            uvloop.run(make_due(url, NOW, 0))
+            due = uvloop.run(count(url, f"look_at <= '{NOW.isoformat()}'"))
             scheduled, fired = with_jobs(owner(url), job, due)
             self._count(name, "scheduled", len(due) / scheduled)
             self._count(name, "fired", len(due) / fired)
@@ -276,8 +277,8 @@ class Bench:
     def late(self, kafka: str, a_second: int, seconds: int) -> list[float]:
         """The lateness of each text, in seconds."""
         with fresh_databases(self._admin, {"reminders": self.empty}) as databases:
-            asyncio.run(schedule_by_hand(databases["reminders"], self._confirmed[: 6 * a_second * seconds]))
-            return asyncio.run(lateness(databases["reminders"], kafka, a_second, seconds))
+            uvloop.run(schedule_by_hand(databases["reminders"], self._confirmed[: 6 * a_second * seconds]))
+            return uvloop.run(lateness(databases["reminders"], kafka, a_second, seconds))
 
     def _count(self, name: str, what: str, a_second: float) -> None:
         self.best[name, what] = max(self.best.get((name, what), 0), a_second)
