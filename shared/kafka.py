@@ -98,7 +98,6 @@ class Kafka:
         self._told: dict[Place, int] = {}  # before these offsets everything has had its effect, and the database knows
         self._silent_since: float | None = None
         self._polled_at = time.monotonic()
-        self.polled_at = time.time()  # when messages were last asked for, by the wall's clock
         self._broker = KafkaBroker(
             cluster.servers.split(","),
             security=_security(cluster),
@@ -181,6 +180,11 @@ class Kafka:
         found = await self._offsets.beginning_offsets([TopicPartition(*place) for place in places])
         return {(p.topic, p.partition): offset for p, offset in found.items()}
 
+    @property
+    def polled_at(self) -> float:
+        """When messages were last asked for, in seconds since 1970."""
+        return time.time() - (time.monotonic() - self._polled_at)
+
     def trouble(self) -> str | None:
         """Why this consumer hears nothing any more, or None; a ping would ask the broker, not the loop."""
         consumer = self._subscriber.consumer
@@ -206,7 +210,6 @@ class Kafka:
         Only partitions whose position is known are asked: where a poll raises, the consumer has gone beyond what it had
         for others, and must be sent back.
         """
-        self.polled_at = time.time()
         self._polled_at = time.monotonic()
         read = [p for p in consumer.assignment() if consumer.highwater(p) is not None]
         positions = {p: await consumer.position(p) for p in read}

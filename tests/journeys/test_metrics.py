@@ -1,5 +1,6 @@
 """All metrics after a day with everything in one process: each service tells its own, and all that is declared."""
 
+import time
 from datetime import timedelta
 
 from tests.journeys.conftest import Course, Journey, weekday_mornings
@@ -30,6 +31,7 @@ async def test_each_service_tells_its_own_metrics_and_all_that_are_declared(jour
                 assert frozenset(sample.labels) == declared()[sample.name], sample.name
         assert (page.value("chairtime_database_up"), page.value("chairtime_kafka_up")) == (1, 1)
         assert page.value("chairtime_relay_holder") == 1
+        assert time.time() - page.value("chairtime_last_poll_timestamp_seconds") < 20
         topics = {s.labels["topic"]: s.value for s in ours if s.name == "chairtime_lag_messages"}
         assert topics
         assert set(topics.values()) == {0}, "everything has been heard"
