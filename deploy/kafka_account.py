@@ -7,6 +7,7 @@ from typing import Any, Final
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
+from deploy.operator import choice
 from shared.cluster import Cluster
 
 SECONDS: Final = 10
@@ -24,13 +25,14 @@ _DENIED: Final = frozenset(
 
 
 COMPOSE: Final = "127.0.0.1:9094"
-"""Where docker-compose.yml publishes Kafka."""
+"""Where docker-compose.yml publishes Kafka, unless .env says otherwise."""
 
 
 def account_in(secrets: Path, account: str) -> Cluster | None:
     """Compose's Kafka as one of its accounts, where the account's password lies in the secrets of a deployment."""
     file = secrets / f"kafka_{account}_password"
-    return Cluster(COMPOSE, account, file.read_text()) if file.is_file() else None
+    servers = choice("KAFKA_OUTSIDE", COMPOSE, secrets.parent)
+    return Cluster(servers, account, file.read_text()) if file.is_file() else None
 
 
 class KafkaTrouble(Exception):

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple, Self
 from uuid import uuid4
 
 import aiohttp
+from dotenv import dotenv_values
 
 SECONDS: Final = 60
 """How long an answer may take: many letters are retried one after the other."""
@@ -25,8 +26,8 @@ class ServiceName(StrEnum):
     REMINDERS = "reminders"
 
 
-PORTS: Final = {ServiceName.BOOKING: 8001, ServiceName.BILLING: 8002, ServiceName.REMINDERS: 8003}
-"""Where docker-compose.yml publishes them."""
+PORTS: Final = {ServiceName.BOOKING: "8001", ServiceName.BILLING: "8002", ServiceName.REMINDERS: "8003"}
+"""Where docker-compose.yml publishes them, unless .env says otherwise."""
 
 
 class Unreachable(Exception):
@@ -64,6 +65,11 @@ def running_up() -> dict[str, Any] | None:
     return address
 
 
+def choice(name: str, default: str, folder: Path = Path()) -> str:
+    """What somebody has chosen in compose's .env."""
+    return dotenv_values(folder / ".env").get(name) or default
+
+
 def addresses(key: str | None = None) -> Addresses:
     """The services of CHAIRTIME_BOOKING_URL, _BILLING_URL and _REMINDERS_URL, else of `chairtime up`, else of compose.
 
@@ -72,7 +78,9 @@ def addresses(key: str | None = None) -> Addresses:
     """
     up = running_up() or {}
     urls = {
-        name: os.environ.get(_variable(name)) or up.get(name) or f"http://127.0.0.1:{port}"
+        name: os.environ.get(_variable(name))
+        or up.get(name)
+        or f"http://127.0.0.1:{choice(f'{name.upper()}_PORT', port)}"
         for name, port in PORTS.items()
     }
     return Addresses({name: url.rstrip("/") for name, url in urls.items()}, key or up.get("api_key"))
