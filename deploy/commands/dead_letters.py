@@ -100,7 +100,7 @@ def show_letter(
         ("letter", f"{letter.service}/{letter.id}"),
         ("status", shown["status"]),
         ("kind", shown["kind"]),
-        ("error", f"{shown['error_type']}: {shown['error']}"),
+        ("error", shown["error"]),
         ("place", place),
         ("about", shown["aggregate"]),
         ("message", shown["message_id"]),

@@ -91,7 +91,9 @@ def init(
         out.print("API keys, shown this once; the file holds their hashes:")
         for role, key in keys.items():
             out.print(f"  {role:<11} {key}", markup=False)
-    out.print("next: look at the profile, above all at the names and numbers in its billing.toml; then")
+    if str(profiles / clinics) in told["written"]:
+        out.print(f"The names and numbers in {profiles / clinics / 'billing.toml'} are examples: put your own there.")
+    out.print("next:")
     for command in NEXT:
         out.print(f"  {command}")
     return None
