@@ -1,6 +1,7 @@
 """`chairtime`: the command line. Each command stands in `deploy/commands/`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Final
 
 import typer
 
@@ -15,24 +16,32 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
     help="Clinic chair time in which booking, prepayment and texts cannot disagree.",
     epilog=EXITS,
 )
-app.command()(running.up)
-app.command()(running.demo)
-app.command()(init.init)
-app.command()(events.publish)
-app.command()(events.lag)
-app.command()(preparing.migrate)
-app.command()(preparing.topics)
-app.command("export-schemas")(events.export_schemas)
-app.command()(preparing.setup)
-app.command()(preparing.check)
-app.command()(doctor.doctor)
-app.command()(course.course)
-app.add_typer(dead_letters.dead_letters, name="dead-letters")
-app.add_typer(attention.attention, name="attention")
-app.add_typer(attention.texts, name="texts")
+COMMANDS: Final[dict[str, dict[str, Callable[..., None]]]] = {
+    "Try it": {"up": running.up, "demo": running.demo},
+    "Prepare": {
+        "init": init.init,
+        "check": preparing.check,
+        "topics": preparing.topics,
+        "migrate": preparing.migrate,
+        "setup": preparing.setup,
+    },
+    "Look": {"doctor": doctor.doctor, "course": course.course, "lag": events.lag},
+    "Events": {"publish": events.publish, "export-schemas": events.export_schemas},
+}
+GROUPS: Final = {
+    "dead-letters": dead_letters.dead_letters,
+    "attention": attention.attention,
+    "texts": attention.texts,
+}
+for panel, commands in COMMANDS.items():
+    for name, command in commands.items():
+        app.command(name, rich_help_panel=panel)(command)
+for name, group in GROUPS.items():
+    app.add_typer(group, name=name, rich_help_panel="Settle")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from deploy.profiles import ClinicProfile
 
 
-def migrate() -> None:
+def migrate(json: Json = False) -> None:
     """Create the three databases and roles where they are missing, and bring each to its newest revision.
 
     CHAIRTIME_ADMIN_DATABASE is a superuser's URL, his password in it or in CHAIRTIME_ADMIN_DATABASE_PASSWORD; the
@@ -21,15 +21,20 @@ def migrate() -> None:
     """
     from sqlalchemy.exc import DBAPIError
 
-    from deploy.databases import SERVICES, provision
+    from deploy.databases import MIGRATIONS, SERVICES, provision
     from deploy.settings import DatabaseSettings
+    from shared.migrations import newest_revision
 
     settings = read_settings(DatabaseSettings)
     try:
-        provision(settings.admin_url, settings.passwords)
+        with err.status("migrating ..."):
+            provision(settings.admin_url, settings.passwords)
     except (DBAPIError, OSError) as error:
-        fail(f"CHAIRTIME_ADMIN_DATABASE: {type(error).__name__}: no such server, role or database")
-    out.print(f"{', '.join(SERVICES)}: at the newest revision")
+        line = f"CHAIRTIME_ADMIN_DATABASE: {type(error).__name__}: no such server, role or database"
+        fail(line, Exit.UNAVAILABLE)
+    if json:
+        return print_json({service: newest_revision(MIGRATIONS[service]) for service in SERVICES})
+    return out.print(f"{', '.join(SERVICES)}: at the newest revision")
 
 
 def topics(
@@ -37,6 +42,7 @@ def topics(
     accounts: Annotated[
         bool, typer.Option(help="make the accounts at Kafka, too, each with exactly its rights")
     ] = False,
+    json: Json = False,
 ) -> None:
     """Create the Kafka topics that are missing, with their partitions and retention (CHAIRTIME_KAFKA).
 
@@ -47,22 +53,30 @@ def topics(
     from confluent_kafka import KafkaException
 
     from deploy.accounts import grant
+    from deploy.kafka_account import trouble
     from deploy.settings import AccountSettings
     from shared.topics import TOPICS, create_topics
 
     settings = read_settings(AccountSettings if accounts else ServiceSettings)
     cluster = settings.cluster
     try:
-        made = asyncio.run(create_topics(cluster, copies))
+        with err.status("making topics ..."):
+            made = asyncio.run(create_topics(cluster, copies))
+        told: dict[str, object] = {"made": made, "there": len(TOPICS) - len(made)}
+        if isinstance(settings, AccountSettings):
+            with err.status("giving rights ..."):
+                added, taken = grant(cluster, settings.passwords)
+            told |= {"accounts": len(settings.passwords), "rights_added": added, "rights_taken_away": taken}
+    except KafkaException as error:
+        raise trouble(cluster, error) from None
     except (KafkaError, OSError) as error:
-        fail(f"CHAIRTIME_KAFKA={cluster.servers}: {type(error).__name__}")
-    out.print(f"{len(made)} topics made, {len(TOPICS) - len(made)} were there")
-    if isinstance(settings, AccountSettings):
-        try:
-            added, taken = grant(cluster, settings.passwords)
-        except KafkaException as error:
-            fail(f"CHAIRTIME_KAFKA={cluster.servers}: {error.args[0].str()}")
-        out.print(f"{len(settings.passwords)} accounts: {added} rights added, {taken} taken away")
+        fail(f"CHAIRTIME_KAFKA={cluster.servers}: {type(error).__name__}", Exit.UNAVAILABLE)
+    if json:
+        return print_json(told)
+    out.print(f"{len(made)} topics made, {told['there']} were there")
+    if accounts:
+        out.print(f"{told['accounts']} accounts: {added} rights added, {taken} taken away")
+    return None
 
 
 def setup() -> None:

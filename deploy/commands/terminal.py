@@ -67,7 +67,9 @@ def fetch(work: Coroutine[Any, Any, T], doing: str) -> T:
 
 def group(about: str) -> typer.Typer:
     """A command that has commands of its own."""
-    return typer.Typer(help=about, epilog=EXITS, no_args_is_help=True, add_completion=False)
+    return typer.Typer(
+        help=about, epilog=EXITS, no_args_is_help=True, add_completion=False, rich_markup_mode="markdown"
+    )
 
 
 def confirm(question: str, yes: bool) -> None:
