@@ -264,7 +264,7 @@ def serve(build: Callable[[], tuple[FastAPI, ServiceSettings, int]]) -> None:
         sys.stderr.write(f"{error}\n")
         code = EX_CONFIG
     except KafkaError:
-        sys.stderr.write("CHAIRTIME_KAFKA: no Kafka answers there\n")
+        sys.stderr.write("CHAIRTIME_KAFKA: no Kafka answers there, or it does not take the account\n")
         code = os.EX_UNAVAILABLE
     except (DBAPIError, OSError) as error:
         sys.stderr.write(f"the database or the port cannot be had: {type(error).__name__}\n")
