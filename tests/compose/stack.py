@@ -23,7 +23,7 @@ from shared.cluster import Cluster
 REPOSITORY: Final = Path(__file__).parents[2]
 SERVICES: Final = ("booking", "billing", "reminders")
 INFRASTRUCTURE: Final = ("kafka", "postgres", "front", "twilio")
-PUBLISHED: Final = ("KAFKA_PORT", "BOOKING_PORT", "BILLING_PORT", "REMINDERS_PORT", "TWILIO_PORT")
+PUBLISHED: Final = ("KAFKA_PORT", "BOOKING_PORT", "BILLING_PORT", "REMINDERS_PORT", "TWILIO_PORT", "PROMETHEUS_PORT")
 CLINICS: Final = tuple(sorted(folder.name for folder in PROFILES.iterdir() if (folder / "clinic.toml").is_file()))
 
 
@@ -96,7 +96,7 @@ class Stack:
 
     def get(self, service: str, path: str, key: str | None = "operator") -> tuple[int, Any]:
         """Status and JSON of a service's answer; 0 while nobody answers."""
-        port = self.ports["TWILIO_PORT" if service == "twilio" else f"{service.upper()}_PORT"]
+        port = self.ports[f"{service.upper()}_PORT"]
         headers = {"Authorization": f"Bearer {self.keys[key]}"} if key else {}
         request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers=headers)
         try:

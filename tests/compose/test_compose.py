@@ -280,6 +280,21 @@ def test_an_api_key_opens_its_own_doors_until_it_is_taken_out(stack: Stack) -> N
     eventually(lambda: stack.get("booking", "/ops/dead-letters")[0] == 200, seconds=10)
 
 
+def test_prometheus_finds_every_replica_and_takes_the_rules(stack: Stack) -> None:
+    stack.compose("--profile", "observe", "up", "--detach", "--no-deps", "prometheus")
+    wanted = Counter({service: len(stack.containers(service)) for service in SERVICES})
+
+    def healthy() -> bool:
+        status, found = stack.get("prometheus", "/api/v1/targets?state=active", key=None)
+        targets = found["data"]["activeTargets"] if status == 200 else []
+        return Counter(t["labels"]["job"] for t in targets if t["health"] == "up") == wanted
+
+    eventually(healthy, seconds=90)
+    rules = stack.get("prometheus", "/api/v1/rules", key=None)[1]["data"]["groups"]
+    assert rules
+    assert all(rule["health"] != "err" for group in rules for rule in group["rules"])
+
+
 def _written(cluster: Cluster, topic: str) -> int | None:
     """The error that a message meets, or None."""
     errors: list[KafkaError | None] = []
