@@ -56,7 +56,7 @@ class Sending:
 
     async def some_room(self) -> None:
         """Wait until more texts may be handed over."""
-        while not self.room:
+        while self.room <= 0:
             under_way = [*self._calls, *([self._recording] if self._recording else [])]
             await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
 

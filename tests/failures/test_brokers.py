@@ -1,22 +1,27 @@
 """Three brokers, of which one and then two die under load: nothing is lost, nothing happens twice, all goes on."""
 
 import asyncio
+import os
 import random
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+import signal
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
+from aiokafka import AIOKafkaProducer, TopicPartition
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from deploy.kafka.node import QUIET_CLIENT, KafkaNode, Seat, free_port, new_cluster_id
 from shared.cluster import Cluster
+from shared.kafka import Kafka
 from shared.topics import TOPICS, create_topics
 from tests.failures.processes import SERVICES, Processes, processes
 from tests.failures.rounds import rounds
 from tests.failures.test_kills import Load, all_is_done_once, supervised
+from tests.kafka_clients import consumer
 
 NODES: Final = 3
 
@@ -106,3 +111,54 @@ async def test_the_leader_dies_and_then_two_of_three_brokers(databases: dict[str
         await asyncio.sleep(dice.uniform(0.5, 1.5))
         await die_and_return(running, brokers, dice.sample(brokers.nodes, 2))
         await all_is_done_once(running, await load.end())
+
+
+@contextmanager
+def frozen(nodes: Sequence[KafkaNode]) -> Iterator[None]:
+    """They live, and do nothing."""
+    pids = [pid for node in nodes if (pid := node._server.pid) is not None]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+@pytest.mark.timeout(200)
+async def test_what_only_the_leader_has_is_no_event_that_was_published(home: Path) -> None:
+    """With `acks=1` such a record counts as written, and dies with the leader: our relay must not work like that."""
+    topic = TOPICS[0].name
+
+    async def unused(*_: Any) -> None:
+        raise AssertionError("nobody listens")
+
+    async with cluster(home) as brokers:
+        kafka = Kafka(Cluster(brokers.address), "booking", {topic: frozenset()}, unused, unused, 0)
+        ours = kafka.producer
+        hasty = AIOKafkaProducer(bootstrap_servers=brokers.address, acks=1)
+        async with ours, hasty, asyncio.timeout(150):
+            for client in (ours, hasty):
+                await client.send_and_wait(topic, b"before", partition=0)
+            leader = await brokers.leader(topic, 0)
+            with frozen([node for node in brokers.nodes if node is not leader]):
+                await hasty.send_and_wait(topic, b"what they had asked for already", partition=0)
+                await asyncio.sleep(1)  # no follower's request waits that long: half a second
+                await hasty.send_and_wait(topic, b"hasty", partition=0)
+                published = asyncio.ensure_future(await ours.send(topic, b"ours", partition=0))
+                done, _ = await asyncio.wait({published}, timeout=1)
+                assert not done
+                leader.kill()
+            while await brokers.leader(topic, 0) is leader:  # noqa: ASYNC110 - Kafka rings no bell
+                await asyncio.sleep(0.1)
+            place = await published
+            await brokers.start(leader)
+            async with consumer(brokers.address) as reader:
+                partition = TopicPartition(topic, 0)
+                reader.assign([partition])
+                await reader.seek_to_beginning()
+                found = [(await reader.getone()).value for _ in range(place.offset + 1)]
+            await kafka.stop()
+    assert b"ours" in found
+    assert b"hasty" not in found, "the test cannot tell"
