@@ -1,111 +1,21 @@
-"""`chairtime` as an operator uses it, on all of Chairtime with a real Kafka and PostgreSQL: one stack for all of it."""
+"""`chairtime` as an operator uses it, on all of Chairtime with a real Kafka and PostgreSQL."""
 
 import asyncio
-import contextlib
-import io
 import json
-import os
-import shutil
-import tempfile
-from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
-from unittest.mock import patch
 from uuid import UUID, uuid4
 
-import asyncpg
 import pytest
-from aiohttp import web
 from confluent_kafka import Producer
 
-from deploy.cli import main
-from deploy.embedded import Embedded
-from deploy.fake_twilio import ACCOUNT_SID, AUTH_TOKEN, FakeTwilio
-from deploy.mock_kafka import MockKafka
 from shared.contract import PaymentCaptured, SessionRescheduleRequested
-from shared.topics import TOPICS
 from tests.callers import key_of, keys_file
+from tests.command_line import House, Ran, chairtime
 from tests.failures.test_defects import Defect
 from tests.journeys.conftest import Course, Journey, weekday_mornings
-from tests.kafka_clients import begin_at_the_end
 
 PRICE = 45000
-
-
-class Ran(NamedTuple):
-    """How a command ended, and what it said."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        """Its one document."""
-        return json.loads(self.out)
-
-
-class House:
-    """A running Chairtime and somebody at its command line."""
-
-    def __init__(self, journey: Journey) -> None:
-        self.journey = journey
-        self.databases = {f"CHAIRTIME_{name.upper()}_DATABASE": url for name, url in journey.embedded.urls.items()}
-
-    async def run(self, *arguments: str, **environment: str) -> Ran:
-        """One command to its end, beside the services."""
-        return await asyncio.to_thread(
-            chairtime, *arguments, **{"CHAIRTIME_HOME": str(self.journey.embedded.home)} | environment
-        )
-
-    async def doctor(self, *parts: str, **environment: str) -> dict[str, dict[str, Any]]:
-        """What the doctor found, by check."""
-        ran = await self.run("doctor", "--json", *parts, **self.databases | environment)
-        found = {finding["check"]: finding for finding in ran.json["checks"]}
-        assert ran.code == (1 if ran.json["failed"] else 0)
-        assert all((f["fix"] is None) == (f["state"] == "ok") for f in found.values())
-        return found
-
-
-class Terminal(io.StringIO):
-    """Somebody who types."""
-
-    def isatty(self) -> bool:
-        return True
-
-
-def chairtime(*arguments: str, stdin: io.StringIO | None = None, **environment: str) -> Ran:
-    """`chairtime` in this process; nobody can be asked, unless `stdin` is a terminal."""
-    out, err, code = io.StringIO(), io.StringIO(), 0
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("CHAIRTIME_")}
-    with (
-        patch.dict(os.environ, clean | environment, clear=True),
-        patch("sys.stdin", stdin or io.StringIO()),
-        contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(err),
-    ):
-        try:
-            main(arguments)
-        except SystemExit as end:
-            code = int(end.code or 0)
-    return Ran(code, out.getvalue(), err.getvalue())
-
-
-@pytest.fixture(scope="module")
-async def house(kafka: str) -> AsyncIterator[House]:
-    """One Chairtime for all tests of this file, on the session's Kafka."""
-    home = Path(tempfile.mkdtemp(prefix="chairtime-"))
-    await begin_at_the_end(kafka)
-    embedded = Embedded(home, kafka=kafka, stepped=True, show=lambda _: None)
-    journey = Journey(embedded, await embedded.start(), [])
-    try:
-        await journey.start()
-        yield House(journey)
-    finally:
-        await journey.stop()
-        await embedded.stop()
-        shutil.rmtree(home, ignore_errors=True)
 
 
 def one_visit(journey: Journey, hour: int) -> Course:
@@ -321,110 +231,3 @@ def test_what_cannot_be_meant_is_refused_with_the_usage(arguments: tuple[str, ..
     ran = chairtime(*arguments)
     assert ran.code == 2
     assert (ran.out, ran.err.startswith("Usage: chairtime")) == ("", True)
-
-
-# Doctor --------------------------------------------------------------------------------------------------------------
-
-
-async def test_the_doctor_finds_nothing_wrong_with_a_sound_house(house: House) -> None:
-    found = await house.doctor()
-    states = {check: finding["state"] for check, finding in found.items()}
-    assert "failed" not in states.values(), [f for f in found.values() if f["state"] == "failed"]
-    for check in ("profiles", "kafka", "topics", "topic settings", "postgresql booking", "migrations reminders"):
-        assert states[check] == "ok", found[check]
-    assert {states[f"clock postgresql {service}"] for service in ("booking", "billing", "reminders")} == {"ok"}
-    assert states["rights"] == "warning"
-    shown = await house.run("doctor", "postgresql", **house.databases)
-    assert shown.out.splitlines()[-1].endswith(" 0 failed")
-    assert shown.code == 0
-
-
-async def test_the_doctor_names_what_is_wrong_with_kafka_and_how_to_mend_it(house: House) -> None:
-    found = await house.doctor("kafka", CHAIRTIME_KAFKA="127.0.0.1:1")
-    assert (found["kafka"]["state"], found["kafka"]["told"]) == ("failed", "Kafka at 127.0.0.1:1: no broker answers")
-    found = await house.doctor(
-        "kafka", CHAIRTIME_KAFKA_USER="booking", CHAIRTIME_KAFKA_PASSWORD="of nobody who is known"
-    )
-    assert found["kafka booking"]["state"] == "failed"
-    assert "of nobody" not in str(found)
-    with MockKafka() as cluster:
-        cluster.create_topics(topic.name for topic in TOPICS if topic.name != "clinic.payments")
-        found = await house.doctor("kafka", CHAIRTIME_KAFKA=cluster.address)
-    assert found["topics"]["told"].endswith("missing: clinic.payments")
-    assert found["topics"]["fix"] == "run chairtime topics"
-
-
-async def test_the_doctor_names_what_is_wrong_with_a_database_and_how_to_mend_it(
-    house: House, databases: Mapping[str, str]
-) -> None:
-    old = await asyncpg.connect(databases["booking"].replace("booking@", "postgres@"))
-    try:
-        await old.execute("UPDATE alembic_version SET version_num = '0001'")
-    finally:
-        await old.close()
-    away = "postgresql://booking:a-password@127.0.0.1:1/booking"
-    stranger = databases["reminders"].replace("/reminders_", "/nowhere_")
-    found = await house.doctor(
-        "postgresql",
-        CHAIRTIME_BOOKING_DATABASE=databases["booking"],
-        CHAIRTIME_BILLING_DATABASE=away,
-        CHAIRTIME_REMINDERS_DATABASE=stranger,
-    )
-    assert found["migrations booking"]["told"].startswith("at 0001, not ")
-    assert found["migrations booking"]["fix"] == "run chairtime migrate"
-    assert found["postgresql billing"]["told"] == "booking at 127.0.0.1/booking: no PostgreSQL answers"
-    assert found["postgresql reminders"]["told"].endswith("there is no such database")
-    assert "a-password" not in str(found)
-
-
-async def test_the_doctor_names_a_service_that_is_away_and_a_profile_that_is_wrong(
-    house: House, tmp_path: Path
-) -> None:
-    shutil.copytree(Path("deploy/clinics/stella"), tmp_path / "stella")
-    file = tmp_path / "stella" / "billing.toml"
-    file.write_text(file.read_text().replace("lead_hours = 48", "lead_hours = 4.8"))
-    found = await house.doctor(
-        "profiles", "services", CHAIRTIME_PROFILES=str(tmp_path), CHAIRTIME_BILLING_URL="http://127.0.0.1:1"
-    )
-    assert found["profiles"]["told"].startswith("stella/billing.toml: due.lead_hours: ")
-    assert found["service billing"]["state"] == "failed"
-    assert "CHAIRTIME_BILLING_URL" in found["service billing"]["fix"]
-    assert found["service booking"]["state"] == "ok"
-
-
-async def test_the_doctor_tries_twilios_account_and_the_address_at_which_it_calls(house: House) -> None:
-    async def listening_to_everybody(request: web.Request) -> web.Response:
-        return web.Response(status=200)
-
-    app = web.Application()
-    app.router.add_post("/webhooks/twilio/status", listening_to_everybody)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    open_door = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    try:
-        async with FakeTwilio() as twilio:
-            texts = {
-                "CHAIRTIME_SMS": "twilio",
-                "CHAIRTIME_TWILIO_ACCOUNT_SID": ACCOUNT_SID,
-                "CHAIRTIME_TWILIO_AUTH_TOKEN": AUTH_TOKEN,
-                "CHAIRTIME_TWILIO_URL": twilio.url,
-                "CHAIRTIME_TWILIO_NUMBERS": "stella=+15550100001",
-                "CHAIRTIME_CLINICS": "stella",
-                "CHAIRTIME_PUBLIC_URL": house.journey.address.reminders,
-            }
-            found = await house.doctor("texts", **texts)
-            assert (found["twilio"]["state"], found["webhook"]["state"]) == ("ok", "ok")
-            assert found["webhook address"]["told"] == "CHAIRTIME_PUBLIC_URL is not https"
-            found = await house.doctor(
-                "texts",
-                **texts | {"CHAIRTIME_TWILIO_AUTH_TOKEN": "another token than that", "CHAIRTIME_PUBLIC_URL": open_door},
-            )
-            assert found["twilio"]["told"] == "Twilio does not accept the account or its token"
-            assert found["webhook"]["told"].endswith("answers 200 to a call that is not signed, not 403")
-            assert "another token" not in str(found)
-            found = await house.doctor("texts", **texts | {"CHAIRTIME_PUBLIC_URL": "https://10.0.0.1:1"})
-            assert found["webhook address"]["told"] == "10.0.0.1 is not a public address"
-            assert found["webhook"]["state"] == "failed"
-    finally:
-        await runner.cleanup()

@@ -13,7 +13,7 @@ from deploy.profiles import PROFILES
 from deploy.secrets import MADE_UP
 from shared.http import Role
 from shared.settings import weakness
-from tests.journeys.test_command_line import Ran, Terminal, chairtime
+from tests.command_line import Ran, Terminal, chairtime
 
 LAKESIDE = {
     "--clinic": "lakeside",

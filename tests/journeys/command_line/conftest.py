@@ -1,0 +1,29 @@
+"""One Chairtime for all tests of the command line, on the session's Kafka."""
+
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from deploy.embedded import Embedded
+from tests.command_line import House
+from tests.journeys.conftest import Journey
+from tests.kafka_clients import begin_at_the_end
+
+
+@pytest.fixture(scope="package")
+async def house(kafka: str) -> AsyncIterator[House]:
+    """All of it, running, with somebody at its command line."""
+    home = Path(tempfile.mkdtemp(prefix="chairtime-"))
+    await begin_at_the_end(kafka)
+    embedded = Embedded(home, kafka=kafka, stepped=True, show=lambda _: None)
+    journey = Journey(embedded, await embedded.start(), [])
+    try:
+        await journey.start()
+        yield House(journey)
+    finally:
+        await journey.stop()
+        await embedded.stop()
+        shutil.rmtree(home, ignore_errors=True)
