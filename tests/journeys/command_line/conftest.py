@@ -15,7 +15,7 @@ from tests.kafka_clients import begin_at_the_end
 
 @pytest.fixture(scope="package")
 async def house(kafka: str) -> AsyncIterator[House]:
-    """All of it, running, with somebody at its command line."""
+    """All of it, running, with somebody at its command line; it ends when the last test of this package has."""
     home = Path(tempfile.mkdtemp(prefix="chairtime-"))
     await begin_at_the_end(kafka)
     embedded = Embedded(home, kafka=kafka, stepped=True, show=lambda _: None)
