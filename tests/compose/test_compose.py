@@ -25,6 +25,8 @@ from tests.journeys.conftest import Course
 
 pytestmark = pytest.mark.timeout(900)
 
+REPLICAS: Final = {"booking": 2, "billing": 2, "reminders": 3}
+
 READ, WRITE = AclOperation.READ, AclOperation.WRITE
 
 MAY_READ: Final = {
@@ -100,8 +102,9 @@ def test_courses_come_through_while_every_part_is_killed_and_reminders_is_three(
         stack.start(victim)
     eventually(lambda: not clinic.unconfirmed(), seconds=120)
 
-    stack.compose("up", "--detach", "--wait", "--no-recreate", "--scale", "reminders=3", seconds=180)
-    assert len(stack.containers("reminders")) == 3
+    scale = [part for service in SERVICES for part in ("--scale", f"{service}={REPLICAS[service]}")]
+    stack.compose("up", "--detach", "--wait", "--no-recreate", *scale, seconds=240)
+    assert {service: len(stack.containers(service)) for service in SERVICES} == REPLICAS
     clinic.request(8)
     stack.compose("restart", "--timeout", "20", "booking", "billing")
     clinic.request(4)
