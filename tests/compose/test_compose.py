@@ -16,6 +16,7 @@ from confluent_kafka.admin import AclOperation, AdminClient
 
 from deploy.kafka_account import KafkaTrouble
 from deploy.publish import ClinicSystem, Event
+from deploy.secrets import write_missing
 from shared.cluster import Cluster
 from shared.contract import EventData
 from shared.topics import TOPICS
@@ -281,6 +282,22 @@ def test_an_api_key_opens_its_own_doors_until_it_is_taken_out(stack: Stack) -> N
     finally:
         file.write_text(whole)
     eventually(lambda: stack.get("booking", "/ops/dead-letters")[0] == 200, seconds=10)
+
+
+def test_a_password_is_changed_by_its_file(stack: Stack) -> None:
+    old = stack.secrets
+    for name in ("kafka_booking_password", "booking_database_password"):
+        (stack.folder / "secrets" / name).unlink()
+    assert len(write_missing(stack.folder / "secrets")) == 2
+    anew = ("up", "--detach", "--wait", "--no-deps", "--force-recreate")
+    stack.compose(*anew, "topics", "migrate")
+    stack.compose(*anew, "booking")
+    eventually(lambda: stack.get("booking", "/health/ready", key=None)[0] == 200)
+    assert _stopped_at_the_door(stack.kafka("booking", old["kafka_booking_password"]))
+    assert not _stopped_at_the_door(stack.kafka("booking"))
+    old_password = old["booking_database_password"]
+    assert "password authentication failed" in stack.psql("booking", "booking", "SELECT 1", password=old_password)
+    assert stack.psql("booking", "booking", "SELECT 1") == "1\n"
 
 
 def test_prometheus_finds_every_replica_and_takes_the_rules(stack: Stack) -> None:
