@@ -12,6 +12,8 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	$$p -c '$(NEW_ENOUGH)' 2>/dev/null && command -v $$p && break; done)
 PORT ?= 9092
 FAULTS := tests/failures tests/services/test_dispatch_faults.py tests/rules/test_reminders_simulator.py
+# Each worker has servers of its own; a Kafka that is given is one alone, and its consumer groups cannot be shared.
+WORKERS := $(if $(CHAIRTIME_TEST_KAFKA),0,2)
 # Failures run by themselves: what they cause and wait for takes all cores.
 TESTS := $(addprefix tests/,contracts rules services journeys simulation)
 
@@ -41,7 +43,7 @@ test: .venv/.ready ## Run all tests (a quarter of an hour; ARGS="-k booking" or 
 ifdef ARGS
 	@$(BIN)/python -m pytest $(if $(filter tests/%,$(ARGS)),,$(TESTS) tests/failures) $(ARGS)
 else
-	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(TESTS)
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal $(TESTS)
 	@$(BIN)/python -m pytest tests/failures
 endif
 
