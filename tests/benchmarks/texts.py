@@ -15,10 +15,11 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -35,6 +36,7 @@ from services.reminders.settings import RemindersSettings
 from services.reminders.settling import Settling
 from services.reminders.sms import Accepted, Outcome, OutgoingText
 from shared.clock import Alarm, WallClock
+from shared.cluster import Cluster
 from shared.database import Database
 from shared.envelope import Record
 from shared.settings import read_settings
@@ -42,15 +44,15 @@ from shared.topics import create_topics
 from shared.worker import Worker
 from tests.benchmarks.floor import texts as floor
 from tests.benchmarks.people import NOW, START, accepted, confirmed, contact, records
-from tests.benchmarks.servers import REPOSITORY, fresh_databases
+from tests.benchmarks.servers import REPOSITORY, cpu_seconds_below, fresh_databases, postmaster
 from tests.benchmarks.usual import texts as usual
 
 PROFILES: Final = REPOSITORY / "deploy" / "clinics"
 PLACES: Final = read_places(PROFILES, None)
 BATCH: Final = 500
 
-Schedule = Callable[[str, Sequence[Record]], Awaitable[float]]
-Fire = Callable[[str, int], Awaitable[float]]
+Schedule = Callable[[str, Sequence[Record]], Coroutine[Any, Any, None]]
+Fire = Callable[[str, int], Coroutine[Any, Any, None]]
 
 DUE: Final = (
     "DELETE FROM texts WHERE kind = 'booked'",
@@ -111,42 +113,35 @@ class Heard:
         return datetime.now(UTC)
 
 
-async def hear(url: str, heard: Sequence[Record]) -> float:
-    """Take records through reminders in batches; returns the seconds."""
+async def hear(url: str, heard: Sequence[Record]) -> None:
+    """Take records through reminders in batches."""
     database = Database(url)
     worker = Worker(rules_of(PLACES), database, WallClock(), lambda *_: None)
     try:
-        await worker.on_records([])  # connects
-        began = time.perf_counter()
         for first in range(0, len(heard), BATCH):
             await worker.on_records(heard[first : first + BATCH])
-        return time.perf_counter() - began
     finally:
         await database.close()
 
 
-async def fire(url: str, due: int) -> float:
-    """Send all that is due; returns the seconds until everything is on record."""
+async def fire(url: str, due: int) -> None:
+    """Send all that is due, until everything is on record."""
     database, clock, sender = Database(url), WallClock(), NoSender()
     alarm = Alarm(AsyncIOScheduler(timezone="UTC"), clock, str(uuid4()))
     settling = Settling(database, clock, lambda: None, sender.traceable)
     fence: Any = Heard()
     dispatch = Dispatch(database, fence, clock, alarm, lambda: None, sender, settling, PLACES, {})
-    await dispatch.send_due(NOW)  # connects
-    began = time.perf_counter()
     running = asyncio.create_task(dispatch.run())
     while len(sender.came) < due:  # noqa: ASYNC110 - nothing rings then
         await asyncio.sleep(0.002)
     running.cancel()
     await asyncio.wait([running])  # when all outcomes are on record
-    seconds = time.perf_counter() - began
     await database.close()
-    return seconds
 
 
 async def lateness(url: str, kafka: str, a_second: int, seconds: int) -> list[float]:
     """How late, in seconds, each of many texts reaches the sender of the whole service."""
-    await create_topics(kafka)
+    await create_topics(Cluster(kafka))
     settings = read_settings(RemindersSettings, kafka=kafka, reminders_database=url, profiles=PROFILES)
     sender = NoSender()
     service = build(settings, WallClock(), sender).state.service
@@ -169,40 +164,28 @@ async def lateness(url: str, kafka: str, a_second: int, seconds: int) -> list[fl
 # The others -----------------------------------------------------------------------------------------------------------
 
 
-async def by_hand(url: str, work: Callable[..., Awaitable[None]], hands: int = 1) -> float:
-    """How long it takes with so many connections; returns the seconds."""
+async def by_hand(url: str, work: Callable[..., Awaitable[None]], hands: int = 1) -> None:
+    """With so many connections."""
     connections = [await asyncpg.connect(url, server_settings={"jit": "off"}) for _ in range(hands)]
     try:
-        began = time.perf_counter()
         await work(connections)
-        return time.perf_counter() - began
     finally:
         for connection in connections:
             await connection.close()
 
 
-async def schedule_by_hand(url: str, heard: Sequence[Record]) -> float:
+async def schedule_by_hand(url: str, heard: Sequence[Record]) -> None:
     """The ladders of confirmed sessions."""
-    return await by_hand(url, lambda connections: floor.schedule(connections[0], heard, NOW))
+    await by_hand(url, lambda connections: floor.schedule(connections[0], heard, NOW))
 
 
-async def fire_by_hand(url: str, _: int) -> float:
+async def fire_by_hand(url: str, _: int) -> None:
     """All that is due."""
 
     async def send(attempt: UUID, *_: str) -> str:
         return f"SM{attempt.hex}"
 
-    return await by_hand(url, lambda connections: floor.fire(connections, datetime.now(UTC), send), hands=2)
-
-
-def with_jobs(url: str, job: str, due: Sequence[str]) -> tuple[float, float]:
-    """The seconds of scheduling and of firing by APScheduler's job store."""
-    with usual.scheduler(url) as jobs:
-        began = time.perf_counter()
-        usual.schedule(jobs, job, [(id, NOW) for id in due])
-        scheduled = time.perf_counter()
-        usual.fire(jobs, url, len(due))
-        return scheduled - began, time.perf_counter() - scheduled
+    await by_hand(url, lambda connections: floor.fire(connections, datetime.now(UTC), send), hands=2)
 
 
 # The run --------------------------------------------------------------------------------------------------------------
@@ -229,7 +212,7 @@ async def make_due(url: str, first: datetime, apart: float) -> None:
     await execute(url, *(sql.format(first.isoformat(), apart, first_sessions.isoformat()) for sql in DUE))
 
 
-async def count(url: str, where: str) -> list[Any]:
+async def ids(url: str, where: str) -> list[Any]:
     """The ids of texts."""
     connection = await asyncpg.connect(url)
     try:
@@ -238,51 +221,70 @@ async def count(url: str, where: str) -> list[Any]:
         await connection.close()
 
 
-class Bench:
-    """One run: its two databases, and the best figure of each contender so far."""
+class Rate(NamedTuple):
+    """Texts a second, and the CPU of a text in milliseconds, ours and PostgreSQL's."""
 
-    def __init__(self, admin: str, courses: int, crowd: int) -> None:
-        self._admin = admin
+    a_second: float
+    cpu_ms: float
+
+
+class Bench:
+    """One run: its two databases, and what each contender has reached so far."""
+
+    def __init__(self, postgres: EmbeddedPostgres, courses: int, crowd: int) -> None:
+        self._postgres = postgres
         self._courses = courses
-        self.best: dict[tuple[str, str], float] = {}
+        self.rates: dict[tuple[str, str], list[Rate]] = {}
         self._confirmed = records([event for n in range(1, courses + 1) for event in confirmed(n)])
         people = records([event for n in range(1, courses + 1) for event in (contact(n), accepted(n))])
-        self.empty, self.crowded = (provision(admin, suffix=name)["reminders"] for name in ("_empty", "_crowded"))
+        self.empty, self.crowded = (
+            provision(postgres.url, suffix=name)["reminders"] for name in ("_empty", "_crowded")
+        )
         for url in (self.empty, self.crowded):
             uvloop.run(hear(url, people))
         uvloop.run(execute(self.crowded, *(statement.format(crowd) for statement in OTHERS)))
 
     def trial(self, name: str, template: str, schedule: Schedule, fire_due: Fire) -> None:
         """Ladders of all courses, and then one text of each course that is due."""
-        with fresh_databases(self._admin, {"reminders": template}) as databases:
+        with fresh_databases(self._postgres.url, {"reminders": template}) as databases:
             url = databases["reminders"]
-            texts = self._courses * 6 * 3
-            self._count(name, "scheduled", texts / uvloop.run(schedule(url, self._confirmed)))
+            with self._count(name, "scheduled", self._courses * 6 * 3):
+                uvloop.run(schedule(url, self._confirmed))
             uvloop.run(make_due(url, NOW, 0))
-            self._count(name, "fired", self._courses / uvloop.run(fire_due(url, self._courses)))
-            sent = len(uvloop.run(count(url, "state = 'sent'")))
+            with self._count(name, "fired", self._courses):
+                uvloop.run(fire_due(url, self._courses))
+            sent = len(uvloop.run(ids(url, "state = 'sent'")))
             assert sent == self._courses, f"{name}: {sent} of {self._courses} texts went out"
 
     def jobs(self, name: str, job: str, template: str) -> None:
         """The same with one job a text."""
-        with fresh_databases(self._admin, {"reminders": template}) as databases:
+        with fresh_databases(self._postgres.url, {"reminders": template}) as databases:
             url = databases["reminders"]
             uvloop.run(schedule_by_hand(url, self._confirmed))
             uvloop.run(make_due(url, NOW, 0))
-            due = uvloop.run(count(url, f"look_at <= '{NOW.isoformat()}'"))
-            scheduled, fired = with_jobs(owner(url), job, due)
-            self._count(name, "scheduled", len(due) / scheduled)
-            self._count(name, "fired", len(due) / fired)
+            due = [(id, NOW) for id in uvloop.run(ids(url, f"look_at <= '{NOW.isoformat()}'"))]
+            with usual.scheduler(owner(url)) as jobs:
+                with self._count(name, "scheduled", len(due)):
+                    usual.schedule(jobs, job, due)
+                with self._count(name, "fired", len(due)):
+                    usual.fire(jobs, owner(url), len(due))
 
     def late(self, kafka: str, a_second: int, seconds: int) -> list[float]:
         """The lateness of each text, in seconds."""
-        with fresh_databases(self._admin, {"reminders": self.empty}) as databases:
+        with fresh_databases(self._postgres.url, {"reminders": self.empty}) as databases:
             uvloop.run(schedule_by_hand(databases["reminders"], self._confirmed[: 6 * a_second * seconds]))
             return uvloop.run(lateness(databases["reminders"], kafka, a_second, seconds))
 
-    def _count(self, name: str, what: str, a_second: float) -> None:
-        self.best[name, what] = max(self.best.get((name, what), 0), a_second)
-        sys.stderr.write(f"{name}: {a_second:.0f} texts a second {what}\n")
+    @contextmanager
+    def _count(self, name: str, what: str, texts: int) -> Iterator[None]:
+        cpu, began = self._cpu(), time.perf_counter()
+        yield
+        rate = Rate(texts / (time.perf_counter() - began), 1000 * (self._cpu() - cpu) / texts)
+        self.rates.setdefault((name, what), []).append(rate)
+        sys.stderr.write(f"{name}: {rate.a_second:.0f} texts a second {what}, {rate.cpu_ms:.3f} ms of CPU each\n")
+
+    def _cpu(self) -> float:
+        return time.process_time() + cpu_seconds_below(postmaster(self._postgres))
 
 
 def main() -> None:
@@ -298,8 +300,9 @@ def main() -> None:
     gc.set_threshold(50_000, 20, 20)  # as all our processes have it
     home = Path(tempfile.mkdtemp(prefix="chairtime-texts-"))
     try:
-        with EmbeddedPostgres(home / "postgres") as admin:
-            bench = Bench(admin, wanted.courses, wanted.crowd)
+        postgres = EmbeddedPostgres(home / "postgres")
+        with postgres:
+            bench = Bench(postgres, wanted.courses, wanted.crowd)
             for _ in range(wanted.rounds if wanted.only != "lateness" else 0):
                 bench.trial("by hand", bench.empty, schedule_by_hand, fire_by_hand)
                 bench.trial("Chairtime", bench.empty, hear, fire)
@@ -313,19 +316,17 @@ def main() -> None:
                     late = bench.late(kafka, 200, wanted.courses // 200)
     finally:
         shutil.rmtree(home, ignore_errors=True)
-    report(bench.best, late)
+    report(bench.rates, late)
 
 
-def report(best: dict[tuple[str, str], float], late: Sequence[float]) -> None:
-    """Print what came of it."""
-    if best:
-        lines = ["| | scheduled | | fired | |", "|---|---|---|---|---|"]
-        for name in dict.fromkeys(name for name, _ in best):
-            line = f"| {name} |"
-            for what in ("scheduled", "fired"):
-                ratio = best["Chairtime", what] / best[name, what]
-                line += f" {best[name, what]:,.0f} | {ratio:.2f} |"
-            lines.append(line)
+def report(rates: Mapping[tuple[str, str], Sequence[Rate]], late: Sequence[float]) -> None:
+    """Print the best of what came of it."""
+    lines = ["| | scheduled a second | CPU a text | fired a second | CPU a text |", "|---|---|---|---|---|"]
+    for name in dict.fromkeys(name for name, _ in rates):
+        found = (rates[name, what] for what in ("scheduled", "fired"))
+        told = (f"{max(r.a_second for r in of):,.0f} | {min(r.cpu_ms for r in of):.3f} ms" for of in found)
+        lines.append(f"| {name} | {' | '.join(told)} |")
+    if rates:
         sys.stdout.write("\n".join(lines) + "\n")
     if late:
         p50, p99 = (1000 * late[int(len(late) * part)] for part in (0.5, 0.99))
