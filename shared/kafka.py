@@ -93,6 +93,7 @@ class Kafka:
         self._passed = passed
         self._rest = rest
         self._pause = 0.0
+        self._rests_until = 0.0
         self._uncommitted = False
         self._committed_at = time.monotonic()
         self._told: dict[Place, int] = {}  # before these offsets everything has had its effect, and the database knows
@@ -220,14 +221,28 @@ class Kafka:
             await asyncio.sleep(LONGEST_REST)
             return ()
         try:
-            patience = POLL_MS if self._silent_since is None else LONGEST_SILENCE * 1000
-            found = await consumer.getmany(*positions, timeout_ms=patience, max_records=MAX_RECORDS)
+            found = await self._poll(consumer, positions)
         except UNPARSED:
             return await self._around(consumer, positions)
         except KafkaError:
             _send_back(consumer, positions)
             raise
-        return self._ours(chain(*found.values()))
+        return self._ours(chain(*found))
+
+    async def _poll(self, consumer: AIOKafkaConsumer, places: Iterable[TopicPartition]) -> list[list[Any]]:
+        """Records by partition, asked for before a small batch's rest and after it.
+
+        aiokafka fetches nothing while it has records that nobody has taken. What came while the last batch was carried
+        is taken at once, so that what came since is fetched during the rest, and shares this batch.
+        """
+        waiting = await consumer.getmany(*places, max_records=MAX_RECORDS)
+        if (rest := self._rests_until - time.monotonic()) > 0:
+            await asyncio.sleep(rest)
+        if not (room := MAX_RECORDS - sum(map(len, waiting.values()))):
+            return list(waiting.values())
+        patience = 0 if waiting else POLL_MS if self._silent_since is None else LONGEST_SILENCE * 1000
+        fetched = await consumer.getmany(*places, timeout_ms=patience, max_records=room)
+        return [*waiting.values(), *fetched.values()]
 
     def _ours(self, found: Iterable[Any]) -> tuple[Record, ...]:
         """What may be for this service; what our services tell others wakes nobody up."""
@@ -305,7 +320,8 @@ class Kafka:
             raise
         if len(records) < MAX_RECORDS / 2:
             # A small batch is followed by a rest as long as it took: under load, what comes meanwhile shares the next.
-            await asyncio.sleep(max(self._rest, min(time.monotonic() - began, LONGEST_REST)))
+            now = time.monotonic()
+            self._rests_until = now + max(self._rest, min(now - began, LONGEST_REST))
 
 
 def _send_back(consumer: AIOKafkaConsumer, positions: Mapping[TopicPartition, int]) -> None:

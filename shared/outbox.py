@@ -90,6 +90,8 @@ class Relay:
                 async with self._database.session() as connection:
                     while not (await rows(connection, "SELECT pg_try_advisory_lock(:lock) AS got", lock=LOCK))[0].got:
                         await self._alarm.wait()
+                    # A server that crashes may forget a mark, as a relay that crashes may not make it: told again.
+                    await run(connection, "SET synchronous_commit = off")
                     self.holds = True
                     try:
                         while True:
