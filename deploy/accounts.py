@@ -69,7 +69,7 @@ def grant(cluster: Cluster, passwords: Mapping[str, str]) -> tuple[int, int]:
 
 
 def _service(account: str) -> Iterator[AclBinding]:
-    for topic in HEARS[account]:
+    for topic in (*HEARS[account], f"{account}.events"):  # its own, to see whether its database was set back
         yield _right(account, AclOperation.READ, ResourceType.TOPIC, topic)
     for topic in (*SERVICE_TOPICS, *DEAD_LETTER_TOPICS):
         if topic.startswith(f"{account}."):

@@ -51,6 +51,22 @@ class Note:
     write: Callable[[Writes, Sequence[Any]], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """How a service whose database was set back takes up again what only its own topic tells.
+
+    Attributes:
+        takes: whether an event of its own brings its rules something that they cannot decide again.
+        begin: (connection) before the gap is heard again.
+        end: (connection, until) afterwards; returns how many things it had to settle that nobody can know, because
+            the lost database was at work until then.
+    """
+
+    takes: Callable[[EventData], bool]
+    begin: Callable[[AsyncConnection], Awaitable[None]]
+    end: Callable[[AsyncConnection, datetime], Awaitable[int]]
+
+
 @dataclass(frozen=True)
 class Rules(Generic[State, Context]):
     """What a service brings to the road.
@@ -67,6 +83,7 @@ class Rules(Generic[State, Context]):
             where it is left out, nothing is due.
         rest: seconds between two small batches, at least: where nobody waits for an effect, more share a transaction.
         notes: what is written down of events that no rule decides about, by type.
+        recall: what else there is to do when the database was set back.
     """
 
     service: str
@@ -78,6 +95,7 @@ class Rules(Generic[State, Context]):
     due: Callable[[Collection[State], Context], datetime | None] = lambda *_: None
     rest: float = 0
     notes: Mapping[str, Note] = field(default_factory=dict)
+    recall: Recall | None = None
 
     @property
     def listens(self) -> dict[str, frozenset[str]]:
@@ -100,7 +118,7 @@ class Batch:
     heard: dict[tuple[str, int], int] = field(default_factory=dict)
     notes: dict[str, list[BaseModel]] = field(default_factory=dict)
     outgoing: list[Outgoing] = field(default_factory=list)
-    timers: list[tuple[str, Timer, str]] = field(default_factory=list)
+    timers: list[tuple[str, Timer, str, str]] = field(default_factory=list)  # with trace and id of what sets it
     attention: list[tuple[str, Attention]] = field(default_factory=list)
     answers: dict[str, Answer] = field(default_factory=dict)
     due_at: datetime | None = None  # when the service's own loops must look
@@ -108,7 +126,7 @@ class Batch:
     @property
     def next_timer(self) -> datetime | None:
         """The earliest deadline that the batch has set."""
-        return min((timer.due_at for _, timer, _ in self.timers if timer.due_at is not None), default=None)
+        return min((timer.due_at for _, timer, *_ in self.timers if timer.due_at is not None), default=None)
 
     def read(self, rules: Rules[Any, Any], record: Record, arrived_at: datetime) -> str | None:
         """Take a record in: as a message, a note or a dead letter; or tell why it is passed over."""
@@ -194,7 +212,7 @@ class Batch:
         for number, event in enumerate(decision.events):
             self.outgoing.append(publication(service, event, cause, event_id(service, cause.id, number)))
         if decision.timers:
-            self.timers += [(timer.of or aggregate, timer, cause.trace) for timer in decision.timers]
+            self.timers += [(timer.of or aggregate, timer, cause.trace, cause.id) for timer in decision.timers]
         self.attention += [(aggregate, item) for item in decision.attention]
         if cause.source == HTTP:
             self.answers[cause.id] = [

@@ -85,7 +85,7 @@ class Kafka:
         rest: float,
         alone: int | None = None,
     ) -> None:
-        self._cluster = cluster
+        self.cluster = cluster
         self._service = service
         self._hears = hears
         self._topics = tuple(hears)
@@ -161,6 +161,22 @@ class Kafka:
         """Let go of all connections."""
         await self._offsets.stop()
         await self.producer.stop()
+
+    async def reader(self, *more: str) -> AIOKafkaConsumer:
+        """A started client with all partitions of our topics and `more`; it commits for the group, and is no member."""
+        reader = AIOKafkaConsumer(
+            **self.cluster.aiokafka,
+            client_id=f"chairtime-{self._service}-reader",
+            group_id=self._service,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            fetch_max_wait_ms=50,
+        )
+        await reader.start()
+        topics = (*self._topics, *more)
+        await reader._client.set_topics(topics)  # it knows of no topic before
+        reader.assign([TopicPartition(t, p) for t in topics for p in sorted(reader.partitions_for_topic(t) or ())])
+        return reader
 
     async def ends(self) -> dict[Place, int]:
         """The offset after the last record of every partition of our topics.
@@ -249,7 +265,7 @@ class Kafka:
         everything = list(found)
         hears = self._hears
         ours = tuple(
-            _record(r) for r in everything if r.value is None or not type_for_others(r.topic, r.headers, hears[r.topic])
+            raw(r) for r in everything if r.value is None or not type_for_others(r.topic, r.headers, hears[r.topic])
         )
         if others := len(everything) - len(ours):
             metrics.HEARD.labels(self._service, "not_ours").inc(others)
@@ -286,7 +302,7 @@ class Kafka:
             except UNPARSED as trouble:
                 log.warning("%s/%s has what cannot be parsed: %s", place.topic, place.partition, type(trouble).__name__)
                 where = (place.topic, place.partition, offset)
-                there = await asyncio.to_thread(read_from, self._cluster, self._service, *where)
+                there = await asyncio.to_thread(read_from, self.cluster, self._service, *where)
                 consumer.seek(place, there[-1].offset + 1 if there else offset)
                 records += there
         return tuple(records)
@@ -329,7 +345,8 @@ def _send_back(consumer: AIOKafkaConsumer, positions: Mapping[TopicPartition, in
         consumer.seek(place, offset)
 
 
-def _record(r: Any) -> Record:
+def raw(r: Any) -> Record:
+    """A record as aiokafka has read it."""
     return Record(r.topic, r.partition, r.offset, r.timestamp, r.key, r.value, tuple(r.headers))
 
 

@@ -39,9 +39,14 @@ def migrate(folder: Path, url: str) -> None:
     command.upgrade(config, "head")
 
 
-def newest_revision(folder: Path) -> str | None:
-    """The revision that the code needs."""
-    return ScriptDirectory(str(folder)).get_current_head()
+def revisions(folder: Path) -> list[str]:
+    """The revisions that this release knows, the one that it needs first."""
+    return [script.revision for script in ScriptDirectory(str(folder)).walk_revisions()]
+
+
+def newest_revision(folder: Path) -> str:
+    """The revision that this release needs."""
+    return revisions(folder)[0]
 
 
 async def revision(database: Database) -> str | None:

@@ -12,7 +12,7 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Generic
 
@@ -31,9 +31,10 @@ from shared.database import Database, rows
 from shared.decision import Context, State
 from shared.http import ApiKeys
 from shared.kafka import Kafka, Place
-from shared.migrations import newest_revision, revision
+from shared.migrations import revision, revisions
 from shared.outbox import Relay
 from shared.readings import Look, Readings
+from shared.recovery import Recovered, Recovery, keep_place
 from shared.settings import EX_CONFIG, Misconfigured, ServiceSettings
 from shared.timers import Fence, TimerLoop, next_due
 from shared.worker import Worker
@@ -85,6 +86,7 @@ class Service(Generic[State, Context]):
             rules.rest,
             settings.kafka_alone,
         )
+        self._recovery = Recovery(rules, self.worker, self.database, self.kafka, clock)
         self.fence = Fence(self.database, self.kafka, clock)
         self._outbox_alarm, self._timers_alarm = self.alarm("outbox"), self.alarm("timers")
         self._relay = Relay(self.name, self.database, self.kafka.producer, self._outbox_alarm)
@@ -131,14 +133,11 @@ class Service(Generic[State, Context]):
         """Connect, listen, and begin to work.
 
         Raises:
-            Misconfigured: the database is not at the revision that the code needs.
+            Misconfigured: the database is not at the revision that the code needs, or was set back.
             KafkaError: no broker answers.
         """
-        needed, there = newest_revision(self._migrations), await revision(self.database)
-        if needed != there:
-            raise Misconfigured(
-                f"{self.name}'s database is at revision {there or 'none'}, not {needed}: run chairtime migrate"
-            )
+        await self._require_revision()
+        await self._recovery.look()
         self._scheduler.start()
         await self.kafka.start()
         for name, run in self._loops.items():
@@ -146,6 +145,32 @@ class Service(Generic[State, Context]):
             task.add_done_callback(self._on_loop_ended)
             self._tasks.append(task)
         log.info("%s listens", self.name, extra={"service": self.name})
+
+    async def recover(self, until: datetime | None) -> Recovered:
+        """Instead of a start: bring a database that was set back to the present.
+
+        Args:
+            until: from here on the lost database was at work no more; now, where that is not known.
+
+        Raises:
+            Misconfigured: the database is not at the revision that the code needs, or a process of the service runs.
+            KafkaError: no broker answers.
+        """
+        await self._require_revision()
+        try:
+            return await self._recovery.recover(until)
+        finally:
+            await self.stop()
+
+    async def _require_revision(self) -> None:
+        """Revisions of a newer release are additions: a process of this one works on them while it is replaced."""
+        known, there = revisions(self._migrations), await revision(self.database)
+        if there is None or there in known[1:]:
+            raise Misconfigured(
+                f"{self.name}'s database is at revision {there or 'none'}, not {known[0]}: run chairtime migrate"
+            )
+        if there != known[0]:
+            log.warning("the database is at revision %s, of a newer release", there, extra={"service": self.name})
 
     async def stop(self) -> None:
         """Finish the batch in hand, stop listening, let go of everything."""
@@ -213,6 +238,7 @@ class Service(Generic[State, Context]):
     async def _purge(self) -> None:
         before = self.clock.now() - KEPT
         async with self.database.begin() as connection:
+            await keep_place(connection, self.name)
             await outbox.purge(connection, before)
             await inbox.purge(connection, before)
 
@@ -252,6 +278,9 @@ class HttpServer(uvicorn.Server):
 def serve(build: Callable[[], tuple[FastAPI, ServiceSettings, int]]) -> None:
     """Run a service as a process of its own until SIGTERM or Ctrl-C.
 
+    With the arguments `restored [UNTIL]` it recovers instead from a backup that took its database's place. UNTIL, where
+    it is known, is when the lost database was at work for the last time: what fell due later did not happen.
+
     Exits 78 where a setting or profile is wrong, 69 where Kafka or PostgreSQL is away at the start, 70 where a part of
     the service has ended by itself; each time with one line, and a supervisor may start it again.
 
@@ -259,7 +288,14 @@ def serve(build: Callable[[], tuple[FastAPI, ServiceSettings, int]]) -> None:
         build: gives the application, the settings and the port.
     """
     try:
-        code = uvloop.run(_serve(build))
+        match sys.argv[1:]:
+            case []:
+                code = uvloop.run(_serve(build))
+            case ["restored", *until] if len(until) <= 1:
+                code = uvloop.run(_recover(build, _instant(until[0]) if until else None))
+            case _:
+                sys.stderr.write("usage: python -m services.<service> [restored [UNTIL]]\n")
+                code = os.EX_USAGE
     except Misconfigured as error:
         sys.stderr.write(f"{error}\n")
         code = EX_CONFIG
@@ -270,6 +306,29 @@ def serve(build: Callable[[], tuple[FastAPI, ServiceSettings, int]]) -> None:
         sys.stderr.write(f"the database or the port cannot be had: {type(error).__name__}\n")
         code = os.EX_UNAVAILABLE
     sys.exit(code)
+
+
+def _instant(text: str) -> datetime:
+    """An instant that has passed.
+
+    Raises:
+        Misconfigured: it is none.
+    """
+    try:
+        instant = datetime.fromisoformat(text)
+        if instant.tzinfo is not None and instant <= datetime.now(UTC):
+            return instant
+    except ValueError:
+        pass
+    raise Misconfigured("UNTIL: is not an instant of the past with its offset, such as 2026-11-28T09:00:00Z")
+
+
+async def _recover(build: Callable[[], tuple[FastAPI, ServiceSettings, int]], until: datetime | None) -> int:
+    app, settings, _ = build()
+    logs.configure(settings.log_level)
+    service: Service[Any, Any] = app.state.service
+    sys.stdout.write(f"{service.name}: {await service.recover(until)}\n")
+    return os.EX_OK
 
 
 def _collect_rarely() -> None:

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Final
+from uuid import uuid5
 
 from aiokafka.errors import KafkaError
 from sqlalchemy.exc import SQLAlchemyError
@@ -19,7 +20,7 @@ from shared.clock import Alarm, Clock
 from shared.contract import TimerDue
 from shared.database import Database, Writes, rows
 from shared.decision import Timer
-from shared.envelope import Message
+from shared.envelope import NAMESPACE, Message
 from shared.kafka import Kafka
 
 log = logging.getLogger(__name__)
@@ -30,15 +31,16 @@ REST: Final = 0.02
 """Seconds between two looks at the deadlines; commits come faster than that."""
 
 
-def save(writes: Writes, timers: Sequence[tuple[str, Timer, str]]) -> None:
+def save(writes: Writes, timers: Sequence[tuple[str, Timer, str, str]]) -> None:
     """Set and take back deadlines; of two with the same name the later in the list counts.
 
     Args:
-        timers: aggregate, timer, and the traceparent of what sets it.
+        timers: aggregate, timer, and the traceparent and the id of the message that sets it. What the deadline causes
+            has its ids from there: the same ones when the message is decided again on a database that was set back.
     """
-    last = {(aggregate, timer.kind, timer.subject): (timer.due_at, trace) for aggregate, timer, trace in timers}
-    gone = sorted(name for name, (due_at, _) in last.items() if due_at is None)
-    kept = sorted((*name, due_at, trace) for name, (due_at, trace) in last.items() if due_at is not None)
+    last = {(aggregate, t.kind, t.subject): (t.due_at, trace, cause) for aggregate, t, trace, cause in timers}
+    gone = sorted(name for name, (due_at, *_) in last.items() if due_at is None)
+    kept = sorted((*name, due_at, trace, cause) for name, (due_at, trace, cause) in last.items() if due_at is not None)
     if gone:
         writes.add(
             """DELETE FROM timers USING unnest(CAST(:a AS text[]), CAST(:k AS text[]), CAST(:s AS text[]))
@@ -50,9 +52,9 @@ def save(writes: Writes, timers: Sequence[tuple[str, Timer, str]]) -> None:
         )
     if kept:
         writes.add(
-            """INSERT INTO timers (aggregate, kind, subject, due_at, traceparent)
+            """INSERT INTO timers (aggregate, kind, subject, due_at, traceparent, id)
                SELECT * FROM unnest(CAST(:a AS text[]), CAST(:k AS text[]), CAST(:s AS text[]),
-                                    CAST(:d AS timestamptz[]), CAST(:t AS text[]))
+                                    CAST(:d AS timestamptz[]), CAST(:t AS text[]), CAST(:i AS uuid[]))
                ON CONFLICT (aggregate, kind, subject) DO UPDATE
                SET due_at = excluded.due_at, id = excluded.id, traceparent = excluded.traceparent""",
             a=[row[0] for row in kept],
@@ -60,6 +62,7 @@ def save(writes: Writes, timers: Sequence[tuple[str, Timer, str]]) -> None:
             s=[row[2] for row in kept],
             d=[row[3] for row in kept],
             t=[row[4] for row in kept],
+            i=[uuid5(NAMESPACE, f"timer/{row[5]}/{'/'.join(row[:3])}") for row in kept],
         )
 
 

@@ -279,7 +279,7 @@ class Worker(Generic[State, Context]):
         outbox.add(writes, batch.outgoing, now)
         for type_name, told in batch.notes.items():
             self._rules.notes[type_name].write(writes, told)
-        _remember(writes, batch.heard)
+        remember(writes, batch.heard)
         await writes.run(connection)
         service = self._rules.service
         if log.isEnabledFor(logging.DEBUG):
@@ -299,12 +299,13 @@ class Worker(Generic[State, Context]):
     async def pass_over(self, heard: Mapping[tuple[str, int], int]) -> None:
         """Count everything before these offsets as heard."""
         writes = Writes()
-        _remember(writes, heard)
+        remember(writes, heard)
         async with self._database.begin() as connection:
             await writes.run(connection)
 
 
-def _remember(writes: Writes, heard: Mapping[tuple[str, int], int]) -> None:
+def remember(writes: Writes, heard: Mapping[tuple[str, int], int]) -> None:
+    """Write down how far partitions have been heard."""
     if heard:
         places = sorted(heard)
         writes.add(

@@ -46,6 +46,8 @@ class Share(NamedTuple):
         prepaid_cents: money that rests here, not yet earned.
         granted: grants given; the last may be unanswered.
         answered: the last grant that booking has answered.
+        foretold: the last grant that booking has answered and of which billing knows nothing: what pays for it comes
+            later than its answer, or again, where billing's database was set back.
         overdue: told once, when `due_at` had passed.
         refunded_cents: of a session that will not take place, how much of its price was already promised back.
         provider: who gives it, as booking told last.
@@ -81,6 +83,7 @@ class Share(NamedTuple):
     refunding_cents: int = 0
     cancelled_by: By | None = None
     fee_cents: int = 0
+    foretold: int = 0
 
     @property
     def asked_back(self) -> bool:
@@ -110,7 +113,9 @@ class Share(NamedTuple):
 
     def wants(self, now: datetime) -> bool:
         """Whether money would still be put to use here: a live session, or one whose place may be had again."""
-        still_possible = self.state is S.HELD or (self.state is S.RELEASED and self.release in RETRIABLE)
+        confirmed_before = self.state in (S.CONFIRMED, S.CHECKED_IN) and self.foretold > self.granted
+        retriable = self.state is S.RELEASED and self.release in RETRIABLE
+        still_possible = self.state is S.HELD or retriable or confirmed_before
         return self.basis is None and still_possible and self.starts_at > now
 
     def may_be_paid(self, now: datetime) -> bool:

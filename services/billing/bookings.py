@@ -207,6 +207,8 @@ def on_ended(draft: Draft, fact: CourseCompleted | CourseClosed) -> None:
 
 def on_confirmed(draft: Draft, fact: SessionConfirmed, share: Share) -> None:
     """The answer to a grant: the place is the patient's, and the money stays."""
+    if fact.grant > share.granted:
+        draft.put(share._replace(foretold=fact.grant))
     if fact.grant != share.granted or share.basis is None:
         draft.raise_attention("unknown_grant", share.session_id, f"confirmed for grant {fact.grant}")
         return

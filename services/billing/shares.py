@@ -55,7 +55,9 @@ def grant(draft: Draft, share: Share, now: datetime) -> None:
     """Tell booking that a session is satisfied: waived where that is its basis already, else by what it costs."""
     by_price = Basis.FREE if share.price_cents == 0 else Basis.PAID
     basis = share.basis or (Basis.INSURED if share.insured else by_price)
-    granted = draft.put(share._replace(basis=basis, granted=share.granted + 1))
+    number = share.granted + 1
+    answered = number if number <= share.foretold else share.answered
+    granted = draft.put(share._replace(basis=basis, granted=number, answered=answered))
     if draft.account.first_grant_at is None:
         draft.account = draft.account._replace(first_grant_at=now)
     draft.events.append(

@@ -141,6 +141,9 @@ def decide_contact(
                 after = recorded(before, said, now, asked=True)
                 if data.answer_for and before.allowed and after.opted_out:
                     after = _answered(places, after, TextKind.OPT_OUT_CONFIRMED, data.answer_for, message)
+        case ConsentChanged(source=said_by):  # our own words, before our database was set back: nothing is told again
+            after = opt_out(before, data.type, said_by, message.time)
+            return Decision(after, context={**contacts, after.contact_id: after})
         case AnswerWanted(kind=kind, location=location):
             if data.phone is None or data.phone == before.phone:
                 after = _answered(places, before, kind, location, message)

@@ -73,6 +73,7 @@ class Text(NamedTuple):
         sent_on: the clinic's day of a payment text's attempt.
         location: in whose name an answer goes out.
         traceparent: the trace of what planned it; None of a text that was planned before traces were kept.
+        recalled_at: when it went out, where only reminders' own topic tells (see `restoring`).
         tells: the appointments that a text takes away or moves.
     """
 
@@ -91,6 +92,7 @@ class Text(NamedTuple):
     sent_on: date | None = None
     location: str | None = None
     traceparent: str | None = None
+    recalled_at: datetime | None = None
     tells: tuple[Told, ...] = ()
 
 

@@ -11,6 +11,7 @@ from services.reminders import api, desk, store, watch, webhooks
 from services.reminders.contact import Contacts
 from services.reminders.dispatch import Dispatch
 from services.reminders.profile import Places, read_places
+from services.reminders.restoring import RECALL
 from services.reminders.rules import HEARS, SERVICE, State, aggregate_of, decide, next_look
 from services.reminders.settings import RemindersSettings
 from services.reminders.settling import Settling
@@ -38,6 +39,7 @@ def rules_of(places: Places) -> Rules[State, Contacts]:
         save=store.save,
         due=next_look,
         rest=REST,
+        recall=RECALL,
     )
 
 

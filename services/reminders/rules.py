@@ -30,6 +30,7 @@ from services.reminders.messages import AnswerWanted, ConsentRecorded
 from services.reminders.profile import Place, Places
 from shared.contract import (
     BookedSession,
+    ConsentChanged,
     ContactUpdated,
     CourseAccepted,
     CourseChanged,
@@ -54,7 +55,12 @@ from shared.contract import (
     SessionState,
     SessionUnconfirmed,
     SuppressedReason,
+    TextDelivered,
+    TextEvent,
+    TextFailed,
     TextKind,
+    TextSent,
+    TextSuppressed,
     TimerDue,
 )
 from shared.decision import Attention, Decision, Timer
@@ -73,6 +79,15 @@ UNKNOWN_AFTER: Final = timedelta(hours=24)
 """What waits this long for a course that booking never told of goes to a person (contract rule 7)."""
 
 _UNKNOWN_COURSE: Final = "unknown_course"
+
+TOLD: Final[Mapping[type[TextEvent], TextState]] = {
+    TextSent: TextState.SENT,
+    TextDelivered: TextState.DELIVERED,
+    TextFailed: TextState.FAILED,
+}
+"""What our own events tell of a text that went out."""
+
+FINAL: Final = frozenset({TextState.DELIVERED, TextState.FAILED, TextState.SUPPRESSED})
 
 _HEARD: Final[tuple[type[EventData], ...]] = (
     CourseAccepted,
@@ -115,7 +130,7 @@ def aggregate_of(message: Message) -> str:
     match message.data:
         case TimerDue(of=aggregate):
             return aggregate
-        case ContactUpdated() | PersonErased() | ConsentRecorded() | AnswerWanted():
+        case ContactUpdated() | PersonErased() | ConsentRecorded() | ConsentChanged() | AnswerWanted():
             return CONTACT + message.data.key
         case ReplyCame(body=body):
             return (STOP if opts_out(body) else PHONE) + message.data.key
@@ -174,6 +189,8 @@ class _Draft:
                 pass  # its sessions' own events have settled every text
             case TimerDue():
                 self._on_timer(data)
+            case TextEvent():
+                self._recall(data, message.time)
             case PrepaymentRequired() | PrepaymentSatisfied() | PrepaymentOverdue() | PrepaymentWithdrawn():
                 if self.course.patient_id is None:
                     self._wait(message, now)
@@ -293,6 +310,24 @@ class _Draft:
                 )
         if planned:
             self.course = self.course.with_texts(planned)
+
+    def _recall(self, told: TextEvent, at: datetime) -> None:
+        """What became of a text, as we had told before our database was set back; it never goes back."""
+        text = next((t for t in self.course.texts if t.text_id == told.text_id), None)
+        if text is None or text.state in FINAL:
+            return
+        match told:
+            case TextSuppressed(reason=reason) if text.state is TextState.SCHEDULED:
+                self.course = self.course.with_text(text._replace(state=TextState.SUPPRESSED, reason=reason))
+            case TextSent(sent_at=sent_at) | TextDelivered(sent_at=sent_at) | TextFailed(sent_at=sent_at):
+                sent_at = sent_at or at
+                sent_on = None
+                if text.kind is TextKind.PAYMENT_DUE and self._place is not None:
+                    sent_on = self._place.location.local(sent_at).date()
+                recalled = text._replace(state=TOLD[type(told)], recalled_at=sent_at, sent_on=sent_on)
+                self.course = self.course.with_text(recalled)
+            case _:
+                pass  # what was in the provider's hands has an end of its own
 
     def _said(self, text: Text) -> bool:
         """Whether the same went out already for an earlier version of the same appointment, at the same time."""

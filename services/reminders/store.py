@@ -25,7 +25,7 @@ from shared.envelope import Message, from_stored, to_stored
 TEXT: Final = (
     "text_id", "contact_id", "kind", "session_id", "session_version", "occasion",
     "nominal_at", "due_at", "look_at", "deadline_at", "state", "reason", "sent_on", "location", "traceparent",
-    "tells",
+    "recalled_at", "tells",
 )  # fmt: skip
 READ: Final = (*TEXT[:-1], "tells::text")
 """The same as they are read: JSON inside a row comes as text."""

@@ -53,6 +53,8 @@ def _attempted(record: Sent) -> Iterator[Step]:
 def _became(due: Due, record: Sent, pauses: Pauses, now: datetime) -> Iterator[Step]:
     text = due.text
     code = f", code {record.code}" if record.code else ""
+    if text.recalled_at is not None:
+        yield Step(text.recalled_at, "sent", "before the database was set back, as reminders.events tells")
     if record.sent_at is not None:
         yield Step(record.sent_at, "sent", f"the provider took it; its last word: {record.provider_status or 'none'}")
     match text.state:

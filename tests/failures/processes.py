@@ -100,11 +100,16 @@ class Processes:
             self.running[name] = subprocess.Popen(
                 [sys.executable, "-m", f"services.{service}"],
                 cwd=REPOSITORY,
-                env=os.environ | self._environment | {f"CHAIRTIME_{service.upper()}_PORT": str(port)} | environment,
+                env=self.environment | {f"CHAIRTIME_{service.upper()}_PORT": str(port)} | environment,
                 stdout=subprocess.DEVNULL,
                 stderr=log,
             )
         self.address[name] = f"http://127.0.0.1:{port}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What every process gets."""
+        return os.environ | self._environment
 
     def kill(self, name: str) -> None:
         """kill -9."""
@@ -140,6 +145,10 @@ class Processes:
         """Wait until they answer."""
         for name in names:
             await self.until(lambda n=name: self._ready(n), f"{name} is ready", 120)
+
+    def log(self, name: str) -> Path:
+        """What a process has said."""
+        return self._home / f"{name}.log"
 
     def logs(self) -> list[Path]:
         """All that they have said."""

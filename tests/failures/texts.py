@@ -97,7 +97,7 @@ def _handed_over_once(evidence: Evidence, sent: Sequence[OutgoingText]) -> Itera
     if evidence.rows("reminders", "texts"):
         yield from (f"I5 attempt {id}: handed over, and nothing on record" for id in handed if id not in on_record)
     for row in evidence.rows("reminders", "texts"):
-        wanted = 1 if row["state"] in ("sent", "delivered") else 0
+        wanted = 1 if row["state"] in ("sent", "delivered") and row["recalled_at"] is None else 0
         if told[row["text_id"]] != wanted and row["text_id"] not in failed:
             yield f"I5 text {row['text_id']}: is {row['state']}, and told as sent {told[row['text_id']]} times"
 

@@ -33,7 +33,7 @@ async def booking(databases: dict[str, str]) -> AsyncIterator[Road]:
 async def save(booking: Road, *given: tuple[str, Timer]) -> None:
     async with booking.database.begin() as connection:
         writes = Writes()
-        timers.save(writes, [(of, timer, TRACE) for of, timer in given])
+        timers.save(writes, [(of, timer, TRACE, "a cause") for of, timer in given])
         await writes.run(connection)
 
 
@@ -66,7 +66,7 @@ async def test_a_deadline_keeps_the_trace_of_what_set_it_last(booking: Road) -> 
     async with booking.database.begin() as connection:
         for trace in (TRACE, later):
             writes = Writes()
-            timers.save(writes, [("c", Timer("hold", NOW), trace)])
+            timers.save(writes, [("c", Timer("hold", NOW), trace, "a cause")])
             await writes.run(connection)
         (message,) = await take_due(connection, NOW)
     assert message.traceparent == later

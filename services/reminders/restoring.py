@@ -1,0 +1,72 @@
+"""Reminders' database was set back: which texts went out meanwhile, and which may have.
+
+What stands on reminders' own topic is known: those texts have had their end, and an opt-out stays one. Of the others
+that were due meanwhile nobody can know: the provider may have been handed a text whose outcome was never told. They are
+suppressed as `restored`, and a person hears of each.
+"""
+
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.reminders import queue, store
+from services.reminders.attempt import aggregate_of, publication_of
+from services.reminders.course import TextState
+from services.reminders.ladder import suppressed
+from services.reminders.rules import SERVICE
+from shared import attention, metrics, outbox
+from shared.batch import Recall
+from shared.contract import ConsentChanged, EventData, SuppressedReason, TextEvent
+from shared.database import Writes, rows, run
+from shared.decision import Attention
+
+
+def _takes(data: EventData) -> bool:
+    match data:
+        case TextEvent():
+            return data.course_id is not None
+        case ConsentChanged():
+            return not data.allowed
+        case _:
+            return False
+
+
+async def _begin(connection: AsyncConnection) -> None:
+    """Whoever was sending when the backup was taken is gone: what became of it the topic tells, or nobody."""
+    await run(
+        connection, "UPDATE texts SET state = 'scheduled', lease_until = NULL, sent_on = NULL WHERE state = 'sending'"
+    )
+
+
+async def _end(connection: AsyncConnection, until: datetime) -> int:
+    await run(connection, "UPDATE texts SET search_at = NULL WHERE recalled_at IS NOT NULL AND search_at IS NOT NULL")
+    found = await rows(
+        connection,
+        f"""SELECT course_id, {", ".join(store.READ)} FROM texts
+            WHERE state = 'scheduled' AND least(due_at, look_at) <= :until ORDER BY due_at FOR UPDATE""",
+        until=until,
+    )
+    texts = [(course_id, store.text_of(columns)) for course_id, *columns in found]
+    writes = Writes()
+    gone = {"state": TextState.SUPPRESSED, "reason": SuppressedReason.RESTORED}
+    queue.update_texts(writes, [{"text_id": text.text_id, **gone} for _, text in texts])
+    events = [
+        publication_of(text, suppressed(id, text, SuppressedReason.RESTORED), until, until.isoformat())
+        for id, text in texts
+    ]
+    outbox.add(writes, events, until)
+    raised = [
+        (
+            aggregate_of(id, text.contact_id),
+            Attention("text_restored", str(text.text_id), f"{text.kind}: it may have gone out before; it is not sent"),
+        )
+        for id, text in texts
+    ]
+    attention.add(writes, raised, until)
+    await writes.run(connection)
+    metrics.ATTENTION.labels(SERVICE, "text_restored").inc(len(raised))
+    return len(texts)
+
+
+RECALL = Recall(takes=_takes, begin=_begin, end=_end)
+"""What reminders' own topic brings back."""
