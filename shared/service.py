@@ -34,7 +34,8 @@ from shared.kafka import Kafka, Place
 from shared.migrations import revision, revisions
 from shared.outbox import Relay
 from shared.readings import Look, Readings
-from shared.recovery import Recovered, Recovery, keep_place
+from shared.recovery import Recovered, Recovery
+from shared.set_back import Memory, keep_place
 from shared.settings import EX_CONFIG, Misconfigured, ServiceSettings
 from shared.timers import Fence, TimerLoop, next_due
 from shared.worker import Worker
@@ -86,7 +87,8 @@ class Service(Generic[State, Context]):
             rules.rest,
             settings.kafka_alone,
         )
-        self._recovery = Recovery(rules, self.worker, self.database, self.kafka, clock)
+        self._memory = Memory(rules, self.database, self.kafka, clock)
+        self._recovery = Recovery(self._memory, rules, self.worker, self.database, clock)
         self.fence = Fence(self.database, self.kafka, clock)
         self._outbox_alarm, self._timers_alarm = self.alarm("outbox"), self.alarm("timers")
         self._relay = Relay(self.name, self.database, self.kafka.producer, self._outbox_alarm)
@@ -137,7 +139,7 @@ class Service(Generic[State, Context]):
             KafkaError: no broker answers.
         """
         await self._require_revision()
-        await self._recovery.look()
+        await self._memory.look()
         self._scheduler.start()
         await self.kafka.start()
         for name, run in self._loops.items():
