@@ -39,7 +39,8 @@ from shared.clinic import clinic_folders
 from shared.clock import Clock, WallClock
 from shared.database import Database, rows, run
 from shared.http import Role
-from shared.service import HttpServer, Service
+from shared.process import HttpServer
+from shared.service import Service
 from shared.settings import Misconfigured, ServiceSettings, read_settings
 from shared.topics import TOPICS, create_topics
 

@@ -10,7 +10,7 @@ from typing import Final
 from fastapi import FastAPI
 
 from shared.http import Role
-from shared.service import HttpServer
+from shared.process import HttpServer
 
 SECOND_DESK: Final = "second desk"
 """The name of another key that has the desk's role."""

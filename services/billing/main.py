@@ -15,7 +15,8 @@ from services.billing.settings import BillingSettings
 from shared.batch import Rules
 from shared.clock import Clock, WallClock
 from shared.operations import create_api
-from shared.service import Service, serve
+from shared.process import serve
+from shared.service import Service
 from shared.settings import read_settings
 
 MIGRATIONS: Final = Path(__file__).with_name("migrations")

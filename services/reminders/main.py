@@ -19,7 +19,8 @@ from services.reminders.sms import ConsoleSender, OutgoingText, Sender, TwilioSe
 from shared.batch import Rules
 from shared.clock import Clock, WallClock
 from shared.operations import create_api
-from shared.service import Service, serve
+from shared.process import serve
+from shared.service import Service
 from shared.settings import read_settings
 
 MIGRATIONS: Final = Path(__file__).with_name("migrations")
