@@ -11,6 +11,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 
 from deploy.publish import ClinicSystem, Event
+from shared.cluster import Cluster
 from shared.contract import SERVICE_TOPICS
 from tests.journeys.conftest import Course, Journey, weekday_mornings
 from tests.kafka_clients import places_of
@@ -48,7 +49,7 @@ async def test_one_trace_leads_from_a_payment_to_the_text_that_went_out(
     course = Course(weekday_mornings(journey.now, 1, weeks_ahead=2))
     await journey.publish(course.contact(journey.now), course.requested)
     paid = Event("payment-of-this-test", "/tests", journey.now, course.paid(journey.now, 45000), GIVEN)
-    await asyncio.to_thread(ClinicSystem(journey.address.kafka).publish, [paid])
+    await asyncio.to_thread(ClinicSystem(Cluster(journey.address.kafka)).publish, [paid])
     await journey.pass_time(timedelta(hours=16))  # it may be night where the patient is
 
     assert await journey.states(course.id) == ["confirmed"]
@@ -84,7 +85,7 @@ async def test_one_trace_leads_from_a_payment_to_the_text_that_went_out(
 async def test_a_deadline_tells_with_the_trace_of_what_set_it(journey: Journey) -> None:
     course = Course(weekday_mornings(journey.now, 1, weeks_ahead=3))
     asked = Event("request-of-this-test", "/tests", journey.now, course.requested, GIVEN)
-    await asyncio.to_thread(ClinicSystem(journey.address.kafka).publish, [asked])
+    await asyncio.to_thread(ClinicSystem(Cluster(journey.address.kafka)).publish, [asked])
     await journey.pass_time(timedelta(days=8))
 
     told = await traces(journey, course)
