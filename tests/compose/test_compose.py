@@ -31,9 +31,9 @@ REPLICAS: Final = {"booking": 2, "billing": 2, "reminders": 3}
 READ, WRITE = AclOperation.READ, AclOperation.WRITE
 
 MAY_READ: Final = {
-    "booking": {"clinic.requests", "clinic.sessions", "billing.events", "reminders.events"},
-    "billing": {"clinic.requests", "clinic.payments", "clinic.patients", "booking.events"},
-    "reminders": {"clinic.contacts", "booking.events", "billing.events"},
+    "booking": {"clinic.requests", "clinic.sessions", "booking.events", "billing.events", "reminders.events"},
+    "billing": {"clinic.requests", "clinic.payments", "clinic.patients", "booking.events", "billing.events"},
+    "reminders": {"clinic.contacts", "booking.events", "billing.events", "reminders.events"},
     "clinic": {"booking.events", "billing.events", "reminders.events"},
 }
 MAY_WRITE: Final = {
