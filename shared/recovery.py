@@ -120,6 +120,8 @@ class Recovery(Generic[State, Context]):
 
     async def _recall(self, record: Record, done: Recovered) -> None:
         """One event of our own: decided again by now, or taken up by the rules, or its cause is forgotten."""
+        if not self._memory.is_own(record):
+            return
         if not await self._memory.missing([record]):
             done.again += 1
         elif (message := self._recalled(record)) is not None:

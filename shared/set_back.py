@@ -118,7 +118,8 @@ class Memory:
         """How much of the gap is really forgotten: what is for others, or came after the last start, is not."""
         own = {place: gap.end[place] for place in gap.begin if place[0] == self.own}
         inputs = {p: min(read_to[p], gap.end[p]) for p in gap.begin if p not in own and read_to[p] > gap.begin[p]}
-        told = [r async for r in self.replay(reader, {p: gap.begin[p] for p in own}, own).records()]
+        stood = self.replay(reader, {p: gap.begin[p] for p in own}, own).records()
+        told = [r async for r in stood if self.is_own(r)]
         missing = await self.missing(told)
         listens = self._rules.listens
         heard = self.replay(reader, {p: gap.begin[p] for p in inputs}, inputs).records()
@@ -129,6 +130,10 @@ class Memory:
         for record in told:
             decided.setdefault(id_of(record), (record.timestamp_ms, record.offset))
         return Gap(gap.begin, gap.end, len(missing), len(unheard), since, decided)
+
+    def is_own(self, record: Record) -> bool:
+        """Whether the service itself has told it; what somebody else wrote on its topic it cannot have forgotten."""
+        return record.topic == self.own and header(record, "ce_source") == f"/chairtime/{self._rules.service}"
 
     async def missing(self, told: Sequence[Record]) -> list[Record]:
         """Of events of our own those that the outbox has neither by their id nor, under another, by their content."""

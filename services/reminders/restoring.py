@@ -5,7 +5,8 @@ that were due meanwhile nobody can know: the provider may have been handed a tex
 suppressed as `restored`, and a person hears of each.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -31,6 +32,11 @@ def _takes(data: EventData) -> bool:
             return False
 
 
+EARLIER: Final = timedelta(days=1)
+"""By how much quiet hours bring a text forward, at most: no day is without hours at which it may go out. What is due
+later than that has not gone out, although it was looked at again, for its person's new zone say."""
+
+
 async def _begin(connection: AsyncConnection) -> None:
     """Whoever was sending when the backup was taken is gone: what became of it the topic tells, or nobody."""
     await run(
@@ -43,8 +49,10 @@ async def _end(connection: AsyncConnection, until: datetime) -> int:
     found = await rows(
         connection,
         f"""SELECT course_id, {", ".join(store.READ)} FROM texts
-            WHERE state = 'scheduled' AND least(due_at, look_at) <= :until ORDER BY due_at FOR UPDATE""",
+            WHERE state = 'scheduled' AND least(due_at, look_at) <= :until
+              AND least(due_at, nominal_at - CAST(:earlier AS interval)) <= :until ORDER BY due_at FOR UPDATE""",
         until=until,
+        earlier=EARLIER,
     )
     texts = [(course_id, store.text_of(columns)) for course_id, *columns in found]
     writes = Writes()
