@@ -245,5 +245,5 @@ async def test_what_came_by_http_and_is_forgotten_waits_for_a_person_who_asks_fo
     await running.publish(SessionCancelRequested(course_id=one.id, session_id=one.sessions[0], by="clinic"))
     await running.rest()
     assert await running.value("billing", "SELECT sum(amount_cents) FROM refunds") == PRICE
-    violations = await check(running.urls, running.kafka)
+    violations = await check(running.urls, running.kafka, patience=5)
     assert violations == sorted(f"I7 session {id}: billing's grants are [1, 1]" for id in one.sessions), "told twice"
