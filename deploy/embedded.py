@@ -37,8 +37,9 @@ from services.reminders.settings import RemindersSettings
 from services.reminders.sms import ConsoleSender, OutgoingText
 from shared.clinic import clinic_folders
 from shared.clock import Clock, WallClock
-from shared.database import Database, rows, run
+from shared.database import Database, run
 from shared.http import Role
+from shared.inbox import heard_to
 from shared.process import HttpServer
 from shared.service import Service
 from shared.settings import Misconfigured, ServiceSettings, read_settings
@@ -246,8 +247,7 @@ async def _forget_kafka(urls: dict[str, str]) -> None:
     try:
         for name, database in databases.items():
             async with database.begin() as connection:
-                found = await rows(connection, "SELECT topic, partition, next_offset FROM heard")
-            heard[name] = {(row.topic, row.partition): row.next_offset for row in found}
+                heard[name] = await heard_to(connection)
         for name, database in databases.items():
             topic = f"{name}.events"
             hearers = [heard[other] for other, hears in HEARS.items() if topic in hears]

@@ -89,6 +89,11 @@ def event_id(service: str, cause: str, number: int) -> str:
     return f"{h[:8]}-{h[8:12]}-5{h[13:16]}-{'89ab'[int(h[16], 16) & 3]}{h[17:20]}-{h[20:32]}"
 
 
+def source_of(service: str) -> str:
+    """What a service of ours calls itself on its events."""
+    return f"/chairtime/{service}"
+
+
 def headers_of(
     data: EventData, id: str, service: str, time: datetime, traceparent: str | None
 ) -> list[tuple[str, bytes]]:
@@ -97,7 +102,7 @@ def headers_of(
         ("ce_specversion", b"1.0"),
         ("ce_id", id.encode()),
         ("ce_type", data.type.encode()),
-        ("ce_source", f"/chairtime/{service}".encode()),
+        ("ce_source", source_of(service).encode()),
         ("ce_subject", data.key.encode()),
         ("ce_time", rfc3339(time).encode()),
         ("content-type", b"application/json"),

@@ -80,6 +80,12 @@ async def claim(
     return Claim(new, frozenset(conflicting), frozenset(row.held for row in found if row.id is None))
 
 
+async def heard_to(connection: AsyncConnection) -> dict[tuple[str, int], int]:
+    """Up to which offset each partition has had its effect, by topic and partition."""
+    found = await rows(connection, "SELECT topic, partition, next_offset FROM heard")
+    return {(row.topic, row.partition): row.next_offset for row in found}
+
+
 async def hold(connection: AsyncConnection, id: str) -> bool:
     """Keep an id to this transaction; False where another has it in hand."""
     found = await rows(connection, "SELECT pg_try_advisory_xact_lock(hashtextextended(:id, 0)) AS ours", id=id)

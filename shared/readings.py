@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from shared import VERSION, metrics, timers
 from shared.clock import Clock
 from shared.database import Database, rows
+from shared.inbox import heard_to
 from shared.kafka import Kafka, Place
 from shared.outbox import Relay
 
@@ -107,8 +108,7 @@ class Readings:
             families = list(await of_the_road(connection, self._service, now))
             for look in self._looks:
                 families += await look(connection, now)
-            found = await rows(connection, "SELECT topic, partition, next_offset FROM heard")
-        return families, {(row.topic, row.partition): row.next_offset for row in found}
+            return families, await heard_to(connection)
 
 
 def lag(heard: Offsets, starts: Offsets, ends: Offsets) -> dict[tuple[str, ...], float]:

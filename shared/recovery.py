@@ -14,9 +14,10 @@ from shared.clock import Clock
 from shared.database import Database, Writes
 from shared.decision import Attention, Context, State
 from shared.envelope import Message, NotForUs, Record, Unreadable, read
+from shared.inbox import heard_to
 from shared.kafka import MAX_RECORDS
 from shared.replay import Replay
-from shared.set_back import Gap, Memory, SetBack, header, heard_to
+from shared.set_back import Gap, Memory, SetBack, header
 from shared.worker import Worker, remember
 
 STRETCH_MS: Final = 1000

@@ -213,8 +213,7 @@ class Service(Generic[State, Context]):
     async def heard(self) -> dict[Place, int]:
         """How far each partition has been read, effects included."""
         async with self.database.begin() as connection:
-            found = await rows(connection, "SELECT topic, partition, next_offset FROM heard")
-        return {(row.topic, row.partition): row.next_offset for row in found}
+            return await inbox.heard_to(connection)
 
     async def unpublished(self) -> int:
         """How many events wait for the relay."""

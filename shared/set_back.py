@@ -18,7 +18,8 @@ from shared.batch import Rules
 from shared.clock import Clock
 from shared.contract import CLINIC_TOPICS
 from shared.database import Database, Writes, rows, run
-from shared.envelope import Record, event_id, type_for_others
+from shared.envelope import Record, event_id, source_of, type_for_others
+from shared.inbox import heard_to
 from shared.kafka import Kafka, Place
 from shared.replay import Replay
 from shared.settings import Misconfigured
@@ -133,7 +134,7 @@ class Memory:
 
     def is_own(self, record: Record) -> bool:
         """Whether the service itself has told it; what somebody else wrote on its topic it cannot have forgotten."""
-        return record.topic == self.own and header(record, "ce_source") == f"/chairtime/{self._rules.service}"
+        return record.topic == self.own and header(record, "ce_source") == source_of(self._rules.service)
 
     async def missing(self, told: Sequence[Record]) -> list[Record]:
         """Of events of our own those that the outbox has neither by their id nor, under another, by their content."""
@@ -185,12 +186,6 @@ class Memory:
     def when(self, timestamp_ms: int) -> datetime:
         """Our clock when Kafka took a record."""
         return self._clock.at(datetime.fromtimestamp(timestamp_ms / 1000, UTC))
-
-
-async def heard_to(connection: AsyncConnection) -> dict[Place, int]:
-    """Up to which offset each partition has had its effect."""
-    found = await rows(connection, "SELECT topic, partition, next_offset FROM heard")
-    return {(row.topic, row.partition): row.next_offset for row in found}
 
 
 async def keep_place(connection: AsyncConnection, service: str) -> None:

@@ -21,6 +21,7 @@ from shared.contract import TimerDue
 from shared.database import Database, Writes, rows
 from shared.decision import Timer
 from shared.envelope import NAMESPACE, Message
+from shared.inbox import heard_to
 from shared.kafka import Kafka
 
 log = logging.getLogger(__name__)
@@ -124,10 +125,7 @@ class Fence:
         ends = await self._kafka.ends()
         while True:
             async with self._database.session() as connection:
-                heard = {
-                    (row.topic, row.partition): row.next_offset
-                    for row in await rows(connection, "SELECT topic, partition, next_offset FROM heard")
-                }
+                heard = await heard_to(connection)
             behind = {place: end for place, end in ends.items() if heard.get(place, 0) < end}
             if not behind:
                 return now
