@@ -112,7 +112,7 @@ async def check(
 def delivered(evidence: Evidence) -> Iterator[str]:
     """I1: from outbox to topic, from topic to inbox."""
     for service in evidence.tables:
-        last: dict[tuple[str, int], int] = {}
+        last: dict[tuple[str, int, bytes | None], int] = {}  # events of two keys may be decided at the same time
         for row in sorted(evidence.rows(service, "outbox"), key=lambda row: row["id"]):
             named = f"I1 {service} outbox {row['id']} ({row['event_id']})"
             if row["published_at"] is None or row["kafka_offset"] is None:
@@ -124,9 +124,10 @@ def delivered(evidence: Evidence) -> Iterator[str]:
                 yield f"{named}: nothing stands at {row['topic']}/{row['partition']}/{offset}"
             elif (record.key, record.value, list(record.headers)) != (row["key"], row["value"], unpack(row["headers"])):
                 yield f"{named}: other bytes stand at {row['topic']}/{row['partition']}/{offset}"
-            if offset <= last.get(partition, -1):
-                yield f"{named}: stands before an event that was decided earlier"
-            last[partition] = max(offset, last.get(partition, -1))
+            key = (*partition, row["key"])
+            if offset <= last.get(key, -1):
+                yield f"{named}: stands before an event of the same key that was decided earlier"
+            last[key] = max(offset, last.get(key, -1))
         yield from _unheard(evidence, service)
 
 

@@ -41,6 +41,13 @@ LAPSE: Final = """UPDATE texts SET lease_until = now() WHERE state = 'sending' A
                   AND attempted_at < now() - interval '4 s' RETURNING 1"""
 """The leases of senders that have died run out now, not in five minutes."""
 
+UNDONE: Final = {
+    "outbox rows": "SELECT count(*) FROM outbox WHERE published_at IS NULL",
+    "due timers": "SELECT count(*) FROM timers WHERE due_at <= now()",
+    "texts": "SELECT count(*) FROM texts WHERE state = 'sending' OR state = 'scheduled' AND look_at <= now()",
+}
+"""What a service still has to do, as its database shows it."""
+
 
 class Processes:
     """Chairtime on a Kafka and three databases.
@@ -222,24 +229,27 @@ class Processes:
 
     async def rest(self, seconds: float = 60) -> None:
         """Wait until all is heard, published and sent, and nothing is due."""
-        await self.until(self._at_rest, "all is at rest", seconds)
+        busy: list[str] = []
 
-    async def _at_rest(self) -> bool:
+        async def at_rest() -> bool:
+            busy[:] = [what async for what in self._busy()]
+            return not busy
+
+        try:
+            await self.until(at_rest, "all is at rest", seconds)
+        except AssertionError as given_up:
+            raise AssertionError(f"{given_up}; last seen: {'; '.join(busy)}") from None
+
+    async def _busy(self) -> AsyncIterator[str]:
+        """What is still to be done, by whom."""
         await self.rows("reminders", LAPSE)
         for service in SERVICES:
-            busy = await self.value(
-                service,
-                """SELECT (SELECT count(*) FROM outbox WHERE published_at IS NULL)
-                        + (SELECT count(*) FROM timers WHERE due_at <= now())""",
-            )
-            if busy:
-                return False
-        if await self.value(
-            "reminders",
-            "SELECT count(*) FROM texts WHERE state = 'sending' OR state = 'scheduled' AND look_at <= now()",
-        ):
-            return False
-        return not await self.lag()
+            for what, sql in UNDONE.items():
+                if (what != "texts" or service == "reminders") and (count := await self.value(service, sql)):
+                    yield f"{count} {what} of {service}"
+        for service in SERVICES:
+            if behind := await self.lag(service):
+                yield f"{behind} records that {service} has not heard"
 
     async def lag(self, *services: str) -> int:
         """How many records the services have not heard yet."""
