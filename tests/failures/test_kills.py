@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from confluent_kafka import KafkaException
 
 from deploy.databases import provision
 from deploy.kafka.node import KafkaNode
+from deploy.kafka_account import KafkaTrouble
 from deploy.postgres import EmbeddedPostgres
 from deploy.publish import Event
 from shared.outbox import LOCK
@@ -55,7 +55,7 @@ class Load:
         while True:
             try:
                 return await self._running.publish(*events)
-            except KafkaException:
+            except KafkaTrouble:
                 continue
 
     async def end(self) -> list[Course]:
