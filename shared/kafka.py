@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Set
 from itertools import chain
 from typing import Any, Final
 
+import aiokafka.conn
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import (
     CorruptRecordException,
@@ -28,6 +29,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from shared import crash, metrics
 from shared.cluster import Cluster
+from shared.connection import Connection
 from shared.envelope import Record, type_for_others
 from shared.topics import LARGEST, START_SECONDS
 from shared.unparsed import read_from
@@ -60,6 +62,8 @@ UNPARSED: Final = (ValueError, CorruptRecordException, UnsupportedCodecError)
 
 Place = tuple[str, int]
 """Topic and partition."""
+
+aiokafka.conn.AIOKafkaConnection = Connection  # there is no other way to tell its clients what to connect with
 
 
 class Kafka:
@@ -211,9 +215,16 @@ class Kafka:
             return "the consume loop has ended"
         if (silent := time.monotonic() - self._polled_at) > STUCK_SECONDS:
             return f"the consume loop has not polled for {silent:.0f} seconds"
-        coordinator = getattr(consumer._coordinator, "_coordination_task", None)
-        if coordinator is not None and coordinator.done():
-            return "the group coordinator's task has ended"
+        clients = consumer._client, self._offsets._client, self.producer.client
+        inside = {
+            "a client's metadata": [one._sync_task for one in clients],
+            "the consumer's fetching": [consumer._fetcher._fetch_task],
+            "the group's coordination": [getattr(consumer._coordinator, "_coordination_task", None)],
+            "the producer's sending": [self.producer._sender.sender_task],
+        }
+        for what, tasks in inside.items():  # nobody but us looks whether aiokafka's own tasks still run
+            if any(task is not None and task.done() for task in tasks):
+                return f"{what} has ended"
         return None
 
     def _consumer(self) -> Any:

@@ -5,13 +5,17 @@ import socket
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
 import pytest
+import uvloop
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaConnectionError
+from aiokafka.protocol.metadata import MetadataRequest
 
 from deploy.kafka.node import KafkaNode
 from deploy.mock_kafka import PARTITIONS, MockKafka
@@ -167,6 +171,59 @@ async def test_what_cannot_be_parsed_takes_nothing_of_other_partitions_with_it()
         (2, b"sound again", ()),
     ]
     assert not passed, "nothing but what was handled counts as heard"
+
+
+def test_a_connection_that_has_just_been_lost_is_told_as_a_kafka_error(kafka: str) -> None:
+    async def write_to_one() -> None:
+        client = AIOKafkaClient(bootstrap_servers=kafka)
+        await client.bootstrap()
+        try:
+            lost = await client._get_conn(client.get_random_node())
+            lost._writer.transport.abort()
+            await asyncio.sleep(0)  # uvloop has let go of it, and its reader has not run yet
+            with pytest.raises(KafkaConnectionError):
+                await lost.send(MetadataRequest([]))
+            assert await client.force_metadata_update()
+            assert not client._sync_task.done()
+        finally:
+            await client.close()
+
+    uvloop.run(write_to_one())
+
+
+@pytest.mark.parametrize(
+    ("ends", "what"),
+    [
+        (lambda kafka: kafka._offsets._client._sync_task, "a client's metadata"),
+        (lambda kafka: kafka._consumer()._client._sync_task, "a client's metadata"),
+        (lambda kafka: kafka._consumer()._fetcher._fetch_task, "the consumer's fetching"),
+        (lambda kafka: kafka.producer._sender.sender_task, "the producer's sending"),
+    ],
+)
+async def test_a_task_inside_aiokafka_that_has_ended_is_told(
+    ends: Callable[[Kafka], asyncio.Task[None]], what: str
+) -> None:
+    async def handle(records: list[Record]) -> None:
+        pass
+
+    async def pass_over(places: Mapping[Place, int]) -> None:
+        pass
+
+    with MockKafka() as mock:
+        mock.create_topics(t.name for t in TOPICS)
+        kafka = Kafka(
+            Cluster(mock.address), "booking", {"clinic.requests": frozenset()}, handle, pass_over, 0, PARTITIONS
+        )
+        await kafka.start()
+        try:
+            assert kafka.trouble() is None
+            task = ends(kafka)
+            task.cancel()
+            await asyncio.wait({task})
+            assert kafka.trouble() == f"{what} has ended"
+        finally:
+            await kafka.stop_listening()
+            await kafka.stop()
 
 
 async def test_a_consume_loop_that_polls_no_more_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
