@@ -148,7 +148,8 @@ async def test_of_two_relays_one_publishes_and_the_other_takes_over(kafka: str, 
                 assert (one.sends, two.sends) == (3, 0)
         async with relay(booking, two):
             await write(booking, *events(key, [b"4"]))
-            assert [record.value for record in await topic.read(1, key)] == [b"4"]
+            while (await topic.read(1, key))[0].value != b"4":
+                """What the first had published may come again: it was perhaps not marked yet when it was ended."""
         assert (one.sends, two.sends) == (3, 1)
 
 
