@@ -12,10 +12,10 @@ from typing import Any, Final
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
-from sqlalchemy.exc import SQLAlchemyError
 
 from shared.clock import SteppedClock
 from shared.contract import Instant
+from shared.database import TROUBLE
 from shared.http import Problem, read_body
 from shared.service import Service
 
@@ -81,7 +81,7 @@ class Walk:
         try:
             async with asyncio.timeout(SETTLE_SECONDS):
                 while True:
-                    with contextlib.suppress(SQLAlchemyError, OSError):  # a database that is away is not quiet either
+                    with contextlib.suppress(*TROUBLE):  # a database that is away is not quiet either
                         quiet, due_at = await self._look()
                         if quiet:
                             break

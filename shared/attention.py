@@ -5,9 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid5
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
-from shared.database import Writes, rows, run
+from shared.database import Connection, Writes, rows, run
 from shared.decision import Attention
 from shared.envelope import NAMESPACE
 
@@ -33,7 +31,7 @@ def add(writes: Writes, raised: Sequence[tuple[str, Attention]], now: datetime) 
         )
 
 
-async def open_rows(connection: AsyncConnection, limit: int = 200) -> list[dict[str, Any]]:
+async def open_rows(connection: Connection, limit: int = 200) -> list[dict[str, Any]]:
     """What waits for a person, oldest first."""
     found = await rows(
         connection,
@@ -41,10 +39,10 @@ async def open_rows(connection: AsyncConnection, limit: int = 200) -> list[dict[
            WHERE resolved_at IS NULL ORDER BY raised_at LIMIT :limit""",
         limit=limit,
     )
-    return [dict(row._mapping) for row in found]
+    return [dict(row) for row in found]
 
 
-async def resolve(connection: AsyncConnection, id: UUID, by: str, resolution: str, now: datetime) -> bool:
+async def resolve(connection: Connection, id: UUID, by: str, resolution: str, now: datetime) -> bool:
     """Close one row; False where there is none open."""
     done = await run(
         connection,
@@ -55,4 +53,4 @@ async def resolve(connection: AsyncConnection, id: UUID, by: str, resolution: st
         resolution=resolution,
         now=now,
     )
-    return done.rowcount == 1
+    return done == 1

@@ -5,13 +5,11 @@ Source: HIPAA wants unique users and a trail of what they did, kept for six year
 
 from datetime import datetime
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
-from shared.database import rows, run
+from shared.database import Connection, rows, run
 
 
 async def keep(
-    connection: AsyncConnection, request_id: str, caller: str, action: str, subject: str, detail: str, now: datetime
+    connection: Connection, request_id: str, caller: str, action: str, subject: str, detail: str, now: datetime
 ) -> None:
     """Keep who asked for what; the same request again is one row.
 
@@ -31,7 +29,7 @@ async def keep(
     )
 
 
-async def asked_at(connection: AsyncConnection, request_id: str) -> datetime:
+async def asked_at(connection: Connection, request_id: str) -> datetime:
     """When a request that was kept came first."""
     found = await rows(connection, "SELECT at FROM audit WHERE request_id = :id", id=request_id)
     at: datetime = found[0].at

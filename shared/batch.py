@@ -10,11 +10,10 @@ from datetime import datetime
 from typing import Any, Final, Generic
 
 from pydantic import BaseModel, ValidationError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared import dead_letters, trace
 from shared.contract import ANSWERED_BY, EVENTS, EventData
-from shared.database import Writes
+from shared.database import Connection, Writes
 from shared.dead_letters import DeadLetter
 from shared.decision import Attention, Context, Decision, State, Timer
 from shared.envelope import Message, NotForUs, NotHeard, Record, Unreadable, event_id, headers_of, read
@@ -63,8 +62,8 @@ class Recall:
     """
 
     takes: Callable[[EventData], bool]
-    begin: Callable[[AsyncConnection], Awaitable[None]]
-    end: Callable[[AsyncConnection, datetime], Awaitable[int]]
+    begin: Callable[[Connection], Awaitable[None]]
+    end: Callable[[Connection, datetime], Awaitable[int]]
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,7 @@ class Rules(Generic[State, Context]):
     hears: Mapping[str, frozenset[str]]
     aggregate_of: Callable[[Message], str]
     decide: Callable[[State | None, Message, datetime, Context], Decision[State, Context]]
-    load: Callable[[AsyncConnection, Sequence[Message]], Awaitable[Loaded[State, Context]]]
+    load: Callable[[Connection, Sequence[Message]], Awaitable[Loaded[State, Context]]]
     save: Callable[[Writes, Mapping[str, State], Mapping[str, State], Context], None]
     due: Callable[[Collection[State], Context], datetime | None] = lambda *_: None
     rest: float = 0

@@ -1,21 +1,23 @@
-"""PostgreSQL: one engine a service, one transaction a batch, and few round trips in it: a small batch is made of them.
+"""PostgreSQL: one pool a service, one transaction a batch, and few round trips in it: a small batch is made of them.
 
 What lives here is plumbing; the SQL of a service stands in its `store.py`, the SQL of the road in the kit's rooms.
 """
 
+import asyncio
 import re
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
-from functools import cache, lru_cache
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from functools import cache
+from operator import itemgetter
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
+import asyncpg
 import orjson
+from asyncpg import DataError, InterfaceError, InternalClientError, PostgresError
 from pydantic import SecretStr
-from sqlalchemy import CursorResult, ExceptionContext, event, make_url, text
-from sqlalchemy.exc import DBAPIError, DisconnectionError
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy import make_url
 
 DEADLOCK: Final = frozenset({"40P01", "40001"})
 """Two transactions stood in each other's way: the same again will do."""
@@ -26,10 +28,26 @@ RACED: Final = frozenset({"23505", "23P01"})
 REFUSED: Final = ("22", "23")
 """Classes of states in which PostgreSQL refuses the data itself: trying again does not help."""
 
+TROUBLE: Final = (PostgresError, InterfaceError, InternalClientError, OSError)
+"""What a database raises that is away, going away, or coming back; a refusal is among it."""
 
-def sqlstate(error: DBAPIError) -> str:
+PATIENCE: Final = 300
+"""Seconds that one statement may take, less than after which the group gives our partitions to others: a server that
+is gone without a word is noticed."""
+
+WAIT: Final = 30
+"""Seconds that a task waits for one of the pool's connections."""
+
+SPARE: Final = 5
+"""Connections beyond the pool's size while many are needed at once."""
+
+Connection: TypeAlias = Any
+"""One of asyncpg's connections, in a transaction or in autocommit."""
+
+
+def sqlstate(error: BaseException) -> str:
     """PostgreSQL's five-character code, or an empty string where the connection itself failed."""
-    return str(getattr(error.orig, "sqlstate", None) or "")
+    return str(getattr(error, "sqlstate", None) or "")
 
 
 def with_password(url: str, password: SecretStr | None) -> str:
@@ -44,65 +62,117 @@ class Database:
 
     Args:
         url: `postgresql://role:password@host:port/name`, or with `?host=/directory` for a socket.
-        pool_size: connections kept, besides the relay's own.
+        pool_size: connections that are in use at the same time, usually.
     """
 
     def __init__(self, url: str, pool_size: int = 5) -> None:
-        self._engine = create_async_engine(
-            make_url(url).set(drivername="postgresql+asyncpg"),
-            pool_size=pool_size,
-            max_overflow=5,
-            pool_use_lifo=True,  # the connection that was used last has its statements prepared
-            hide_parameters=True,  # or an error would quote values into the log
-            connect_args={"server_settings": {"jit": "off"}},  # compiling costs more than any of our statements
-        )
-
-        event.listen(self._engine.sync_engine, "checkout", _is_alive)
-        event.listen(self._engine.sync_engine, "handle_error", _mistrust)
+        self._url = url
+        self._most = pool_size + SPARE
+        self._pool: asyncpg.Pool | None = None
+        self._opening = asyncio.Lock()
 
     @asynccontextmanager
-    async def begin(self) -> AsyncIterator[AsyncConnection]:
+    async def begin(self) -> AsyncIterator[Connection]:
         """One transaction; commits at the end, rolls back when something is raised."""
-        async with self._engine.begin() as connection:
-            yield connection
+        pool = self._pool or await self._open()
+        async with pool.acquire(timeout=WAIT) as connection:
+            with _quoting_nothing():
+                async with connection.transaction():
+                    yield connection
 
     @asynccontextmanager
-    async def session(self) -> AsyncIterator[AsyncConnection]:
+    async def session(self) -> AsyncIterator[Connection]:
         """One connection in autocommit, for a single look, or for a lock that is held longer than a transaction."""
-        async with self._engine.connect() as connection:
-            yield await connection.execution_options(isolation_level="AUTOCOMMIT")
+        pool = self._pool or await self._open()
+        async with pool.acquire(timeout=WAIT) as connection:
+            with _quoting_nothing():
+                yield connection
 
     async def close(self) -> None:
         """Give all connections back."""
-        await self._engine.dispose()
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.terminate()
+
+    async def _open(self) -> asyncpg.Pool:
+        async with self._opening:
+            if self._pool is None:
+                self._pool = await asyncpg.create_pool(
+                    self._url,
+                    min_size=0,
+                    max_size=self._most,
+                    max_queries=1_000_000_000,  # a connection that is replaced must prepare its statements again
+                    command_timeout=PATIENCE,
+                    statement_cache_size=500,
+                    max_cached_statement_lifetime=0,  # for ever
+                    max_cacheable_statement_size=0,  # whatever its size
+                    server_settings={"jit": "off"},  # compiling costs more than any of our statements
+                    init=_read_json,
+                    reset=_nothing_to_reset,
+                )
+            return self._pool
 
 
-def _is_alive(connection: Any, *_: object) -> None:
-    """The pool gives another connection instead of one that the server has closed; asking the server costs a trip."""
-    if connection.driver_connection.is_closed():
-        raise DisconnectionError
+async def _read_json(connection: Connection) -> None:
+    for kind in ("json", "jsonb"):
+        await connection.set_type_codec(kind, schema="pg_catalog", encoder=str, decoder=orjson.loads)
 
 
-def _mistrust(context: ExceptionContext) -> None:
-    """What the server did not say, the connection itself suffers from: it is not used again."""
-    if not getattr(context.original_exception, "sqlstate", None):
-        context.is_disconnect = True
+async def _nothing_to_reset(connection: Connection) -> None:
+    """Whoever changes a session closes it: asking the server to forget would cost a round trip each time."""
 
 
-_text = lru_cache(maxsize=None)(text)  # statements are made of our own words only: there are few
+@contextmanager
+def _quoting_nothing() -> Iterator[None]:
+    """An error's detail quotes values, and so does the text of what is no value; they may be personal, and logged."""
+    try:
+        yield
+    except PostgresError as error:
+        error.detail = None
+        if isinstance(error, DataError):
+            error.args = (re.sub('"[^"]*"', '"..."', str(error).partition(":")[0]),)
+        raise
 
 
-async def rows(connection: AsyncConnection, sql: str, **parameters: Any) -> Sequence[Any]:
-    """All rows of a query; lists are bound as arrays."""
-    return (await connection.execute(_text(sql), parameters)).all()
+@cache
+def _numbered(sql: str) -> tuple[str, tuple[str, ...]]:
+    """A statement with `$1` for `:name`, and the names; there are few, since they are made of our own words only."""
+    names: dict[str, int] = {}
+    numbered = re.sub(r"(?<!:):([a-z]\w*)", lambda found: f"${names.setdefault(found[1], len(names) + 1)}", sql)
+    return numbered, tuple(names)
 
 
-async def run(connection: AsyncConnection, sql: str, **parameters: Any) -> CursorResult[Any]:
-    """Execute one statement."""
-    return await connection.execute(_text(sql), parameters)
+async def rows(connection: Connection, sql: str, **parameters: Any) -> Sequence[Any]:
+    """All rows of a query, their columns as attributes; lists are bound as arrays."""
+    numbered, names = _numbered(sql)
+    kind = _kinds.get(sql)
+    if kind is None:
+        columns = tuple(column.name for column in (await connection.prepare(numbered)).get_attributes())
+        kind = _kinds[sql] = _row(columns)
+    found: list[Any] = await connection.fetch(numbered, *[parameters[name] for name in names], record_class=kind)
+    return found
 
 
-async def take(connection: AsyncConnection, table: str, key: str, ids: Iterable[Any], kind: str, **fresh: str) -> None:
+_kinds: Final[dict[str, type[asyncpg.Record]]] = {}
+"""What each query's rows are."""
+
+
+@cache
+def _row(columns: tuple[str, ...]) -> type[asyncpg.Record]:
+    """Rows with these columns as attributes, found as fast as a named tuple's."""
+    attributes = {column: property(itemgetter(number)) for number, column in enumerate(columns)}
+    return type("Row", (asyncpg.Record,), {"__slots__": (), **attributes})
+
+
+async def run(connection: Connection, sql: str, **parameters: Any) -> int:
+    """Execute one statement; returns how many rows it wrote."""
+    numbered, names = _numbered(sql)
+    status: str = await connection.execute(numbered, *[parameters[name] for name in names])
+    count = status.rpartition(" ")[2]
+    return int(count) if count.isdigit() else 0
+
+
+async def take(connection: Connection, table: str, key: str, ids: Iterable[Any], kind: str, **fresh: str) -> None:
     """Lock rows by their key, those first made that are not there: so two transactions about something new meet, too.
 
     Args:
@@ -198,7 +268,7 @@ class Writes:
         if self._statements[-1]:
             self._statements.append([])
 
-    async def run(self, connection: AsyncConnection) -> None:
+    async def run(self, connection: Connection) -> None:
         """Send it."""
         for parts in self._statements:
             if parts:

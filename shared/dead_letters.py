@@ -12,11 +12,10 @@ from datetime import datetime
 from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared import trace
 from shared.contract import ERASABLE, INNER, TimerDue
-from shared.database import Writes, rows, run
+from shared.database import Connection, Writes, rows, run
 from shared.envelope import Message, Record
 from shared.outbox import Outgoing, pack, unpack
 
@@ -137,12 +136,12 @@ HELD_BACK: Final = """SELECT DISTINCT aggregate FROM dead_letters
 """Which of these aggregates wait for an operator, as SQL."""
 
 
-async def held_back(connection: AsyncConnection, aggregates: Iterable[str]) -> frozenset[str]:
+async def held_back(connection: Connection, aggregates: Iterable[str]) -> frozenset[str]:
     """Which of these aggregates wait for an operator."""
     return frozenset(row.aggregate for row in await rows(connection, HELD_BACK, aggregates=list(aggregates)))
 
 
-async def listed(connection: AsyncConnection, status: Status, limit: int = 200) -> list[dict[str, Any]]:
+async def listed(connection: Connection, status: Status, limit: int = 200) -> list[dict[str, Any]]:
     """What waits for an operator, or how it was ended, oldest first: places and reasons, no bytes."""
     found = await rows(
         connection,
@@ -152,7 +151,7 @@ async def listed(connection: AsyncConnection, status: Status, limit: int = 200) 
         status=status,
         limit=limit,
     )
-    return [dict(row._mapping) for row in found]
+    return [dict(row) for row in found]
 
 
 LETTER: Final[dict[str, Any]] = {
@@ -202,7 +201,7 @@ class ShownLetter(BaseModel):
     behind: int
 
 
-async def shown(connection: AsyncConnection, id: int) -> ShownLetter | None:
+async def shown(connection: Connection, id: int) -> ShownLetter | None:
     """One letter, whatever became of it."""
     found = await rows(
         connection,
@@ -214,7 +213,7 @@ async def shown(connection: AsyncConnection, id: int) -> ShownLetter | None:
     )
     for row in found:
         headers = [(name, _told(name, value)) for name, value in unpack(row.headers)]
-        return ShownLetter(**{**row._mapping, "headers": headers})
+        return ShownLetter(**{**row, "headers": headers})
     return None
 
 
@@ -223,7 +222,7 @@ def _told(header: str, value: bytes | None) -> str | None:
     return value.decode(errors="replace")[:200] if value and header.startswith(("ce_", "content-type")) else None
 
 
-async def matching(connection: AsyncConnection, ids: Sequence[int], error_type: str | None) -> list[int]:
+async def matching(connection: Connection, ids: Sequence[int], error_type: str | None) -> list[int]:
     """The open ones among these, and those of an error type, oldest first."""
     found = await rows(
         connection,
@@ -235,7 +234,7 @@ async def matching(connection: AsyncConnection, ids: Sequence[int], error_type: 
     return [row.id for row in found]
 
 
-async def chain(connection: AsyncConnection, id: int) -> list[tuple[int, DeadLetter]]:
+async def chain(connection: Connection, id: int) -> list[tuple[int, DeadLetter]]:
     """One open letter and all that waits behind it, in order, locked; empty where there is none."""
     found = await rows(
         connection,
@@ -269,7 +268,7 @@ async def chain(connection: AsyncConnection, id: int) -> list[tuple[int, DeadLet
 
 
 async def end(
-    connection: AsyncConnection,
+    connection: Connection,
     ids: Sequence[int],
     status: Literal["retried", "discarded"],
     by: str,

@@ -6,10 +6,8 @@ from datetime import datetime
 from hashlib import blake2b
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from shared.contract import SERVICE_TOPICS
-from shared.database import rows, run
+from shared.database import Connection, rows, run
 from shared.dead_letters import HELD_BACK
 from shared.envelope import Message
 
@@ -42,7 +40,7 @@ def digest(message: Message) -> bytes:
 
 
 async def claim(
-    connection: AsyncConnection, entries: Iterable[tuple[str, bytes, str]], aggregates: Iterable[str], now: datetime
+    connection: Connection, entries: Iterable[tuple[str, bytes, str]], aggregates: Iterable[str], now: datetime
 ) -> Claim:
     """Take the ids that nobody had taken.
 
@@ -80,29 +78,29 @@ async def claim(
     return Claim(new, frozenset(conflicting), frozenset(row.held for row in found if row.id is None))
 
 
-async def heard_to(connection: AsyncConnection) -> dict[tuple[str, int], int]:
+async def heard_to(connection: Connection) -> dict[tuple[str, int], int]:
     """Up to which offset each partition has had its effect, by topic and partition."""
     found = await rows(connection, "SELECT topic, partition, next_offset FROM heard")
     return {(row.topic, row.partition): row.next_offset for row in found}
 
 
-async def hold(connection: AsyncConnection, id: str) -> bool:
+async def hold(connection: Connection, id: str) -> bool:
     """Keep an id to this transaction; False where another has it in hand."""
     found = await rows(connection, "SELECT pg_try_advisory_xact_lock(hashtextextended(:id, 0)) AS ours", id=id)
     return bool(found[0].ours)
 
 
-async def answer(connection: AsyncConnection, id: str) -> list[dict[str, Any]] | None:
+async def answer(connection: Connection, id: str) -> list[dict[str, Any]] | None:
     """What the caller of an HTTP request was told: the decision's events."""
     found = await rows(connection, "SELECT answer FROM inbox WHERE id = :id", id=id)
     return found[0].answer if found else None
 
 
-async def keep_answer(connection: AsyncConnection, id: str, json: bytes) -> None:
+async def keep_answer(connection: Connection, id: str, json: bytes) -> None:
     """Remember what the caller of an HTTP request is told."""
     await run(connection, "UPDATE inbox SET answer = CAST(:json AS json) WHERE id = :id", id=id, json=json.decode())
 
 
-async def purge(connection: AsyncConnection, before: datetime) -> None:
+async def purge(connection: Connection, before: datetime) -> None:
     """Forget messages so old that no repeat of them can come any more."""
     await run(connection, "DELETE FROM inbox WHERE received_at < :before", before=before)

@@ -25,11 +25,11 @@ from faststream.kafka import KafkaBroker
 from faststream.kafka import TopicPartition as Assigned
 from faststream.kafka.message import KafkaAckableMessage
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
-from sqlalchemy.exc import SQLAlchemyError
 
 from shared import crash, metrics
 from shared.cluster import Cluster
 from shared.connection import Connection
+from shared.database import TROUBLE
 from shared.envelope import Record, type_for_others
 from shared.topics import LARGEST, START_SECONDS
 from shared.unparsed import read_from
@@ -295,7 +295,7 @@ class Kafka:
         elif time.monotonic() - self._silent_since > LONGEST_SILENCE:
             try:
                 await self._passed(silent)
-            except (SQLAlchemyError, OSError) as trouble:
+            except TROUBLE as trouble:
                 log.warning("a gap in a topic waits to be passed: %s", type(trouble).__name__)
             else:
                 self._told |= silent

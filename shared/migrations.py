@@ -6,13 +6,12 @@ from typing import Final
 
 from alembic import command, context, op
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, make_url, pool
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.util import await_only
 
-from shared.database import Database
+from shared.database import Database, rows
 
 KIT: Final = Path(__file__).with_name("kit.sql")
 """The tables of the road, created by the first migration of every service."""
@@ -52,7 +51,10 @@ def newest_revision(folder: Path) -> str:
 async def revision(database: Database) -> str | None:
     """The revision that the database has."""
     async with database.begin() as connection:
-        return await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
+        if not (await rows(connection, "SELECT to_regclass('alembic_version') IS NOT NULL AS there"))[0].there:
+            return None
+        found = await rows(connection, "SELECT version_num FROM alembic_version")
+    return found[0].version_num if found else None
 
 
 def execute_script(sql: str) -> None:

@@ -13,11 +13,11 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from shared import asyncapi, attention, dead_letters
 from shared.contract import Line
+from shared.database import TROUBLE
 from shared.http import Problem, Role, caller, problems, read_body, service_of
 from shared.story import story
 
@@ -187,7 +187,7 @@ async def _retry(request: Request, by: str, ids: Iterable[int]) -> Retried:
             done.retried += await service_of(request).worker.retry(id, by)
         except LookupError:
             continue  # it went with one before it
-        except (SQLAlchemyError, OSError):
+        except TROUBLE:
             raise
         except Exception as error:
             log.exception("dead letter %d fails again", id, extra={"service": service_of(request).name})
@@ -270,11 +270,12 @@ def create_api(service: "Service[Any, Any]", *routers: APIRouter) -> FastAPI:
     async def on_http_exception(request: Request, error: HTTPException) -> Response:
         return Problem(error.status_code, "http", str(error.detail)).response()
 
-    @app.exception_handler(OSError)  # the driver's own, where nobody listens
-    @app.exception_handler(SQLAlchemyError)
     async def on_database_trouble(request: Request, error: Exception) -> Response:
         log.warning("no answer: %s", type(error).__name__, extra={"service": service.name})
         return Problem(503, "unavailable", "the database does not answer; try again").response()
+
+    for kind in TROUBLE:
+        app.add_exception_handler(kind, on_database_trouble)
 
     @app.exception_handler(Exception)  # the server logs it
     async def on_defect(request: Request, error: Exception) -> Response:

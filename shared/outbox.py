@@ -8,6 +8,7 @@ whoever hears them drops repeats by their id.
 import asyncio
 import logging
 from collections.abc import Awaitable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
@@ -16,12 +17,11 @@ import orjson
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, OutOfOrderSequenceNumber
 from aiokafka.partitioner import murmur2
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection
+from asyncpg import InterfaceError
 
 from shared import crash, metrics
 from shared.clock import Alarm
-from shared.database import Database, Writes, rows, run
+from shared.database import TROUBLE, Connection, Database, Writes, rows, run
 
 log = logging.getLogger(__name__)
 
@@ -100,15 +100,16 @@ class Relay:
                             pause = 0.1
                     finally:
                         self.holds = False
-                        await connection.invalidate()  # closes the connection, and with it gives the lock back
+                        with suppress(InterfaceError):  # it is closed already
+                            connection.terminate()  # and so gives the lock back
             except OutOfOrderSequenceNumber:
                 raise
-            except (SQLAlchemyError, KafkaError, OSError) as trouble:
+            except (*TROUBLE, KafkaError) as trouble:
                 log.warning("relay waits: %s", type(trouble).__name__)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 5)
 
-    async def _publish(self, connection: AsyncConnection) -> int:
+    async def _publish(self, connection: Connection) -> int:
         waiting = await rows(
             connection,
             "SELECT id, topic, key, value, headers FROM outbox WHERE published_at IS NULL ORDER BY id LIMIT :batch",
@@ -168,11 +169,11 @@ def partition_of(key: bytes, partitions: int) -> int:
     return int(murmur2(key) & 0x7FFFFFFF) % partitions
 
 
-async def unpublished(connection: AsyncConnection) -> int:
+async def unpublished(connection: Connection) -> int:
     """How many events wait for the relay."""
     return int((await rows(connection, "SELECT count(*) AS n FROM outbox WHERE published_at IS NULL"))[0].n)
 
 
-async def purge(connection: AsyncConnection, before: datetime) -> None:
+async def purge(connection: Connection, before: datetime) -> None:
     """Delete rows that were published before an instant."""
     await run(connection, "DELETE FROM outbox WHERE created_at < :before AND published_at < :before", before=before)

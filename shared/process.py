@@ -15,9 +15,9 @@ import uvicorn
 import uvloop
 from aiokafka.errors import KafkaError
 from fastapi import FastAPI
-from sqlalchemy.exc import DBAPIError
 
 from shared import logs
+from shared.database import TROUBLE
 from shared.service import Service
 from shared.settings import EX_CONFIG, Misconfigured, ServiceSettings
 
@@ -65,7 +65,7 @@ def serve(build: Callable[[], tuple[FastAPI, ServiceSettings, int]]) -> None:
     except KafkaError:
         sys.stderr.write("CHAIRTIME_KAFKA: no Kafka answers there, or it does not take the account\n")
         code = os.EX_UNAVAILABLE
-    except (DBAPIError, OSError) as error:
+    except TROUBLE as error:
         sys.stderr.write(f"the database or the port cannot be had: {type(error).__name__}\n")
         code = os.EX_UNAVAILABLE
     sys.exit(code)

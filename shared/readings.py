@@ -11,12 +11,10 @@ from typing import Final, Generic, TypeVar
 
 from aiokafka.errors import KafkaError
 from prometheus_client import Metric
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared import VERSION, metrics, timers
 from shared.clock import Clock
-from shared.database import Database, rows
+from shared.database import TROUBLE, Connection, Database, rows
 from shared.inbox import heard_to
 from shared.kafka import Kafka, Place
 from shared.outbox import Relay
@@ -24,7 +22,7 @@ from shared.outbox import Relay
 PATIENCE: Final = 3
 """Seconds that a scrape waits for PostgreSQL and for Kafka, less than Prometheus waits for us."""
 
-Look = Callable[[AsyncConnection, datetime], Awaitable[Iterable[Metric]]]
+Look = Callable[[Connection, datetime], Awaitable[Iterable[Metric]]]
 """Reads some gauges of a service as of an instant of our clock."""
 
 Offsets = Mapping[Place, int]
@@ -48,7 +46,7 @@ class _OneLook(Generic[T]):
     async def _safely(self) -> T | None:
         try:
             return await self._look()
-        except (SQLAlchemyError, KafkaError, OSError, TimeoutError):
+        except (*TROUBLE, KafkaError):
             return None
 
     def stop(self) -> None:
@@ -119,7 +117,7 @@ def lag(heard: Offsets, starts: Offsets, ends: Offsets) -> dict[tuple[str, ...],
     return behind
 
 
-async def of_the_road(connection: AsyncConnection, service: str, now: datetime) -> Iterable[Metric]:
+async def of_the_road(connection: Connection, service: str, now: datetime) -> Iterable[Metric]:
     """What waits in the tables that every service has."""
     (outbox,) = await rows(
         connection,

@@ -15,12 +15,11 @@ from typing import Any, Final, Generic
 from aiokafka.errors import KafkaError
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
-from sqlalchemy.exc import SQLAlchemyError
 
 from shared import inbox, metrics, outbox
 from shared.batch import Rules
 from shared.clock import Alarm, Clock
-from shared.database import Database, rows
+from shared.database import TROUBLE, Database, rows
 from shared.decision import Context, State
 from shared.http import ApiKeys
 from shared.kafka import Kafka, Place
@@ -192,7 +191,7 @@ class Service(Generic[State, Context]):
                 async with self.database.begin() as connection:
                     await rows(connection, "SELECT 1")
                 await self.kafka.ends()
-        except (SQLAlchemyError, KafkaError, OSError, TimeoutError) as error:
+        except (*TROUBLE, KafkaError) as error:
             return f"not ready: {type(error).__name__}\n"
         return None
 

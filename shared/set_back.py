@@ -12,12 +12,11 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.batch import Rules
 from shared.clock import Clock
 from shared.contract import CLINIC_TOPICS
-from shared.database import Database, Writes, rows, run
+from shared.database import Connection, Database, Writes, rows, run
 from shared.envelope import Record, event_id, source_of, type_for_others
 from shared.inbox import heard_to
 from shared.kafka import Kafka, Place
@@ -188,7 +187,7 @@ class Memory:
         return self._clock.at(datetime.fromtimestamp(timestamp_ms / 1000, UTC))
 
 
-async def keep_place(connection: AsyncConnection, service: str) -> None:
+async def keep_place(connection: Connection, service: str) -> None:
     """Remember how far our own topic is known, before old rows of the outbox are purged."""
     await run(
         connection,

@@ -7,9 +7,8 @@ from uuid import UUID
 import orjson
 from fastapi import APIRouter, Depends, Path, Request
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from shared.database import rows
+from shared.database import Connection, rows
 from shared.http import Problem, Role, caller, problems, service_of
 from shared.outbox import unpack
 
@@ -110,7 +109,7 @@ async def course_story(
     return told
 
 
-async def _story(connection: AsyncConnection, course_id: UUID) -> CourseStory:
+async def _story(connection: Connection, course_id: UUID) -> CourseStory:
     events = await rows(
         connection,
         """SELECT event_id, value, headers, created_at, published_at FROM outbox
@@ -141,8 +140,8 @@ async def _story(connection: AsyncConnection, course_id: UUID) -> CourseStory:
             )
             for row in events
         ],
-        dead_letters=[OpenLetter(**row._mapping) for row in letters],
-        attention=[Matter(**row._mapping) for row in matters],
+        dead_letters=[OpenLetter(**row) for row in letters],
+        attention=[Matter(**row) for row in matters],
     )
 
 

@@ -12,13 +12,11 @@ from typing import Final
 from uuid import uuid5
 
 from aiokafka.errors import KafkaError
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared import metrics
 from shared.clock import Alarm, Clock
 from shared.contract import TimerDue
-from shared.database import Database, Writes, rows
+from shared.database import TROUBLE, Connection, Database, Writes, rows
 from shared.decision import Timer
 from shared.envelope import NAMESPACE, Message
 from shared.inbox import heard_to
@@ -67,7 +65,7 @@ def save(writes: Writes, timers: Sequence[tuple[str, Timer, str, str]]) -> None:
         )
 
 
-async def take_due(connection: AsyncConnection, now: datetime, limit: int = BATCH) -> list[Message]:
+async def take_due(connection: Connection, now: datetime, limit: int = BATCH) -> list[Message]:
     """Take what is due as messages to this service, oldest first; those of a course that is held back stay."""
     taken = await rows(
         connection,
@@ -93,7 +91,7 @@ async def take_due(connection: AsyncConnection, now: datetime, limit: int = BATC
     ]
 
 
-async def next_due(connection: AsyncConnection) -> datetime | None:
+async def next_due(connection: Connection) -> datetime | None:
     """The earliest deadline that is set, past or future."""
     first = await rows(
         connection,
@@ -160,7 +158,7 @@ class TimerLoop:
             try:
                 await self._pass()
                 await self._alarm.wait(REST)
-            except (SQLAlchemyError, KafkaError, OSError) as trouble:
+            except (*TROUBLE, KafkaError) as trouble:
                 log.warning("timers wait: %s", type(trouble).__name__)
                 await asyncio.sleep(1)
 

@@ -13,13 +13,12 @@ from datetime import UTC, datetime
 from typing import Generic
 
 import orjson
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection
+from asyncpg import PostgresError
 
 from shared import attention, crash, dead_letters, inbox, metrics, outbox, timers
 from shared.batch import Answer, Batch, Rules, about
 from shared.clock import Clock
-from shared.database import DEADLOCK, RACED, REFUSED, Database, Writes, sqlstate
+from shared.database import DEADLOCK, RACED, REFUSED, Connection, Database, Writes, sqlstate
 from shared.decision import Attention, Context, State
 from shared.envelope import Message, Record, read
 
@@ -84,7 +83,7 @@ class Worker(Generic[State, Context]):
                 await self._decide_all(connection, batch, frozenset(message.id for message in batch.messages), None)
                 crash.step("timers.decided")
             crash.step("timers.committed")
-        except DBAPIError as error:
+        except PostgresError as error:
             if not sqlstate(error).startswith(REFUSED):
                 raise
             batch = await self._one_timer(until)
@@ -99,10 +98,10 @@ class Worker(Generic[State, Context]):
             for _ in range(TRIES):
                 batch = Batch(due)
                 try:
-                    async with connection.begin_nested():
+                    async with connection.transaction():  # a savepoint
                         await self._decide_all(connection, batch, ids, None)
                     return batch
-                except DBAPIError as error:
+                except PostgresError as error:
                     if not sqlstate(error).startswith(REFUSED):
                         raise
                     refused = error
@@ -123,7 +122,7 @@ class Worker(Generic[State, Context]):
         for attempt in range(TRIES):
             try:
                 batch, answer = await self._submit_once(message)
-            except DBAPIError as error:
+            except PostgresError as error:
                 if sqlstate(error) not in DEADLOCK | RACED or attempt == TRIES - 1:
                     raise
             else:
@@ -183,7 +182,7 @@ class Worker(Generic[State, Context]):
         for attempt in range(TRIES):
             try:
                 done = await self._once(batch, None)
-            except DBAPIError as error:
+            except PostgresError as error:
                 state = sqlstate(error)
                 if state in DEADLOCK:
                     continue
@@ -244,7 +243,7 @@ class Worker(Generic[State, Context]):
 
     async def _decide_all(
         self,
-        connection: AsyncConnection,
+        connection: Connection,
         batch: Batch,
         new: frozenset[str],
         defect: Exception | None,

@@ -75,7 +75,7 @@ class Front:
     async def rows(self, sql: str, **parameters: Any) -> list[dict[str, Any]]:
         """What stands in the database."""
         async with self.rig.database.begin() as connection:
-            return [dict(row._mapping) for row in await rows(connection, sql, **parameters)]
+            return [dict(row) for row in await rows(connection, sql, **parameters)]
 
     async def told(self, *types: str) -> list[dict[str, Any]]:
         """The data of the events of these types that stand in the outbox."""

@@ -105,7 +105,7 @@ class Road:
     async def rows(self, sql: str, **parameters: Any) -> list[dict[str, Any]]:
         """What stands in the database."""
         async with self.database.begin() as connection:
-            return [dict(row._mapping) for row in await rows(connection, sql, **parameters)]
+            return [dict(row) for row in await rows(connection, sql, **parameters)]
 
     async def values(self, sql: str, **parameters: Any) -> list[Any]:
         """The only column of what stands in the database."""

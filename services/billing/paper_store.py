@@ -5,14 +5,13 @@ from typing import Any, Final
 from uuid import UUID
 
 from pydantic import TypeAdapter
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.billing.account import Account
 from services.billing.folder import Folder, Issued, Kind, Paper, Patient
 from services.billing.papers import LOOK
 from services.billing.records import Given
 from shared.contract import PatientUpdated, Payer, Service
-from shared.database import Writes, rows, to_json
+from shared.database import Connection, Writes, rows, to_json
 
 PERSON: Final = ("patient_id", "name", "born_on", "address", "member_id", "diagnoses", "no_claims")
 SERVICES: Final = TypeAdapter(tuple[Service, ...])
@@ -21,7 +20,7 @@ SERVICES: Final = TypeAdapter(tuple[Service, ...])
 # Folders -------------------------------------------------------------------------------------------------------------
 
 
-async def folders(connection: AsyncConnection, accounts: Sequence[Account]) -> list[Folder]:
+async def folders(connection: Connection, accounts: Sequence[Account]) -> list[Folder]:
     """The papers of these courses, and what they are made of."""
     ids = [account.course_id for account in accounts]
     given = await rows(
@@ -36,7 +35,7 @@ async def folders(connection: AsyncConnection, accounts: Sequence[Account]) -> l
         f"SELECT {', '.join(PERSON)} FROM patients WHERE patient_id = ANY(CAST(:ids AS text[]))",
         ids=[account.patient_id for account in accounts],
     )
-    known = {row.patient_id: PatientUpdated.model_validate(dict(row._mapping)) for row in people}
+    known = {row.patient_id: PatientUpdated.model_validate(dict(row)) for row in people}
     return [
         Folder(
             course_id=account.course_id,
@@ -54,7 +53,7 @@ def _given(row: Any) -> Given:
     return Given(row.session_id, row.provider, row.started_at, row.ended_at, services)
 
 
-async def _issued(connection: AsyncConnection, course_ids: Iterable[UUID]) -> list[tuple[UUID, Issued]]:
+async def _issued(connection: Connection, course_ids: Iterable[UUID]) -> list[tuple[UUID, Issued]]:
     found = await rows(
         connection,
         """SELECT DISTINCT ON (kind, paper_id) course_id, kind, paper_id, version, digest
@@ -64,7 +63,7 @@ async def _issued(connection: AsyncConnection, course_ids: Iterable[UUID]) -> li
     return [(of, Issued(Kind(kind), paper_id, version, digest)) for of, kind, paper_id, version, digest in found]
 
 
-async def papers_of(connection: AsyncConnection, course_id: UUID) -> list[Issued]:
+async def papers_of(connection: Connection, course_id: UUID) -> list[Issued]:
     """The newest version of each of a course's papers."""
     return [paper for _, paper in await _issued(connection, [course_id])]
 
@@ -129,16 +128,16 @@ def wake_papers(writes: Writes, accepted: Iterable[Account], patients: Sequence[
         )
 
 
-async def read_patient(connection: AsyncConnection, patient_id: str) -> PatientUpdated | None:
+async def read_patient(connection: Connection, patient_id: str) -> PatientUpdated | None:
     """What papers say of a person; None where we know nobody, or no longer."""
     found = await rows(connection, f"SELECT {', '.join(PERSON)} FROM patients WHERE patient_id = :id", id=patient_id)
-    return PatientUpdated.model_validate(dict(found[0]._mapping)) if found else None
+    return PatientUpdated.model_validate(dict(found[0])) if found else None
 
 
 # What is shown, and to whom ------------------------------------------------------------------------------------------
 
 
-async def read_paper(connection: AsyncConnection, kind: Kind, paper_id: UUID, version: int | None) -> Any | None:
+async def read_paper(connection: Connection, kind: Kind, paper_id: UUID, version: int | None) -> Any | None:
     """A paper as it was issued: `version`, `html` (None: its person was erased); the newest where none is named."""
     found = await rows(
         connection,

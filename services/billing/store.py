@@ -6,8 +6,6 @@ from operator import attrgetter
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from services.billing.account import Account, Known, Share, Stage
 from services.billing.folder import Folder, Patient, State
 from services.billing.ledger import EntryKind, Line
@@ -33,7 +31,7 @@ from shared.contract import (
     SessionState,
     WithdrawalReason,
 )
-from shared.database import Writes, nested, rows, run, take
+from shared.database import Connection, Writes, nested, rows, run, take
 from shared.envelope import Message
 
 HELD_ELSEWHERE: Final = {
@@ -63,7 +61,7 @@ ENTRY: Final = ("id", "course_id", "kind", "cause", "booked_at")
 LINE: Final = ("entry_id", "number", *_columns(Line))
 
 
-async def load(places: Places, connection: AsyncConnection, messages: Sequence[Message]) -> Loaded[State, Known]:
+async def load(places: Places, connection: Connection, messages: Sequence[Message]) -> Loaded[State, Known]:
     """The accounts that a batch names, locked, and every payment whose id it names, whosever it is.
 
     An account that is not there yet is begun first: so two transactions about one new course wait for each other.
@@ -93,7 +91,7 @@ def _free(places: Places, fact: CourseAccepted) -> bool:
     return offer is not None and offer.first_free
 
 
-async def _visited(connection: AsyncConnection, patients: Iterable[str]) -> frozenset[tuple[str, str, str]]:
+async def _visited(connection: Connection, patients: Iterable[str]) -> frozenset[tuple[str, str, str]]:
     """Free first visits of these patients that stand; who asks at the same time waits for the other's end."""
     ids = sorted(patients)
     await run(
@@ -111,7 +109,7 @@ async def _visited(connection: AsyncConnection, patients: Iterable[str]) -> froz
     return frozenset((row.clinic, row.patient_id, row.treatment) for row in found)
 
 
-async def _payments(connection: AsyncConnection, ids: Iterable[str]) -> Mapping[str, Payment]:
+async def _payments(connection: Connection, ids: Iterable[str]) -> Mapping[str, Payment]:
     found = await rows(
         connection,
         f"SELECT {', '.join(PAYMENT)} FROM payments WHERE payment_id = ANY(CAST(:ids AS text[]))",
@@ -120,19 +118,19 @@ async def _payments(connection: AsyncConnection, ids: Iterable[str]) -> Mapping[
     return {row.payment_id: _value(Payment, PAYMENT, row) for row in found}
 
 
-async def read_account(connection: AsyncConnection, course_id: UUID) -> Account | None:
+async def read_account(connection: Connection, course_id: UUID) -> Account | None:
     """One account as it stands; None where nothing was ever heard of the course."""
     found = await _accounts(connection, [str(course_id)])
     return found[0] if found else None
 
 
-async def course_of(connection: AsyncConnection, session_id: UUID) -> UUID | None:
+async def course_of(connection: Connection, session_id: UUID) -> UUID | None:
     """The course of a session that has a share."""
     found = await rows(connection, "SELECT course_id FROM shares WHERE session_id = :id", id=session_id)
     return UUID(str(found[0].course_id)) if found else None
 
 
-async def read_payment(connection: AsyncConnection, payment_id: str) -> Payment | None:
+async def read_payment(connection: Connection, payment_id: str) -> Payment | None:
     """One payment, of whichever course."""
     return (await _payments(connection, [payment_id])).get(payment_id)
 
@@ -251,7 +249,7 @@ def _account_row(account: Account) -> dict[str, Any]:
     return _fields(_columns(Account), account) | {"terms_id": account.terms.terms_id if account.terms else None}
 
 
-async def _accounts(connection: AsyncConnection, ids: Sequence[str]) -> list[Account]:
+async def _accounts(connection: Connection, ids: Sequence[str]) -> list[Account]:
     here = "course_id = accounts.course_id"
     found = await rows(
         connection,

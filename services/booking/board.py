@@ -14,7 +14,6 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, Field
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.booking.answers import PAGE_END, BoardSession, FreePlace
 from services.booking.occupancy_store import occupancy
@@ -22,7 +21,7 @@ from services.booking.places import first_places
 from services.booking.profile import Place
 from shared.batch import Note
 from shared.contract import Day, Id, Intent, Needs, PrepaymentRequired, ReplyReceived, SessionState
-from shared.database import Writes, rows
+from shared.database import Connection, Writes, rows
 from shared.http import Problem, Role, caller, problems, service_of
 
 
@@ -75,7 +74,7 @@ NOTES: Final = {
 }
 
 
-async def awaiting_authorization(connection: AsyncConnection, ids: Iterable[UUID]) -> frozenset[UUID]:
+async def awaiting_authorization(connection: Connection, ids: Iterable[UUID]) -> frozenset[UUID]:
     """Which of these sessions wait for an insurer as far as billing has told."""
     found = await rows(
         connection,
@@ -99,7 +98,7 @@ class Whereabouts(NamedTuple):
     location: str
 
 
-async def whereabouts(connection: AsyncConnection, session_id: UUID) -> Whereabouts | None:
+async def whereabouts(connection: Connection, session_id: UUID) -> Whereabouts | None:
     """Where a session belongs; None where there is no such session."""
     found = await rows(connection, "SELECT course_id, location FROM sessions WHERE session_id = :id", id=session_id)
     return Whereabouts(*found[0]) if found else None
@@ -129,7 +128,7 @@ _INSTANT: Final = "%Y%m%dT%H%M%S.%fZ"
 
 
 async def sessions_of_day(
-    connection: AsyncConnection, location: str, first: datetime, last: datetime, limit: int, after: Cursor | None = None
+    connection: Connection, location: str, first: datetime, last: datetime, limit: int, after: Cursor | None = None
 ) -> list[BoardSession]:
     """The sessions that start at a location from `first` until before `last`, in order of time."""
     begin = Cursor(first, UUID(int=0))
@@ -153,7 +152,7 @@ async def sessions_of_day(
         last=last,
         limit=limit,
     )
-    return [BoardSession(**row._mapping, needs=needs_of(SessionState(row.state), row.insurer)) for row in found]
+    return [BoardSession(**row, needs=needs_of(SessionState(row.state), row.insurer)) for row in found]
 
 
 # Routes --------------------------------------------------------------------------------------------------------------

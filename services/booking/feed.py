@@ -14,11 +14,10 @@ from fastapi import APIRouter, Depends, Path, Request
 from fastapi.responses import Response
 from icalendar import STATUS, Calendar, Event
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.booking.profile import Place
 from shared.contract import Name, SessionState
-from shared.database import rows, run
+from shared.database import Connection, rows, run
 from shared.http import Problem, Role, caller, problems, service_of
 
 Operator = Annotated[str, Depends(caller(Role.OPERATOR))]
@@ -94,7 +93,7 @@ def feed_routes(places: Mapping[str, Place]) -> APIRouter:
     return router
 
 
-async def _of_token(connection: AsyncConnection, token: str, first: datetime, last: datetime) -> Any:
+async def _of_token(connection: Connection, token: str, first: datetime, last: datetime) -> Any:
     """The location that a token opens, with its sessions; one row without a session where it has none."""
     return await rows(
         connection,

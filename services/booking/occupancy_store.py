@@ -5,21 +5,19 @@ from datetime import date, datetime, time
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from services.booking.closures import Closure, closed_by
 from services.booking.occupancy import Calendar, Taken
 from services.booking.places import DAY
 from services.booking.profile import Place
 from services.booking.sought import Sought
 from shared.contract import ClosureRequested
-from shared.database import rows
+from shared.database import Connection, rows
 
 CLOSURE: Final = ("closure_id", "location", "chair", "provider", "starts_at", "ends_at", "concerned")
 TAKEN: Final = ", ".join(Taken._fields)
 
 
-async def lock_and_read(connection: AsyncConnection, seen: Sequence[Sought], named: Sequence[UUID]) -> Calendar:
+async def lock_and_read(connection: Connection, seen: Sequence[Sought], named: Sequence[UUID]) -> Calendar:
     """What is taken where a batch looks for places. One batch at a time looks at a location.
 
     Args:
@@ -33,14 +31,12 @@ async def lock_and_read(connection: AsyncConnection, seen: Sequence[Sought], nam
     return await _read(connection, seen, named)
 
 
-async def occupancy(
-    connection: AsyncConnection, place: Place, first_day: date, days: int, patient_id: str = ""
-) -> Calendar:
+async def occupancy(connection: Connection, place: Place, first_day: date, days: int, patient_id: str = "") -> Calendar:
     """What is taken at a place and by a patient on so many days by the place's clock; nothing is locked."""
     return await _read(connection, [Sought(place, first_day + n * DAY, patient_id) for n in range(days)], ())
 
 
-async def _read(connection: AsyncConnection, seen: Sequence[Sought], named: Sequence[UUID]) -> Calendar:
+async def _read(connection: Connection, seen: Sequence[Sought], named: Sequence[UUID]) -> Calendar:
     stretches = list(_stretches(seen))
     first, last = min(first for _, first, _ in stretches), max(last for _, _, last in stretches)
     locations = [location for location, _, _ in stretches]
@@ -110,7 +106,7 @@ def closure_row(closure: Closure) -> dict[str, Any]:
     return dict(closure.request) | {"concerned": [taken._asdict() for taken in closure.concerned]}
 
 
-async def load_closures(connection: AsyncConnection, ids: Iterable[UUID]) -> Mapping[str, Closure]:
+async def load_closures(connection: Connection, ids: Iterable[UUID]) -> Mapping[str, Closure]:
     """Closures that were asked for before, by their message's key."""
     found = await rows(
         connection,
@@ -129,7 +125,7 @@ def _taken(stored: Mapping[str, Any]) -> Taken:
     return Taken(**{**stored, **instants, **ids})
 
 
-async def closure_results(connection: AsyncConnection, closure_id: UUID) -> list[dict[str, Any]]:
+async def closure_results(connection: Connection, closure_id: UUID) -> list[dict[str, Any]]:
     """What became of each session that a closure concerned, in order of time.
 
     `result`: `waiting` for its turn, `moved` to where it is now, `stays` since no other place was found, or `over`.
@@ -151,4 +147,4 @@ async def closure_results(connection: AsyncConnection, closure_id: UUID) -> list
            WHERE closure_id = :id ORDER BY c.starts_at, c.chair""",
         id=closure_id,
     )
-    return [dict(row._mapping) for row in found]
+    return [dict(row) for row in found]

@@ -4,8 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from services.booking.closures import Closure
 from services.booking.course import OCCUPYING, Course, CourseState, Places, Session
 from services.booking.occupancy import Calendar
@@ -13,7 +11,7 @@ from services.booking.occupancy_store import CLOSURE, closure_row, load_closures
 from services.booking.sought import Sought, sought
 from shared.batch import Loaded
 from shared.contract import ClosureRequested, CourseChangeRequested, CourseRequested, SessionState
-from shared.database import Writes, nested, rows, take
+from shared.database import Connection, Writes, nested, rows, take
 from shared.envelope import Message, from_stored, to_stored
 
 STANDING: Final = ("course_id", "state", "hold_expires_at", "hold_open", "waiting")
@@ -31,7 +29,7 @@ SESSION: Final = ("course_id", "location", "patient_id", *OWN)
 
 
 async def load(
-    places: Places, connection: AsyncConnection, messages: Sequence[Message]
+    places: Places, connection: Connection, messages: Sequence[Message]
 ) -> Loaded[Course | Closure, Calendar]:
     """What a batch is about, locked, and the calendar as far as it needs one, locked by location."""
     closures = {m.data.closure_id for m in messages if isinstance(m.data, ClosureRequested)}
@@ -70,7 +68,7 @@ def _named(messages: Sequence[Message]) -> list[UUID]:
     return named
 
 
-async def load_courses(connection: AsyncConnection, ids: set[UUID]) -> dict[str, Course]:
+async def load_courses(connection: Connection, ids: set[UUID]) -> dict[str, Course]:
     """Courses with their sessions, by their id as text."""
     return {
         str(row.course_id): Course(

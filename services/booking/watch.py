@@ -5,13 +5,12 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Final, NamedTuple
 
 from prometheus_client import Metric
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.booking.places import DAY
 from services.booking.profile import Place
 from shared.clinic import WEEKDAYS
 from shared.contract import Needs, SessionState
-from shared.database import rows
+from shared.database import Connection, rows
 from shared.metrics import Reading
 from shared.readings import Look
 
@@ -60,7 +59,7 @@ class Shut(NamedTuple):
 def look(places: Mapping[str, Place]) -> Look:
     """Reads the gauges of the served locations."""
 
-    async def read(connection: AsyncConnection, now: datetime) -> Iterable[Metric]:
+    async def read(connection: Connection, now: datetime) -> Iterable[Metric]:
         unpaid = await _unpaid(connection, list(places), now)
         opened, taken = await _chairs(connection, places, now)
         return UNPAID.of(SERVICE, unpaid), OPEN_MINUTES.of(SERVICE, opened), TAKEN_MINUTES.of(SERVICE, taken)
@@ -68,7 +67,7 @@ def look(places: Mapping[str, Place]) -> Look:
     return read
 
 
-async def _unpaid(connection: AsyncConnection, locations: Sequence[str], now: datetime) -> Mapping[Labels, float]:
+async def _unpaid(connection: Connection, locations: Sequence[str], now: datetime) -> Mapping[Labels, float]:
     count: dict[Labels, float] = {
         (place, within, need): 0 for place in locations for within in WITHIN for need in Needs
     }
@@ -90,7 +89,7 @@ async def _unpaid(connection: AsyncConnection, locations: Sequence[str], now: da
 
 
 async def _chairs(
-    connection: AsyncConnection, places: Mapping[str, Place], now: datetime
+    connection: Connection, places: Mapping[str, Place], now: datetime
 ) -> tuple[Mapping[Labels, float], Mapping[Labels, float]]:
     today = {name: place.location.local(now).date() for name, place in places.items()}
     windows = [

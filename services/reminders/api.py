@@ -7,7 +7,6 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from jinja2 import TemplateError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.reminders import pauses, phones, store
 from services.reminders.answers import CONTACT_ID, COURSE_ID, SID, TEXT_ID, ShownReply, ShownText
@@ -20,6 +19,7 @@ from services.reminders.profile import Place, Places
 from services.reminders.trace import trace_of
 from shared import trace
 from shared.contract import Id
+from shared.database import Connection
 from shared.http import Problem, service_of
 
 Limit = Annotated[int, Query(ge=1, le=500, examples=[200])]
@@ -102,14 +102,14 @@ def routes(places: Places) -> APIRouter:
 Listed = tuple[Course | None, list[Text], Contacts]
 
 
-async def _of_course(connection: AsyncConnection, course_id: UUID) -> Listed:
+async def _of_course(connection: Connection, course_id: UUID) -> Listed:
     course = (await store.load_courses(connection, [course_id])).get(course_id)
     if course is None or course.patient_id is None:
         raise Problem(404, "not_found", "there is no such course")
     return course, list(course.texts), await store.load_contacts(connection, [course.patient_id, *course.companions])
 
 
-async def _of_contact(connection: AsyncConnection, contact_id: str) -> Listed:
+async def _of_contact(connection: Connection, contact_id: str) -> Listed:
     contacts = await store.load_contacts(connection, [contact_id])
     if not contacts:
         raise Problem(404, "not_found", "there is no such contact")

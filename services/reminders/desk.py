@@ -5,7 +5,6 @@ from hashlib import blake2b
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Path, Request
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.reminders import pauses, store
 from services.reminders.answers import (
@@ -22,6 +21,7 @@ from services.reminders.messages import ConsentRecorded
 from services.reminders.profile import Places
 from shared import audit, inbox
 from shared.contract import Id
+from shared.database import Connection
 from shared.http import (
     IdempotencyKey,
     Problem,
@@ -130,7 +130,7 @@ async def _move(request: Request, by: str, key: str, what: Stretch, clinics: set
     return paused
 
 
-async def _first_time(connection: AsyncConnection, id: str, body: Stretch, now: datetime) -> bool:
+async def _first_time(connection: Connection, id: str, body: Stretch, now: datetime) -> bool:
     """Whether a request comes for the first time; a repeat has had its effect."""
     digest = blake2b(body.model_dump_json().encode(), digest_size=16).digest()
     claim = await inbox.claim(connection, [(id, digest, "chairtime.texts.paused")], (), now)
@@ -139,11 +139,11 @@ async def _first_time(connection: AsyncConnection, id: str, body: Stretch, now: 
     return bool(claim.new)
 
 
-async def _paused(connection: AsyncConnection) -> list[Pause]:
+async def _paused(connection: Connection) -> list[Pause]:
     return [Pause(**pause) for pause in await pauses.listed(connection)]
 
 
-async def _consent(connection: AsyncConnection, contact_id: str) -> ShownConsent:
+async def _consent(connection: Connection, contact_id: str) -> ShownConsent:
     contact = (await store.load_contacts(connection, [contact_id])).get(contact_id)
     if contact is None:
         raise Problem(404, "not_found", "there is no such contact")

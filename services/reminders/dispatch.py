@@ -12,8 +12,6 @@ from math import ceil
 from typing import Final
 
 from aiokafka.errors import KafkaError
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.reminders import pauses, queue, settling
 from services.reminders.attempt import Attempt, Claim, Due, Room
@@ -25,7 +23,7 @@ from services.reminders.sms import Sender
 from shared import attention, crash, outbox
 from shared.clock import Alarm, Clock
 from shared.contract import TextKind
-from shared.database import Database, Writes
+from shared.database import TROUBLE, Connection, Database, Writes
 from shared.timers import Fence
 
 log = logging.getLogger(__name__)
@@ -82,7 +80,7 @@ class Dispatch:
                 try:
                     await self._pass()
                     await self._alarm.wait(REST)
-                except (SQLAlchemyError, KafkaError, OSError) as trouble:
+                except (*TROUBLE, KafkaError) as trouble:
                     log.warning("texts wait: %s", type(trouble).__name__, extra={"service": SERVICE})
                     await asyncio.sleep(1)
         finally:
@@ -92,7 +90,7 @@ class Dispatch:
             await self._sending.settled()
             await self._sender.close()
 
-    async def next_due(self, connection: AsyncConnection) -> datetime | None:
+    async def next_due(self, connection: Connection) -> datetime | None:
         """When the next text must be looked at; now, while one is being sent."""
         while True:
             so_far = (self._claims, self._sending.recorded)
@@ -102,7 +100,7 @@ class Dispatch:
             if so_far == (self._claims, self._sending.recorded):  # else it may be what stood before a batch
                 return look_at
 
-    async def pending(self, connection: AsyncConnection, now: datetime) -> bool:
+    async def pending(self, connection: Connection, now: datetime) -> bool:
         """Whether a text is due and not finished."""
         due_at = await self.next_due(connection)
         return due_at is not None and due_at <= now
@@ -161,7 +159,7 @@ class Dispatch:
 
     # Claiming ---------------------------------------------------------------------------------------------------------
 
-    async def _claim(self, connection: AsyncConnection, until: datetime) -> tuple[int, list[Attempt]]:
+    async def _claim(self, connection: Connection, until: datetime) -> tuple[int, list[Attempt]]:
         """Judge what is due; write down what waits, what will never go out, and what is about to be sent."""
         now = self._clock.now()
         writes = Writes()

@@ -4,10 +4,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from services.reminders.last_look import NONE, Pauses
-from shared.database import rows, run
+from shared.database import Connection, rows, run
 
 _LOCK: Final = 0x50415553
 """Advisory lock: a claim shares it to its end, so a pause waits for what was claimed before it, and stops the rest; and
@@ -22,7 +20,7 @@ class Scope(StrEnum):
     CONTACT = "contact"
 
 
-async def in_force(connection: AsyncConnection) -> Pauses:
+async def in_force(connection: Connection) -> Pauses:
     """What is paused; nobody can pause more before this transaction ends."""
     await run(connection, "SELECT pg_advisory_xact_lock_shared(:lock)", lock=_LOCK)
     found = {(row.scope, row.subject) for row in await rows(connection, _IN_FORCE)}
@@ -39,7 +37,7 @@ _IN_FORCE: Final = """SELECT scope, subject, paused_at, paused_by, reason FROM p
                       WHERE resumed_at IS NULL ORDER BY paused_at, id"""
 
 
-async def pause(connection: AsyncConnection, scope: Scope, subject: str, by: str, reason: str, now: datetime) -> bool:
+async def pause(connection: Connection, scope: Scope, subject: str, by: str, reason: str, now: datetime) -> bool:
     """Stop texts from here on; False where they were stopped already.
 
     Args:
@@ -56,10 +54,10 @@ async def pause(connection: AsyncConnection, scope: Scope, subject: str, by: str
         by=by,
         reason=reason,
     )
-    return done.rowcount == 1
+    return done == 1
 
 
-async def resume(connection: AsyncConnection, scope: Scope, subject: str, by: str, now: datetime) -> bool:
+async def resume(connection: Connection, scope: Scope, subject: str, by: str, now: datetime) -> bool:
     """Let texts go again, those first that had waited; False where they were not stopped."""
     await run(connection, "SELECT pg_advisory_xact_lock(:lock)", lock=_LOCK)
     done = await run(
@@ -71,17 +69,17 @@ async def resume(connection: AsyncConnection, scope: Scope, subject: str, by: st
         now=now,
         by=by,
     )
-    if done.rowcount:
+    if done:
         await run(
             connection,
             """UPDATE texts SET look_at = due_at
                WHERE state = 'scheduled' AND due_at <= :now AND look_at > :now""",
             now=now,
         )
-    return done.rowcount == 1
+    return done == 1
 
 
-async def counted(connection: AsyncConnection) -> dict[tuple[str, ...], float]:
+async def counted(connection: Connection) -> dict[tuple[str, ...], float]:
     """How many pauses are in force, by scope and clinic; persons are only counted."""
     found = await rows(
         connection,
@@ -91,6 +89,6 @@ async def counted(connection: AsyncConnection) -> dict[tuple[str, ...], float]:
     return {(row.scope, row.clinic): row.n for row in found}
 
 
-async def listed(connection: AsyncConnection) -> list[dict[str, Any]]:
+async def listed(connection: Connection) -> list[dict[str, Any]]:
     """The pauses in force: what, since when, by whom and why."""
-    return [dict(row._mapping) for row in await rows(connection, _IN_FORCE)]
+    return [dict(row) for row in await rows(connection, _IN_FORCE)]

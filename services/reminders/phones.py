@@ -9,19 +9,17 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from services.reminders.conversation import Conversation, Newest, ReplyCame, Visit
 from services.reminders.outcome import Report
 from services.reminders.rules import aggregate_of
 from shared.contract import Intent
-from shared.database import Writes, rows, run
+from shared.database import Connection, Writes, rows, run
 from shared.envelope import Message
 
 _REPLY: Final = ("sid", "conversation_id", "contact_id", "course_id", "session_id", "intent", "body", "received_at")
 
 
-async def conversation_with(connection: AsyncConnection, phone: str) -> UUID:
+async def conversation_with(connection: Connection, phone: str) -> UUID:
     """The id of the conversation on a phone, made where it is the first."""
     found = await rows(
         connection,
@@ -37,7 +35,7 @@ async def conversation_with(connection: AsyncConnection, phone: str) -> UUID:
     return id
 
 
-async def load(connection: AsyncConnection, messages: Sequence[Message]) -> dict[str, Conversation]:
+async def load(connection: Connection, messages: Sequence[Message]) -> dict[str, Conversation]:
     """The conversations in which something was said, by aggregate, locked; with who is on the phone and its visits."""
     said = {aggregate_of(m): m for m in messages if isinstance(m.data, ReplyCame)}
     if not said:
@@ -56,7 +54,7 @@ async def load(connection: AsyncConnection, messages: Sequence[Message]) -> dict
     }
 
 
-async def _one(connection: AsyncConnection, row: Any, now: datetime) -> Conversation:
+async def _one(connection: Connection, row: Any, now: datetime) -> Conversation:
     """One conversation; replies come one by one, so it may take its own statements."""
     people = await rows(
         connection,
@@ -95,7 +93,7 @@ async def _one(connection: AsyncConnection, row: Any, now: datetime) -> Conversa
     )
 
 
-async def stopped_on(connection: AsyncConnection, numbers: Sequence[str], but: Container[str]) -> list[str]:
+async def stopped_on(connection: Connection, numbers: Sequence[str], but: Container[str]) -> list[str]:
     """Who else has one of these numbers and has opted out: it counts for everybody on the phone."""
     found = await rows(
         connection,
@@ -137,7 +135,7 @@ _SHOWN: Final = """SELECT r.sid, r.contact_id, r.course_id, r.session_id, r.inte
 
 
 async def replies(
-    connection: AsyncConnection, contact_id: str | None, before: str | None, limit: int
+    connection: Connection, contact_id: str | None, before: str | None, limit: int
 ) -> list[dict[str, Any]]:
     """What people wrote, or one person, newest first.
 
@@ -154,16 +152,16 @@ async def replies(
         before=before,
         limit=limit,
     )
-    return [dict(row._mapping) for row in found]
+    return [dict(row) for row in found]
 
 
-async def reply(connection: AsyncConnection, sid: str) -> dict[str, Any] | None:
+async def reply(connection: Connection, sid: str) -> dict[str, Any] | None:
     """One reply, or None."""
     found = await rows(connection, f"{_SHOWN} WHERE r.sid = :sid", sid=sid)
-    return dict(found[0]._mapping) if found else None
+    return dict(found[0]) if found else None
 
 
-async def keep_stray(connection: AsyncConnection, report: Report, now: datetime) -> None:
+async def keep_stray(connection: Connection, report: Report, now: datetime) -> None:
     """What the provider says of a message that is none of ours: kept once, whatever it is."""
     await run(
         connection,

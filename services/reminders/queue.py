@@ -8,12 +8,10 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from services.reminders.contact import Contact
 from services.reminders.course import Course, Text
 from services.reminders.store import READ, load_contacts, load_courses, text_of
-from shared.database import Writes, rows
+from shared.database import Connection, Writes, rows
 
 _FREE: Final = """t.state = 'scheduled' AND NOT EXISTS (
     SELECT FROM dead_letters d WHERE d.status = 'open'
@@ -26,7 +24,7 @@ _OF_COURSES: Final = (
 _ANSWERS: Final = f"FROM texts t WHERE t.course_id IS NULL AND t.location = ANY(CAST(:served AS text[])) AND {_FREE}"
 
 
-async def next_look(connection: AsyncConnection, served: Sequence[str]) -> datetime | None:
+async def next_look(connection: Connection, served: Sequence[str]) -> datetime | None:
     """The earliest instant at which a text must be looked at, searched for, or a dead process's lease runs out."""
     found = await rows(
         connection,
@@ -40,7 +38,7 @@ async def next_look(connection: AsyncConnection, served: Sequence[str]) -> datet
     return instant
 
 
-async def overdue(connection: AsyncConnection, now: datetime, served: Sequence[str]) -> tuple[int, datetime | None]:
+async def overdue(connection: Connection, now: datetime, served: Sequence[str]) -> tuple[int, datetime | None]:
     """How many texts could go out by now, and since when the first of them; what must wait is not late."""
     (found,) = await rows(
         connection,
@@ -55,7 +53,7 @@ async def overdue(connection: AsyncConnection, now: datetime, served: Sequence[s
 
 
 async def claim(
-    connection: AsyncConnection, until: datetime, served: Sequence[str], batch: int
+    connection: Connection, until: datetime, served: Sequence[str], batch: int
 ) -> list[tuple[Text, UUID | None, int]]:
     """Texts due until an instant, each with its course, if it has one, and its earlier attempts; both locked.
 
@@ -84,12 +82,12 @@ async def claim(
     return [(text_of(columns), course_id, attempts) for course_id, attempts, *columns in found]
 
 
-async def courses_of(connection: AsyncConnection, ids: Iterable[UUID]) -> dict[UUID, Course]:
+async def courses_of(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, Course]:
     """Courses as the last look needs them: of their texts those about payments alone."""
     return await load_courses(connection, ids, "AND o.kind = 'payment_due'")
 
 
-async def contacts_at_rest(connection: AsyncConnection, ids: Sequence[str]) -> tuple[dict[str, Contact], set[str]]:
+async def contacts_at_rest(connection: Connection, ids: Sequence[str]) -> tuple[dict[str, Contact], set[str]]:
     """Contacts, kept from changing until this transaction ends, and the ids of those that are just being changed."""
     still = await load_contacts(connection, ids, "FOR SHARE OF contacts SKIP LOCKED")
     if len(still) == len(ids):
@@ -100,7 +98,7 @@ async def contacts_at_rest(connection: AsyncConnection, ids: Sequence[str]) -> t
     return still, {row.contact_id for row in there} - set(still)
 
 
-async def expected_again(connection: AsyncConnection, texts: Sequence[tuple[UUID, str]]) -> frozenset[str]:
+async def expected_again(connection: Connection, texts: Sequence[tuple[UUID, str]]) -> frozenset[str]:
     """Of these courses' patients those for whom texts of another course's appointments wait."""
     found = await rows(
         connection,
@@ -132,7 +130,7 @@ class Lost(NamedTuple):
     contact_id: str
 
 
-async def take_lapsed(connection: AsyncConnection, now: datetime, traceable: bool) -> list[Lost]:
+async def take_lapsed(connection: Connection, now: datetime, traceable: bool) -> list[Lost]:
     """Texts whose lease has run out: only the provider can tell any more what became of them."""
     found = await rows(
         connection,
@@ -150,7 +148,7 @@ async def take_lapsed(connection: AsyncConnection, now: datetime, traceable: boo
 # The sender's rate ----------------------------------------------------------------------------------------------------
 
 
-async def room(connection: AsyncConnection, rates: Mapping[str, float]) -> dict[str, float]:
+async def room(connection: Connection, rates: Mapping[str, float]) -> dict[str, float]:
     """Of each clinic whose number is free: how many segments may be sent at once. By the wall's clock, which the
     provider counts by; a number that another replica is just using is not free.
 

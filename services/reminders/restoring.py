@@ -8,8 +8,6 @@ suppressed as `restored`, and a person hears of each.
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from services.reminders import queue, store
 from services.reminders.attempt import aggregate_of, publication_of
 from services.reminders.course import TextState
@@ -18,7 +16,7 @@ from services.reminders.rules import SERVICE
 from shared import attention, metrics, outbox
 from shared.batch import Recall
 from shared.contract import ConsentChanged, EventData, SuppressedReason, TextEvent
-from shared.database import Writes, rows, run
+from shared.database import Connection, Writes, rows, run
 from shared.decision import Attention
 
 
@@ -37,14 +35,14 @@ EARLIER: Final = timedelta(days=1)
 later than that has not gone out, although it was looked at again, for its person's new zone say."""
 
 
-async def _begin(connection: AsyncConnection) -> None:
+async def _begin(connection: Connection) -> None:
     """Whoever was sending when the backup was taken is gone: what became of it the topic tells, or nobody."""
     await run(
         connection, "UPDATE texts SET state = 'scheduled', lease_until = NULL, sent_on = NULL WHERE state = 'sending'"
     )
 
 
-async def _end(connection: AsyncConnection, until: datetime) -> int:
+async def _end(connection: Connection, until: datetime) -> int:
     await run(connection, "UPDATE texts SET search_at = NULL WHERE recalled_at IS NOT NULL AND search_at IS NOT NULL")
     found = await rows(
         connection,

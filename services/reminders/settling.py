@@ -11,9 +11,6 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from services.reminders import metrics, queue, store
 from services.reminders.attempt import Attempt, about, aggregate_of, publication_of
 from services.reminders.contact import CARRIER, consent_events, opt_out
@@ -22,7 +19,7 @@ from services.reminders.rules import SERVICE
 from services.reminders.sms import OPTED_OUT, Accepted, Outcome, Refused, Sender, Sought, Unknown
 from shared import attention, crash, outbox
 from shared.clock import Clock
-from shared.database import Database, Writes, rows
+from shared.database import TROUBLE, Connection, Database, Writes, rows
 from shared.decision import Attention
 from shared.metrics import ATTENTION
 
@@ -53,7 +50,7 @@ class Settling:
         for pause in PAUSES:
             try:
                 await self._record_once(outcomes)
-            except (SQLAlchemyError, OSError) as trouble:
+            except TROUBLE as trouble:
                 log.warning("outcomes wait: %s", type(trouble).__name__, extra={"service": SERVICE})
                 await asyncio.sleep(pause)
             else:
@@ -130,7 +127,7 @@ class Settling:
         """
         try:
             await self._search_once(sender, clinics, until)
-        except (SQLAlchemyError, OSError) as trouble:
+        except TROUBLE as trouble:
             log.warning("the search waits: %s", type(trouble).__name__, extra={"service": SERVICE})
 
     async def _search_once(self, sender: Sender, clinics: Mapping[str, str], until: datetime) -> None:
@@ -191,7 +188,7 @@ def _publications(attempted: Attempted, settled: Settled, now: datetime) -> list
     return [publication_of(attempted.text, event, now, once) for event in settled.events]
 
 
-async def _unsettled(connection: AsyncConnection, attempt_ids: Sequence[UUID]) -> set[UUID]:
+async def _unsettled(connection: Connection, attempt_ids: Sequence[UUID]) -> set[UUID]:
     """Of these attempts those without an outcome, locked; a lease that ran out is none."""
     found = await rows(
         connection,
@@ -204,7 +201,7 @@ async def _unsettled(connection: AsyncConnection, attempt_ids: Sequence[UUID]) -
 
 
 async def _attempted(
-    connection: AsyncConnection, where: str, order: str = "", lock: str = "", **bound: object
+    connection: Connection, where: str, order: str = "", lock: str = "", **bound: object
 ) -> list[Attempted]:
     """Attempts on record, locked."""
     found = await rows(
@@ -220,7 +217,7 @@ async def _attempted(
     return attempts
 
 
-async def _sought(connection: AsyncConnection, wanted: Set[UUID], clinics: Mapping[str, str]) -> dict[UUID, Sought]:
+async def _sought(connection: Connection, wanted: Set[UUID], clinics: Mapping[str, str]) -> dict[UUID, Sought]:
     """What to look for, by attempt; what could be taken for another attempt of unknown outcome is not looked for."""
     found = await rows(
         connection,
@@ -236,9 +233,7 @@ async def _sought(connection: AsyncConnection, wanted: Set[UUID], clinics: Mappi
     }
 
 
-async def _opt_out(
-    connection: AsyncConnection, attempt: Attempted, to: str | None, now: datetime
-) -> list[outbox.Outgoing]:
+async def _opt_out(connection: Connection, attempt: Attempted, to: str | None, now: datetime) -> list[outbox.Outgoing]:
     """The carrier says that a number has opted out: so have all who have it, if it is still the person's own.
 
     Args:

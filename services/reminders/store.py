@@ -10,7 +10,6 @@ from typing import Any, Final
 from uuid import UUID
 
 import orjson
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.reminders import phones
 from services.reminders.contact import Consent, Contact, Contacts, Number, allowed_at
@@ -19,7 +18,7 @@ from services.reminders.course import Course, Session, Text, TextState, Told
 from services.reminders.rules import CONTACT, COURSE, State, aggregate_of
 from shared.batch import Loaded
 from shared.contract import ContactUpdated, SessionState, SuppressedReason, TextKind
-from shared.database import Writes, nested, rows, run, take, to_json
+from shared.database import Connection, Writes, nested, rows, run, take, to_json
 from shared.envelope import Message, from_stored, to_stored
 
 TEXT: Final = (
@@ -46,7 +45,7 @@ _CONTACT: Final = (
 # The road -------------------------------------------------------------------------------------------------------------
 
 
-async def load(connection: AsyncConnection, messages: Sequence[Message]) -> Loaded[State, Contacts]:
+async def load(connection: Connection, messages: Sequence[Message]) -> Loaded[State, Contacts]:
     """The courses and contacts that a batch is about, made where missing and locked, and its courses' contacts."""
     about = {aggregate_of(message) for message in messages}
     course_ids = sorted(UUID(a.removeprefix(COURSE)) for a in about if a.startswith(COURSE))
@@ -96,7 +95,7 @@ def save(writes: Writes, loaded: Mapping[str, State], changed: Mapping[str, Stat
         )
 
 
-async def lock_courses(connection: AsyncConnection, ids: Iterable[UUID]) -> None:
+async def lock_courses(connection: Connection, ids: Iterable[UUID]) -> None:
     """Wait until these courses are ours for the rest of the transaction."""
     await run(
         connection,
@@ -105,7 +104,7 @@ async def lock_courses(connection: AsyncConnection, ids: Iterable[UUID]) -> None
     )
 
 
-async def load_courses(connection: AsyncConnection, ids: Iterable[UUID], which: str = "") -> dict[UUID, Course]:
+async def load_courses(connection: Connection, ids: Iterable[UUID], which: str = "") -> dict[UUID, Course]:
     """Courses with their sessions and texts.
 
     Args:
@@ -198,7 +197,7 @@ def _session_row(course: Course, session: Session) -> dict[str, Any]:
 # Contacts and the ledger ----------------------------------------------------------------------------------------------
 
 
-async def load_contacts(connection: AsyncConnection, ids: Sequence[str], lock: str = "") -> dict[str, Contact]:
+async def load_contacts(connection: Connection, ids: Sequence[str], lock: str = "") -> dict[str, Contact]:
     """Contacts with the latest entry of their ledger.
 
     Args:
@@ -261,7 +260,7 @@ def save_contacts(writes: Writes, contacts: Sequence[Contact]) -> None:
     writes.insert("texts", TEXT, [_row_of(text) for contact in contacts for text in contact.answers])
 
 
-async def consent_ledger(connection: AsyncConnection, contact_id: str) -> list[dict[str, Any]]:
+async def consent_ledger(connection: Connection, contact_id: str) -> list[dict[str, Any]]:
     """Every entry about one contact, by the time at which it was recorded."""
     found = await rows(
         connection,
@@ -269,10 +268,10 @@ async def consent_ledger(connection: AsyncConnection, contact_id: str) -> list[d
            WHERE contact_id = :id ORDER BY recorded_at, heard_at, consent_id""",
         id=contact_id,
     )
-    return [dict(row._mapping) for row in found]
+    return [dict(row) for row in found]
 
 
-async def allowed_then(connection: AsyncConnection, contact_id: str, instant: datetime) -> Consent | None:
+async def allowed_then(connection: Connection, contact_id: str, instant: datetime) -> Consent | None:
     """The entry of the ledger that allowed texts to a contact at a past instant, or None."""
     numbers = await rows(
         connection, "SELECT phone_version, since, erased FROM numbers WHERE contact_id = :id", id=contact_id
@@ -308,7 +307,7 @@ class Sent:
     provider_sid: str | None = None
 
 
-async def load_answers(connection: AsyncConnection, contact_id: str) -> list[Text]:
+async def load_answers(connection: Connection, contact_id: str) -> list[Text]:
     """The texts that answered what a person wrote: they belong to no course."""
     found = await rows(
         connection,
@@ -318,7 +317,7 @@ async def load_answers(connection: AsyncConnection, contact_id: str) -> list[Tex
     return [text_of(row) for row in found]
 
 
-async def texts_on_record(connection: AsyncConnection, ids: Iterable[UUID]) -> dict[UUID, Sent]:
+async def texts_on_record(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, Sent]:
     """Bodies and outcomes of texts."""
     found = await rows(
         connection,

@@ -13,7 +13,8 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,7 +22,6 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import event
 
 from deploy.databases import provision
 from deploy.postgres import EmbeddedPostgres
@@ -29,6 +29,7 @@ from services.billing.main import build
 from services.billing.settings import BillingSettings
 from shared.clock import WallClock
 from shared.contract import BookedSession, CourseAccepted, EventData, Method, PaymentCaptured, SessionState
+from shared.database import Connection, Database
 from shared.envelope import Record, headers_of
 from shared.settings import read_settings
 from tests.benchmarks.servers import REPOSITORY, fresh_databases
@@ -56,13 +57,24 @@ class Recording:
 
     transactions: list[list[tuple[str, tuple[Any, ...]]]] = field(default_factory=list)
 
-    def listen(self, engine: Any) -> None:
-        """Write down what this engine sends from now on."""
-        event.listen(engine, "begin", lambda *_: self.transactions.append([]))
-        event.listen(engine, "before_cursor_execute", self._sent)
+    def listen(self, database: Database) -> None:
+        """Write down what is sent in transactions of this database from now on."""
+        begin = database.begin
 
-    def _sent(self, _: Any, __: Any, statement: str, parameters: Sequence[Any], *___: Any) -> None:
-        self.transactions[-1].append((statement, tuple(parameters)))
+        @asynccontextmanager
+        async def begin_listening() -> AsyncIterator[Connection]:
+            async with begin() as connection:
+                statements: list[tuple[str, tuple[Any, ...]]] = []
+                self.transactions.append(statements)
+
+                def sent(query: Any) -> None:
+                    statements.append((query.query, query.args))
+
+                connection.add_query_logger(sent)
+                yield connection
+                connection.remove_query_logger(sent)
+
+        database.begin = begin_listening  # type: ignore[method-assign]
 
 
 def accepted(number: int) -> CourseAccepted:
@@ -133,7 +145,7 @@ async def carry(url: str, heard: Sequence[Record], recording: Recording | None =
     try:
         await service.worker.on_records([])  # connects
         if recording is not None:
-            recording.listen(service.database._engine.sync_engine)
+            recording.listen(service.database)
         began = time.perf_counter()
         for start in range(0, len(heard), BATCH):
             await service.worker.on_records(heard[start : start + BATCH])

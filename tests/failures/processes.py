@@ -18,7 +18,6 @@ from uuid import uuid4
 
 import aiohttp
 from aiokafka import AIOKafkaConsumer
-from sqlalchemy.exc import DBAPIError
 
 from deploy.embedded import HEARS
 from deploy.fake_twilio import ACCOUNT_SID, AUTH_TOKEN, FakeTwilio
@@ -26,7 +25,7 @@ from deploy.kafka.node import free_port
 from deploy.publish import ClinicSystem, Event
 from shared.cluster import Cluster
 from shared.contract import EventData
-from shared.database import Database, rows, run
+from shared.database import TROUBLE, Database, rows, run
 from shared.topics import TOPICS
 from tests.failures.checker import check
 from tests.kafka_clients import begin_at_the_end, consumer, places_of
@@ -217,7 +216,7 @@ class Processes:
                 while True:
                     for name in list(self.running):
                         self.died(name)
-                    with contextlib.suppress(DBAPIError, OSError):
+                    with contextlib.suppress(*TROUBLE):
                         if found := await look():
                             return found
                     await asyncio.sleep(0.03)

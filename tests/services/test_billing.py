@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy.exc import DBAPIError
+from asyncpg import PostgresError
 
 from services.billing import paper_store, store
 from services.billing.main import build
@@ -246,14 +246,14 @@ async def test_the_ledger_only_grows(billing: Billing) -> None:
     )
     for table, column in kept_for_good:
         for change in (f"UPDATE {table} SET {column}", f"DELETE FROM {table}", f"TRUNCATE {table} CASCADE"):
-            with pytest.raises(DBAPIError, match="permission denied"):
+            with pytest.raises(PostgresError, match="permission denied"):
                 await billing.query(change)
 
 
 async def test_the_database_refuses_an_entry_that_does_not_sum_to_zero(billing: Billing) -> None:
     await billing.hear(paid(PRICE))
     (entry,) = await billing.query("SELECT id FROM entries")
-    with pytest.raises(DBAPIError, match="does not sum to zero"):
+    with pytest.raises(PostgresError, match="does not sum to zero"):
         async with billing.service.database.begin() as connection:
             await run(
                 connection,

@@ -5,7 +5,7 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy.exc import IntegrityError
+from asyncpg import IntegrityConstraintViolationError
 
 from tests.booking_story import COURSE, requested, start
 from tests.road import Road, road
@@ -52,7 +52,7 @@ SHARED = [
 async def test_a_microsecond_of_overlap_is_refused(
     booking: Road, constraint: str, shared: dict[str, str], by: timedelta
 ) -> None:
-    with pytest.raises(IntegrityError, match=constraint):
+    with pytest.raises(IntegrityConstraintViolationError, match=constraint):
         await insert(booking, by, **shared)
 
 
@@ -73,5 +73,5 @@ async def test_a_chair_of_the_same_name_elsewhere_is_another_chair(booking: Road
 
 @pytest.mark.parametrize("state", ["confirmed", "checked_in"])
 async def test_nobody_is_confirmed_without_a_grant(booking: Road, state: str) -> None:
-    with pytest.raises(IntegrityError, match="check constraint"):
+    with pytest.raises(IntegrityConstraintViolationError, match="check constraint"):
         await insert(booking, timedelta(days=1), state)

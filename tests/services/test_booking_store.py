@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy.exc import IntegrityError
+from asyncpg import IntegrityConstraintViolationError
 
 from services.booking.occupancy_store import closure_results, occupancy
 from services.booking.places import first_places
@@ -230,9 +230,9 @@ async def test_two_visits_may_share_a_provider_who_stays_for_a_part_and_no_longe
     await booking.hear(requested(1))
     await insert(booking, timedelta(), (quarter, HOUR), 11)
     await insert(booking, 3 * quarter, (quarter, HOUR), 12)
-    with pytest.raises(IntegrityError, match="one_patient_for_a_provider"):
+    with pytest.raises(IntegrityConstraintViolationError, match="one_patient_for_a_provider"):
         await insert(booking, 3 * quarter, None, 13)
-    with pytest.raises(IntegrityError, match="check constraint"):
+    with pytest.raises(IntegrityConstraintViolationError, match="check constraint"):
         await insert(booking, 5 * HOUR, (quarter, 3 * HOUR), 14)
 
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
-from sqlalchemy.exc import DBAPIError
+from asyncpg import PostgresError
 
 from deploy.databases import provision
 from services.reminders import queue, store
@@ -169,7 +169,7 @@ async def test_two_demands_around_midnight_bring_one_text_in_the_morning(rig: Ri
 )
 async def test_the_database_refuses_what_must_not_be(rig: Rig, statement: str) -> None:
     await rig.planned()
-    with pytest.raises(DBAPIError):
+    with pytest.raises(PostgresError):
         async with rig.database.begin() as connection:
             await run(connection, statement)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
-from sqlalchemy.exc import DBAPIError
+from asyncpg import PostgresError
 
 from services.billing.folder import Kind
 from services.billing.store import load
@@ -247,10 +247,10 @@ async def test_papers_do_not_change(billing: Billing) -> None:
     await billing.hear(ROBIN, course(1))
     await billing.until(T0)
     for change in ("UPDATE papers SET version = 7", "UPDATE papers SET issued_at = now()", "DELETE FROM papers"):
-        with pytest.raises(DBAPIError, match="permission denied"):
+        with pytest.raises(PostgresError, match="permission denied"):
             await billing.query(change)
     for change in ("UPDATE audit SET caller = 'nobody'", "DELETE FROM audit"):
-        with pytest.raises(DBAPIError, match="permission denied"):
+        with pytest.raises(PostgresError, match="permission denied"):
             await billing.query(change)
 
 

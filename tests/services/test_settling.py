@@ -6,7 +6,7 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy.exc import DBAPIError
+from asyncpg import PostgresError
 
 from deploy.databases import provision
 from services.reminders import queue, store
@@ -341,7 +341,7 @@ async def test_who_comes_again_is_not_asked_to_come_again(rig: Rig) -> None:
 )
 async def test_the_database_refuses_what_must_not_be(rig: Rig, statement: str) -> None:
     await rig.planned()
-    with pytest.raises(DBAPIError):
+    with pytest.raises(PostgresError):
         async with rig.database.begin() as connection:
             await run(connection, statement)
 

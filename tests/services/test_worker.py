@@ -7,7 +7,6 @@ from datetime import datetime
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.booking import store
 from services.booking.closures import Closure
@@ -22,7 +21,7 @@ from shared.contract import (
     SessionState,
     TimerDue,
 )
-from shared.database import Writes
+from shared.database import Connection, Writes
 from shared.decision import Decision, Timer
 from shared.envelope import Message
 from shared.outbox import unpack
@@ -356,7 +355,7 @@ async def test_what_the_database_refuses_is_a_defect_of_the_rule_and_not_tried_f
         await booking.hear(requested(), requested(1, OTHER))
         await booking.hear(satisfied(1, course=OTHER), satisfied(1), checked_in(1))
         assert [letter[:2] for letter in await booking.letters()] == [
-            ("defect", "IntegrityError"),
+            ("defect", "CheckViolationError"),
             ("held_back", "held_back"),
         ]
         assert await booking.types(OTHER) == ["course.accepted", "session.confirmed"]
@@ -370,7 +369,7 @@ async def test_a_timer_whose_outcome_the_database_refuses_is_a_defect_and_holds_
         await booking.hear(requested(1), requested(1, OTHER))
         booking.clock.time = HOLD_ENDS
         assert [await booking.worker.on_timers(HOLD_ENDS) for _ in range(3)] == [1, 1, 0]
-        assert [letter[:2] for letter in await booking.letters()] == [("defect", "IntegrityError")]
+        assert [letter[:2] for letter in await booking.letters()] == [("defect", "CheckViolationError")]
         assert await booking.types(OTHER) == ["course.accepted", "session.released", "course.closed"]
         assert await booking.values("SELECT count(*) FROM timers") == [0]
 
@@ -567,7 +566,7 @@ async def test_two_that_speak_of_a_known_course_at_once_are_decided_one_after_th
 async def test_a_place_that_is_freed_and_taken_in_one_batch_needs_no_second_try(databases: dict[str, str]) -> None:
     tries = 0
 
-    async def counted(connection: AsyncConnection, messages: Sequence[Message]) -> Loaded[Course | Closure, Calendar]:
+    async def counted(connection: Connection, messages: Sequence[Message]) -> Loaded[Course | Closure, Calendar]:
         nonlocal tries
         tries += 1
         return await store.load(room(1), connection, messages)

@@ -9,7 +9,6 @@ from typing import Any
 
 import asyncpg
 from aiokafka import AIOKafkaProducer
-from sqlalchemy.exc import DBAPIError
 
 from deploy.embedded import SERVICES
 from deploy.profiles import PROFILES
@@ -23,6 +22,7 @@ from services.reminders.settings import RemindersSettings
 from services.reminders.sms import ConsoleSender, OutgoingText
 from shared.batch import HTTP
 from shared.clock import SteppedClock
+from shared.database import TROUBLE
 from shared.envelope import Message, headers_of
 from shared.service import Service
 from tests.failures.checker import check
@@ -119,7 +119,7 @@ class House:
                 for _ in range(act.times):
                     await service.worker.submit(message)
                 return
-            except (DBAPIError, OSError):
+            except TROUBLE:
                 await asyncio.sleep(0.05)
 
     async def _cut(self, name: str) -> None:
