@@ -28,9 +28,9 @@ from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLS
 
 from shared import crash, metrics
 from shared.cluster import Cluster
-from shared.connection import Connection
 from shared.database import TROUBLE
 from shared.envelope import Record, type_for_others
+from shared.node_connection import NodeConnection
 from shared.topics import LARGEST, START_SECONDS
 from shared.unparsed import read_from
 
@@ -63,7 +63,7 @@ UNPARSED: Final = (ValueError, CorruptRecordException, UnsupportedCodecError)
 Place = tuple[str, int]
 """Topic and partition."""
 
-aiokafka.conn.AIOKafkaConnection = Connection  # there is no other way to tell its clients what to connect with
+aiokafka.conn.AIOKafkaConnection = NodeConnection  # there is no other way to tell its clients what to connect with
 
 
 class Kafka:

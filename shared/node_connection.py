@@ -8,7 +8,7 @@ from aiokafka.conn import AIOKafkaConnection, CloseReason
 from aiokafka.errors import KafkaConnectionError
 
 
-class Connection(AIOKafkaConnection):  # type: ignore[misc]
+class NodeConnection(AIOKafkaConnection):  # type: ignore[misc]
     """aiokafka counts on an OSError, or on silence, where it writes to a connection that has just been lost.
 
     uvloop raises RuntimeError there. Nobody expects that: the task that was writing ends, and a client whose metadata
