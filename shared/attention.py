@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from shared.database import Connection, Writes, rows, run
 from shared.decision import Attention
-from shared.envelope import NAMESPACE
+from shared.envelope import derived_id
 
 
 def add(writes: Writes, raised: Sequence[tuple[str, Attention]], now: datetime) -> None:
@@ -22,7 +22,7 @@ def add(writes: Writes, raised: Sequence[tuple[str, Attention]], now: datetime) 
                SELECT *, :now FROM unnest(CAST(:ids AS uuid[]), CAST(:kinds AS text[]), CAST(:aggregates AS text[]),
                                           CAST(:subjects AS text[]), CAST(:details AS text[]))
                ON CONFLICT (id) DO NOTHING""",
-            ids=[uuid5(NAMESPACE, f"{aggregate}/{item.kind}/{item.subject}") for aggregate, item in raised],
+            ids=[derived_id(f"{aggregate}/{item.kind}/{item.subject}") for aggregate, item in raised],
             kinds=[item.kind for _, item in raised],
             aggregates=[aggregate for aggregate, _ in raised],
             subjects=[item.subject for _, item in raised],

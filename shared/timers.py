@@ -9,7 +9,6 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Final
-from uuid import uuid5
 
 from aiokafka.errors import KafkaError
 
@@ -18,7 +17,7 @@ from shared.clock import Alarm, Clock
 from shared.contract import TimerDue
 from shared.database import TROUBLE, Connection, Database, Writes, rows
 from shared.decision import Timer
-from shared.envelope import NAMESPACE, Message
+from shared.envelope import Message, derived_id
 from shared.inbox import heard_to
 from shared.kafka import Kafka
 
@@ -61,7 +60,7 @@ def save(writes: Writes, timers: Sequence[tuple[str, Timer, str, str]]) -> None:
             s=[row[2] for row in kept],
             d=[row[3] for row in kept],
             t=[row[4] for row in kept],
-            i=[uuid5(NAMESPACE, f"timer/{row[5]}/{'/'.join(row[:3])}") for row in kept],
+            i=[derived_id(f"timer/{row[5]}/{'/'.join(row[:3])}") for row in kept],
         )
 
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Final, NamedTuple
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from shared.contract import Method
-from shared.envelope import NAMESPACE
+from shared.envelope import derived_id
 
 BALANCE: Final = "balance"
 PREPAID: Final = "prepaid"
@@ -77,7 +77,7 @@ class Entry:
 
 def entry_id(cause: str, number: int) -> UUID:
     """The id of the `number`th entry that follows from a cause: the same whenever it is done again."""
-    return uuid5(NAMESPACE, f"ledger/{cause}/{number}")
+    return derived_id(f"ledger/{cause}/{number}")
 
 
 def move(from_account: str, to_account: str, amount_cents: int, session_id: UUID) -> tuple[Line, Line]:

@@ -2,7 +2,6 @@
 
 from datetime import datetime, timedelta
 from typing import Final
-from uuid import uuid5
 
 from services.billing import ledger
 from services.billing.account import Share, Stage
@@ -10,7 +9,7 @@ from services.billing.draft import Draft
 from services.billing.ledger import EntryKind, Line
 from services.billing.records import Refund, RefundedPart
 from shared.contract import CURRENCY, By, RefundDue, RefundPart, RefundReason, ReleaseReason, SessionState
-from shared.envelope import NAMESPACE
+from shared.envelope import derived_id
 
 S = SessionState
 
@@ -88,7 +87,7 @@ def refund(draft: Draft, amount_cents: int, reason: RefundReason) -> None:
     if left:
         raise ValueError("a refund of more than was paid")
     number = len(account.refunds) + 1
-    id = str(uuid5(NAMESPACE, f"refund/{account.course_id}/{number}"))
+    id = str(derived_id(f"refund/{account.course_id}/{number}"))
     draft.put_refund(Refund(id, number, amount_cents, reason, tuple(parts)))
     promised = (Line(ledger.REFUNDS_DUE, -part.amount_cents, payment_id=part.payment_id) for part in parts)
     draft.post(EntryKind.REFUND_DUE, Line(ledger.BALANCE, amount_cents), *promised)

@@ -3,13 +3,13 @@
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property, lru_cache
 from typing import Final
-from uuid import UUID, uuid5
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from services.billing.profile import Approval, Counted, Due, MissedPolicy, Place, Plan, Policy, Treatment
 from shared.clinic import WEEKDAYS, Location, ProfilePart, ZoneName
 from shared.contract import Payer
-from shared.envelope import NAMESPACE
+from shared.envelope import derived_id
 
 DAY: Final = timedelta(days=1)
 
@@ -31,7 +31,7 @@ class Terms(ProfilePart):
     @cached_property
     def terms_id(self) -> UUID:
         """The same for the same content, so that courses share a row."""
-        return uuid5(NAMESPACE, f"terms/{self.content}")
+        return derived_id(f"terms/{self.content}")
 
     def with_plan(self, plan: Plan | None) -> "Terms":
         """The same terms for a patient of another insurance plan."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, Final, NamedTuple, assert_never
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from jinja2 import TemplateError
 
@@ -26,7 +26,7 @@ from shared import outbox, trace
 from shared.batch import publication
 from shared.contract import EventData, TextKind, TimerDue
 from shared.decision import Attention
-from shared.envelope import NAMESPACE, Message, event_id
+from shared.envelope import Message, derived_id, event_id
 
 log = logging.getLogger(__name__)
 
@@ -136,7 +136,7 @@ class Claim:
             return due.course
         outgoing = OutgoingText(
             text_id=text.text_id,
-            attempt_id=uuid5(NAMESPACE, f"attempt/{text.text_id}/{due.number}"),
+            attempt_id=derived_id(f"attempt/{text.text_id}/{due.number}"),
             clinic=due.place.clinic,
             kind=text.kind,
             to=contact.phone,

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
-from uuid import UUID, uuid5
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from services.reminders.course import Text
@@ -16,7 +16,7 @@ from services.reminders.messages import AnswerWanted, ConsentRecorded
 from services.reminders.profile import After, Places
 from shared.contract import ConsentChanged, ContactUpdated, PersonErased, Texting, TextKind
 from shared.decision import Attention, Decision
-from shared.envelope import NAMESPACE, Message
+from shared.envelope import Message, derived_id
 
 CARRIER: Final = "carrier"
 """Source of an opt-out that a send brought to light: the carrier blocks the number at the person's own wish."""
@@ -44,7 +44,7 @@ class Consent:
     def consent_id(self) -> UUID:
         """The same for the same record, however often it is told, and for whichever number."""
         what = f"{self.contact_id}/{self.allowed}/{self.wording}/{self.source}/{self.recorded_at.isoformat()}"
-        return uuid5(NAMESPACE, f"consent/{what}")
+        return derived_id(f"consent/{what}")
 
     @property
     def rank(self) -> tuple[datetime, bool]:
@@ -169,7 +169,7 @@ def _answered(places: Places, contact: Contact, kind: TextKind, location: str, m
         return contact
     step: After = getattr(place.profile.ladder, kind.value)
     text = Text(
-        text_id=uuid5(NAMESPACE, f"answer/{message.id}/{kind}"),
+        text_id=derived_id(f"answer/{message.id}/{kind}"),
         contact_id=contact.contact_id,
         kind=kind,
         session_id=None,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import date, datetime
 from functools import lru_cache
 from typing import Final, NamedTuple
-from uuid import UUID, uuid5
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from services.reminders.contact import Contact, Contacts
@@ -15,7 +15,7 @@ from services.reminders.course import ATTEMPTED, GIVEN_UP, Course, Session, Text
 from services.reminders.profile import After, Audience, Place, Step
 from services.reminders.quiet_hours import Window, fit, hours_in, narrower
 from shared.contract import SessionState, SuppressedReason, TextKind, TextSuppressed
-from shared.envelope import NAMESPACE
+from shared.envelope import derived_id
 
 UNCHANGING: Final = frozenset({TextKind.AFTER_CARE, TextKind.NEXT_DAY})
 """Texts of a session that do not belong to one version of its appointment."""
@@ -185,7 +185,7 @@ def _text(
     window = window_of(view.contacts.get(person), view.place)
     due_at = fit(window, nominal_at, deadline_at, now) or max(nominal_at, now)
     return Text(
-        text_id=uuid5(NAMESPACE, f"text/{course.course_id}/{subject}/{kind}/{person}"),
+        text_id=derived_id(f"text/{course.course_id}/{subject}/{kind}/{person}"),
         contact_id=person,
         kind=kind,
         session_id=session.session_id if session and kind not in GIVEN_UP else None,

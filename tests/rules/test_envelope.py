@@ -6,13 +6,26 @@ import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid5
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.contract import EVENTS, PaymentCaptured, PersonErased
-from shared.envelope import Message, NotForUs, Record, Unreadable, from_stored, headers_of, read, to_stored
+from shared.envelope import (
+    NAMESPACE,
+    Message,
+    NotForUs,
+    Record,
+    Unreadable,
+    derived_id,
+    event_id,
+    from_stored,
+    headers_of,
+    read,
+    to_stored,
+)
 
 NOW = datetime(2026, 11, 3, 17, tzinfo=UTC)
 COURSE = "7d9f6f0e-51a1-4c1c-9d3e-0c7a5a0f6b01"
@@ -407,6 +420,12 @@ def answers(record: Record) -> None:
     data = message.data
     headers_of(data, message.id, "billing", message.time, message.traceparent)
     assert from_stored(json.loads(json.dumps(to_stored(message), default=datetime.isoformat))).data == data
+
+
+@given(st.text(), st.integers(0, 99))
+def test_ids_that_follow_from_a_name_are_uuids_of_version_5(name: str, number: int) -> None:
+    assert derived_id(name) == uuid5(NAMESPACE, name)
+    assert event_id("booking", name, number) == str(uuid5(NAMESPACE, f"booking/{name}/{number}"))
 
 
 @given(field=st.sampled_from(sorted(PAYMENT)), value=JSON | INSTANTS)
