@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from deploy.commands.terminal import Exit, Json, err, fail, out, print_json, print_table
-from shared.database import TROUBLE
 from shared.settings import ServiceSettings, read_settings
 
 if TYPE_CHECKING:
@@ -20,6 +19,7 @@ def migrate(json: Json = False) -> None:
     CHAIRTIME_ADMIN_DATABASE is a superuser's URL, his password in it or in CHAIRTIME_ADMIN_DATABASE_PASSWORD; the
     roles' are CHAIRTIME_BOOKING_DATABASE_PASSWORD, _BILLING_ and _REMINDERS_. Each may be a file in CHAIRTIME_SECRETS.
     """
+    from sqlalchemy.exc import DBAPIError
 
     from deploy.databases import MIGRATIONS, SERVICES, provision
     from deploy.settings import DatabaseSettings
@@ -29,7 +29,7 @@ def migrate(json: Json = False) -> None:
     try:
         with err.status("migrating ..."):
             provision(settings.admin_url, settings.passwords)
-    except TROUBLE as error:
+    except (DBAPIError, OSError) as error:
         line = f"CHAIRTIME_ADMIN_DATABASE: {type(error).__name__}: no such server, role or database"
         fail(line, Exit.UNAVAILABLE)
     if json:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
-from asyncpg import PostgresError
+from asyncpg import InterfaceError, PostgresError
 from sqlalchemy import make_url
 
 from deploy.databases import MIGRATIONS
@@ -57,7 +57,7 @@ async def _look(service: str, url: str | None) -> list[Finding]:
                 )
                 after = datetime.now(UTC)
             there, needed = await revision(database), newest_revision(MIGRATIONS[service])
-    except PostgresError as error:
+    except (PostgresError, InterfaceError) as error:
         told, fix = _REASONS.get(sqlstate(error), (type(error).__name__, "look into PostgreSQL's log"))
         return [failed(check, f"{where}: {told}", fix.format(variable=variable))]
     except (OSError, TimeoutError):

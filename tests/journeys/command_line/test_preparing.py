@@ -157,3 +157,15 @@ def test_init_writes_nothing_where_an_answer_cannot_be(
     assert (refused.code, refused.err.startswith(told)) == (code, True), refused.err
     assert not list(tmp_path.rglob("*_password"))
     assert not (tmp_path / ".env").exists()
+
+
+# Migrate --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("wrong", [("booking@", "stranger@"), ("/booking_", "/nothing_"), ("%2Frun", "%2Fnowhere")])
+def test_migrate_says_in_one_line_what_is_not_there(databases: dict[str, str], wrong: tuple[str, str]) -> None:
+    passwords = {f"CHAIRTIME_{service.upper()}_DATABASE_PASSWORD": "a password" for service in databases}
+    ran = chairtime("migrate", CHAIRTIME_ADMIN_DATABASE=databases["booking"].replace(*wrong), **passwords)
+    assert (ran.code, ran.out) == (69, "")
+    assert ran.err.splitlines()[-1].startswith("CHAIRTIME_ADMIN_DATABASE: ")
+    assert ran.err.splitlines()[-1].endswith(": no such server, role or database")
