@@ -115,7 +115,7 @@ async def text_settled(supervisor: Supervisor, kind: str, course_id: UUID) -> No
     await supervisor.running.until(look, f"{kind} went out or to a person", 90)
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(420)
 @pytest.mark.parametrize("_round", rounds(9))
 async def test_a_crash_at_any_step_of_any_service_loses_nothing_and_repeats_nothing(
     kafka: str, databases: dict[str, str], home: Path, _round: int
