@@ -32,8 +32,8 @@ TROUBLE: Final = (PostgresError, InterfaceError, InternalClientError, OSError)
 """What a database raises that is away, going away, or coming back; a refusal is among it."""
 
 PATIENCE: Final = 300
-"""Seconds that one statement may take, less than after which the group gives our partitions to others: a server that
-is gone without a word is noticed."""
+"""Seconds that one statement may take, as long as the group waits for our next poll: a server that is gone without a
+word is noticed."""
 
 WAIT: Final = 30
 """Seconds that a task waits for one of the pool's connections."""

@@ -40,12 +40,15 @@ LAPSE: Final = """UPDATE texts SET lease_until = now() WHERE state = 'sending' A
                   AND attempted_at < now() - interval '4 s' RETURNING 1"""
 """The leases of senders that have died run out now, not in five minutes."""
 
-UNDONE: Final = {
+ROAD: Final = {
     "outbox rows": "SELECT count(*) FROM outbox WHERE published_at IS NULL",
     "due timers": "SELECT count(*) FROM timers WHERE due_at <= now()",
+}
+TEXTS: Final = {
     "texts": "SELECT count(*) FROM texts WHERE state = 'sending' OR state = 'scheduled' AND look_at <= now()",
 }
-"""What a service still has to do, as its database shows it."""
+UNDONE: Final = {"booking": ROAD, "billing": ROAD, "reminders": ROAD | TEXTS}
+"""What each service still has to do, as its database shows it."""
 
 
 class Processes:
@@ -242,11 +245,10 @@ class Processes:
     async def _busy(self) -> AsyncIterator[str]:
         """What is still to be done, by whom."""
         await self.rows("reminders", LAPSE)
-        for service in SERVICES:
-            for what, sql in UNDONE.items():
-                if (what != "texts" or service == "reminders") and (count := await self.value(service, sql)):
+        for service, looks in UNDONE.items():
+            for what, sql in looks.items():
+                if count := await self.value(service, sql):
                     yield f"{count} {what} of {service}"
-        for service in SERVICES:
             if behind := await self.lag(service):
                 yield f"{behind} records that {service} has not heard"
 
