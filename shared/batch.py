@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, Final, Generic
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import to_json
 
 from shared import dead_letters, trace
 from shared.contract import ANSWERED_BY, EVENTS, EventData
@@ -226,7 +227,7 @@ def publication(service: str, event: EventData, cause: Message, id: str) -> Outg
         event_id=id,
         topic=event.topic,
         key=event.key.encode(),
-        value=event.model_dump_json(exclude_none=True).encode(),
+        value=to_json(event, exclude_none=True),
         headers=headers_of(event, id, service, cause.arrived_at, cause.trace),
     )
 

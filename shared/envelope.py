@@ -145,8 +145,8 @@ def read(record: Record, arrived_at: datetime, hears: Container[str] | None = No
         return _erasure(record, arrived_at)
     if hears is not None and (other := type_for_others(record.topic, record.headers, hears)):
         raise NotHeard(other)
-    attributes, data = _structured(record) if _is_structured(record) else _binary(record)
-    type_name, id = attributes["type"], attributes["id"]
+    attributes, data = _attributes(record)
+    type_name, id = attributes["ce_type"], attributes["ce_id"]
     if not 1 <= len(id) <= 64 or not id.isprintable():
         raise Unreadable("bad_id", "ce_id must have 1 to 64 printable characters")
     model = EVENTS.get(type_name)
@@ -166,16 +166,16 @@ def read(record: Record, arrived_at: datetime, hears: Container[str] | None = No
         raise Unreadable(
             "wrong_key", "the record's key is not the id that this type has as its key (UUIDs in lower case)"
         )
-    if attributes.get("subject", key) != key:
+    if attributes.get("ce_subject", key) != key:
         raise Unreadable("wrong_subject", "ce_subject is not the key")
     return Message(
         id=id,
         type=type_name,
-        source=attributes["source"],
-        time=_time(attributes.get("time"), arrived_at),
+        source=attributes["ce_source"],
+        time=_time(attributes.get("ce_time"), arrived_at),
         arrived_at=arrived_at,
         data=parsed,
-        traceparent=trace.given(attributes.get("traceparent")),
+        traceparent=trace.given(attributes.get("ce_traceparent")),
         record=record,
     )
 
@@ -220,26 +220,20 @@ def _erasure(record: Record, arrived_at: datetime) -> Message:
     )
 
 
-def _is_structured(record: Record) -> bool:
-    for name, value in record.headers:
-        if len(name) == 12 and value and name.lower() == "content-type" and value.lower().startswith(STRUCTURED):
-            return True
-    return False
-
-
-def _binary(record: Record) -> tuple[Mapping[str, str], bytes]:
-    attributes: dict[str, str] = {}
-    for name, value in record.headers:
-        if value is None:
-            raise Unreadable("bad_header", "a header is null")
-        try:
-            text = value.decode()
-        except UnicodeDecodeError:
-            raise Unreadable("bad_header", "a header is not UTF-8") from None
-        if name.startswith("ce_"):
-            attributes[name.removeprefix("ce_")] = text
+def _attributes(record: Record) -> tuple[Mapping[str, str], Any]:
+    """What stands about the data, named as in binary mode, and the data."""
+    kind = dict(record.headers).get("content-type")
+    if kind is None:
+        kind = next((value for name, value in record.headers if name.lower() == "content-type"), None)
+    if kind is not None and kind.lower().startswith(STRUCTURED):
+        return _structured(record)
+    try:
+        attributes = {name: value.decode() for name, value in record.headers}  # type: ignore[union-attr]
+    except AttributeError:
+        raise Unreadable("bad_header", "a header is null") from None
+    except UnicodeDecodeError:
+        raise Unreadable("bad_header", "a header is not UTF-8") from None
     _check(attributes)
-    assert record.value is not None
     return attributes, record.value
 
 
@@ -253,7 +247,7 @@ def _structured(record: Record) -> tuple[Mapping[str, str], Any]:
     attributes: dict[str, str] = {}
     for name, value in document.items():
         if isinstance(value, str) and name not in ("data", "data_base64"):
-            attributes[name] = value
+            attributes[f"ce_{name}"] = value
         elif name in ("id", "source", "specversion", "subject", "time", "type") and value is not None:
             raise Unreadable("bad_header", f"{name} is not a string")
     _check(attributes)
@@ -269,10 +263,10 @@ def _decoded(data: Any) -> bytes:
 
 
 def _check(attributes: Mapping[str, str]) -> None:
-    for name in ("specversion", "id", "type", "source"):
+    for name in ("ce_specversion", "ce_id", "ce_type", "ce_source"):
         if not attributes.get(name):
-            raise Unreadable("missing_header", f"ce_{name}")
-    if attributes["specversion"] != "1.0":
+            raise Unreadable("missing_header", name)
+    if attributes["ce_specversion"] != "1.0":
         raise Unreadable("unknown_specversion", "only CloudEvents 1.0 is understood")
     if "\x00" in "".join(attributes.values()):
         raise Unreadable("bad_header", "a header holds NUL")

@@ -60,8 +60,12 @@ class Worker(Generic[State, Context]):
         """A batch from Kafka. When this returns, every record has had its one effect or is a dead letter."""
         batch = Batch([])
         passed_over: Counter[str] = Counter()
+        arrived: dict[int, datetime] = {}  # many of a batch came in the same millisecond
         for record in records:
-            arrived_at = self._clock.at(datetime.fromtimestamp(record.timestamp_ms / 1000, UTC))
+            at = record.timestamp_ms
+            arrived_at = arrived.get(at) or arrived.setdefault(
+                at, self._clock.at(datetime.fromtimestamp(at / 1000, UTC))
+            )
             if reason := batch.read(self._rules, record, arrived_at):
                 passed_over[reason] += 1
         for reason, count in passed_over.items():
