@@ -20,6 +20,7 @@ from shared.contract import (
     SessionState,
     WithdrawalReason,
 )
+from shared.value import changed_often
 
 S = SessionState
 
@@ -36,6 +37,7 @@ class Stage(StrEnum):
     PRICED = "priced"
 
 
+@changed_often
 class Share(NamedTuple):
     """One session and the part of the course's price that it needs.
 
@@ -127,6 +129,7 @@ class Share(NamedTuple):
         return self.unanswered or self.wants(now) or self.owing or self.state in (S.CONFIRMED, S.CHECKED_IN)
 
 
+@changed_often
 class Account(NamedTuple):
     """One course as billing knows it; shares in order of their number, payments as they were heard.
 

@@ -31,6 +31,7 @@ from shared.contract import (
 )
 from shared.decision import Attention, Decision, Timer
 from shared.envelope import Message
+from shared.value import changed_often
 
 S = SessionState
 
@@ -80,6 +81,7 @@ class CourseState(StrEnum):
     CLOSED = "closed"
 
 
+@changed_often
 class Session(NamedTuple):
     """One appointment. `grant` is the last that was answered (0: none); `here_at` remembers an unpaid check-in.
 
@@ -113,6 +115,7 @@ class Session(NamedTuple):
         )
 
 
+@changed_often
 class Course(NamedTuple):
     """A course of sessions, in order of their number.
 

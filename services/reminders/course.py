@@ -13,6 +13,7 @@ from uuid import UUID
 
 from shared.contract import SessionState, SuppressedReason, TextKind
 from shared.envelope import Message
+from shared.value import changed_often
 
 
 class TextState(StrEnum):
@@ -61,6 +62,7 @@ class Told(NamedTuple):
     at: datetime
 
 
+@changed_often
 class Text(NamedTuple):
     """One text of a course, or an answer to a person.
 
@@ -96,6 +98,7 @@ class Text(NamedTuple):
     tells: tuple[Told, ...] = ()
 
 
+@changed_often
 class Course(NamedTuple):
     """A course. Until booking has told of it there is no `patient_id`, and what billing told is `waiting`.
 
