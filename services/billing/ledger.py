@@ -69,9 +69,10 @@ class Entry:
     lines: tuple[Line, ...]
 
     def __post_init__(self) -> None:
-        if sum(line.amount_cents for line in self.lines) != 0:
+        amounts = [line.amount_cents for line in self.lines]
+        if sum(amounts) != 0:
             raise ValueError(f"a ledger entry ({self.kind}) that does not sum to zero")
-        if any(line.amount_cents == 0 for line in self.lines):
+        if 0 in amounts:
             raise ValueError(f"a ledger entry ({self.kind}) with an empty line")
 
 

@@ -130,7 +130,7 @@ class Calendar:
         return Calendar({**self._base, **changed}, {}, self.closed)
 
 
-FEW: Final = 200
+FEW: Final = 500
 """Changes that are kept beside the base: copying them with every change is cheaper than copying the base."""
 
 

@@ -79,16 +79,18 @@ class Window:
         return next(closes for _, closes in self._stretches(instant, 1) if closes > instant)
 
     def _stretches(self, around: datetime, step: int) -> Iterator[tuple[datetime, datetime]]:
-        """The allowed stretches day by day, from the day before in the direction of `step`; UTC."""
+        """The allowed stretches day by day, from this day in the direction of `step`; UTC."""
         today = around.astimezone(self.zone).date()
-        for days in range(-1, 10):
+        for days in range(10):
             day = today + timedelta(days=days * step)
             opens, closes = self.hours[day.weekday()]
             if opens < closes:
-                yield self._instant(day, opens), self._instant(day, closes)
+                yield _instant(day, opens, self.zone), _instant(day, closes, self.zone)
 
-    def _instant(self, day: date, wall: time) -> datetime:
-        return datetime.combine(day, wall, self.zone).astimezone(UTC)
+
+@lru_cache(4096)  # a clinic's patients live by the same hours
+def _instant(day: date, wall: time, zone: ZoneInfo) -> datetime:
+    return datetime.combine(day, wall, zone).astimezone(UTC)
 
 
 def fit(window: Window, nominal_at: datetime, deadline_at: datetime, now: datetime) -> datetime | None:

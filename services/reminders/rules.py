@@ -36,7 +36,6 @@ from shared.contract import (
     CourseChanged,
     CourseClosed,
     CourseCompleted,
-    CourseEvent,
     EventData,
     Needs,
     PersonErased,
@@ -111,6 +110,8 @@ _HEARD: Final[tuple[type[EventData], ...]] = (
 
 _OF_A_COURSE: Final = frozenset(_HEARD) - {ContactUpdated}
 
+_OF_MONEY: Final[frozenset[type[EventData]]] = frozenset(e for e in _HEARD if e.topic == "billing.events")
+
 HEARS: Final[Mapping[str, frozenset[str]]] = {
     topic: frozenset(e.type for e in _HEARD if e.topic == topic) | more
     for topic, more in {
@@ -182,24 +183,21 @@ class _Draft:
     def hear(self, message: Message, now: datetime) -> None:
         """Take one message in, then what had waited for it, each as of when it came."""
         data, self.trace, before = message.data, message.trace, self.course
-        match data:
-            case CourseAccepted() | SessionEvent():
-                self._on_booking(data, now)
-            case CourseCompleted() | CourseClosed():
-                pass  # its sessions' own events have settled every text
-            case TimerDue():
-                self._on_timer(data)
-            case TextEvent():
-                self._recall(data, message.time)
-            case PrepaymentRequired() | PrepaymentSatisfied() | PrepaymentOverdue() | PrepaymentWithdrawn():
-                if self.course.patient_id is None:
-                    self._wait(message, now)
-                else:
-                    self._on_billing(data, now)
-            case _:
-                raise TypeError(f"not about a course: {message.type}")
+        if type(data) in _OF_MONEY:  # the most frequent first: to ask for one class after another is dear
+            if self.course.patient_id is None:
+                self._wait(message, now)
+            else:
+                self._on_billing(data, now)
+        elif isinstance(data, CourseAccepted | SessionEvent):
+            self._on_booking(data, now)
+        elif isinstance(data, TimerDue):
+            self._on_timer(data)
+        elif isinstance(data, TextEvent):
+            self._recall(data, message.time)
+        elif not isinstance(data, CourseCompleted | CourseClosed):  # a course's sessions have settled every text
+            raise TypeError(f"not about a course: {message.type}")
         if self.course is not before:
-            self._sweep()
+            self._sweep(TextKind.PAYMENT_DUE if type(data) in _OF_MONEY else None)
         if self.course.patient_id is not None and self.course.waiting:
             waiting = self.course.waiting
             self.course = self.course._replace(waiting=())
@@ -277,7 +275,7 @@ class _Draft:
         if self.course.finished:
             self._plan(after_course(view))
 
-    def _on_billing(self, data: CourseEvent, now: datetime) -> None:
+    def _on_billing(self, data: EventData, now: datetime) -> None:
         owed = self.course.owed
         match data:
             case PrepaymentRequired(needs=Needs.MONEY):
@@ -292,13 +290,17 @@ class _Draft:
                 pass  # a new demand follows when booking has answered
 
     def _plan(self, texts: Iterable[Text]) -> None:
-        """Put texts on the ladder, each once; one that was swept away before it went out is wanted again."""
+        """Put texts on the ladder, each once; one that was swept away before it went out is wanted again.
+
+        What has been said of an earlier version of the same appointment, at the same time, is not said again.
+        """
         there = {text.text_id: text for text in self.course.texts}
+        said = {_appointment(text) for text in there.values() if text.state in ATTEMPTED}
         planned: dict[UUID, Text] = {}
         for text in texts:
             known = there.get(text.text_id)
             if known is None:
-                if not self._said(text):
+                if text.session_id is None or _appointment(text) not in said:
                     planned[text.text_id] = text
             elif known.state is TextState.SCHEDULED:
                 if known.tells != text.tells:  # it tells of one more
@@ -329,18 +331,18 @@ class _Draft:
             case _:
                 pass  # what was in the provider's hands has an end of its own
 
-    def _said(self, text: Text) -> bool:
-        """Whether the same went out already for an earlier version of the same appointment, at the same time."""
-        said = (text.kind, text.session_id, text.contact_id, text.nominal_at)
-        return text.session_id is not None and any(
-            t.state in ATTEMPTED and (t.kind, t.session_id, t.contact_id, t.nominal_at) == said
-            for t in self.course.texts
-        )
+    def _sweep(self, kind: TextKind | None) -> None:
+        """Take back the waiting texts that the course no longer wants; one being sent is past taking back.
 
-    def _sweep(self) -> None:
-        """Take back the waiting texts that the course no longer wants; one being sent is past taking back."""
+        Args:
+            kind: of those that may be wanted no more; any, where it is None.
+        """
         wants = self.course.wants
-        swept = {t.text_id: t for t in self.course.texts if t.state is TextState.SCHEDULED and not wants(t)}
+        swept = {
+            t.text_id: t
+            for t in self.course.texts
+            if t.state is TextState.SCHEDULED and (kind is None or t.kind is kind) and not wants(t)
+        }
         if swept:
             self.course = self.course.with_texts({id: superseded(text) for id, text in swept.items()})
             for text in swept.values():
@@ -353,6 +355,11 @@ class _Draft:
     def _view(self, now: datetime) -> View | None:
         place = self._place
         return View(self.course, place, self.contacts, now, self.trace) if place is not None else None
+
+
+def _appointment(text: Text) -> tuple[object, ...]:
+    """What a text says, whichever version of the appointment it was planned for."""
+    return text.kind, text.session_id, text.contact_id, text.nominal_at
 
 
 def next_look(changed: Collection[State], contacts: Contacts) -> datetime | None:
