@@ -41,6 +41,7 @@ HELD_ELSEWHERE: Final = {
 """What stands in tables or columns of its own. Every other field of a value is the column of that name."""
 
 
+@cache
 def _columns(kind: Any) -> tuple[str, ...]:
     return tuple(name for name in kind._fields if name not in HELD_ELSEWHERE)
 
@@ -141,7 +142,7 @@ def save(writes: Writes, loaded: Mapping[str, State], changed: Mapping[str, Stat
     touched = [(account, account.touched) for account in accounts]
     refunds = [(a, r) for a, ids in touched for r in a.refunds if r.refund_id in ids]
     entries = [entry for account in accounts for entry in account.unposted]
-    standing = [a for a in accounts if _account_row(a) != _account_row(_before(loaded, a))]
+    standing = [a for a in accounts if _standing(a) != _standing(_before(loaded, a))]
     writes.update("accounts", ACCOUNT, [_account_row(a) for a in standing], ("course_id",))
     _save_shares(writes, loaded, accounts)
     captured = {line.payment_id for e in entries if e.kind is EntryKind.CAPTURED for line in e.lines}
@@ -154,13 +155,13 @@ def save(writes: Writes, loaded: Mapping[str, State], changed: Mapping[str, Stat
     writes.insert("refund_parts", PART, parts, ("refund_id", "payment_id"))
     reversals = ((a, r) for a, ids in touched for r in a.reversals if r.reversal_id in ids)
     writes.insert("reversals", REVERSAL, _of_course(REVERSAL, reversals), ("course_id", "reversal_id"))
-    writes.insert("entries", ENTRY, (_fields(ENTRY, entry) for entry in entries))
+    writes.append("entries", ENTRY, (_fields(ENTRY, entry) for entry in entries))
     lines = (
         {"entry_id": entry.id, "number": number, **_fields(LINE[2:], line)}
         for entry in entries
         for number, line in enumerate(entry.lines, start=1)
     )
-    writes.insert("lines", LINE, lines)
+    writes.append("lines", LINE, lines)
     agreed = _agreed(loaded, accounts)
     _save_terms(writes, agreed)
     _save_what_is_only_added(writes, loaded, accounts)
@@ -180,7 +181,7 @@ def _save_shares(writes: Writes, loaded: Mapping[str, State], accounts: Iterable
                 kind = fresh if was is None else going if _rest(was) == _rest(share) else changed
                 kind.append((account, share))
     key = ("course_id", "session_id")
-    writes.insert("shares", SHARE, _of_course(SHARE, fresh))
+    writes.append("shares", SHARE, _of_course(SHARE, fresh))
     writes.update("shares", (*key, *GOING), list(_of_course((*key, *GOING), going)), key)
     writes.update("shares", SHARE, list(_of_course(SHARE, changed)), key)
 
@@ -231,18 +232,22 @@ def _plain(services: Iterable[Service] | None) -> Any:
     return None if services is None else [service.model_dump(exclude_none=True) for service in services]
 
 
-def _fields(columns: Sequence[str], item: object) -> dict[str, Any]:
-    return dict(zip(columns, _values(*columns)(item), strict=True))
+def _fields(columns: tuple[str, ...], item: object) -> dict[str, Any]:
+    return dict(zip(columns, _values(columns)(item), strict=True))
 
 
 @cache
-def _values(*columns: str) -> Callable[[object], tuple[Any, ...]]:
+def _values(columns: tuple[str, ...]) -> Callable[[object], tuple[Any, ...]]:
     return attrgetter(*columns)  # of two columns or more it gives a tuple
 
 
 def _of_course(columns: Sequence[str], items: Iterable[tuple[Account, object]]) -> Iterable[dict[str, Any]]:
-    own = [column for column in columns if column != "course_id"]
-    return ({"course_id": account.course_id, **_fields(own, item)} for account, item in items)
+    own = tuple(column for column in columns if column != "course_id")
+    names, values = ("course_id", *own), _values(own)
+    return (dict(zip(names, (account.course_id, *values(item)), strict=True)) for account, item in items)
+
+
+_standing: Final = attrgetter(*_columns(Account), "terms")
 
 
 def _account_row(account: Account) -> dict[str, Any]:
@@ -306,9 +311,14 @@ CLOSED_SETS: Final[Mapping[Any, Mapping[str, Any]]] = {
 """Which columns hold a name of a closed set."""
 
 
-def _value(kind: Any, columns: Sequence[str], values: Iterable[Any], **parts: Any) -> Any:
-    fields = dict(zip(columns, values, strict=True))
-    for name, closed_set in CLOSED_SETS[kind].items():
-        if (text := fields[name]) is not None:
-            fields[name] = closed_set(text)
-    return kind(**fields, **parts)
+def _value(kind: Any, columns: tuple[str, ...], values: Iterable[Any], **parts: Any) -> Any:
+    fields = list(values)
+    for place, members in _named(kind, columns):
+        if (name := fields[place]) is not None:
+            fields[place] = members[name]
+    return kind(**dict(zip(columns, fields, strict=True)), **parts)
+
+
+@cache
+def _named(kind: Any, columns: tuple[str, ...]) -> list[tuple[int, Mapping[str, Any]]]:
+    return [(columns.index(name), {member.value: member for member in of}) for name, of in CLOSED_SETS[kind].items()]

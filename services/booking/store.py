@@ -123,7 +123,7 @@ def save(
     going.save(writes)
     if fresh and (ended or going):
         writes.then()
-    writes.insert("sessions", SESSION, fresh)
+    writes.append("sessions", SESSION, fresh)
     writes.insert("closures", CLOSURE, closures)
 
 

@@ -149,26 +149,37 @@ def text_of(columns: Iterable[Any]) -> Text:
 
 
 def _row_of(text: Text) -> dict[str, Any]:
-    return {name: getattr(text, name) for name in TEXT} | {"tells": [tuple(told) for told in text.tells]}
+    row = text._asdict()  # its fields are TEXT
+    if text.tells:
+        row["tells"] = [tuple(told) for told in text.tells]
+    return row
 
 
 def _save_courses(writes: Writes, loaded: Mapping[str, State], courses: Sequence[Course]) -> None:
     heads: list[dict[str, Any]] = []
-    sessions: list[dict[str, Any]] = []
+    booked: list[dict[str, Any]] = []
+    moved: list[dict[str, Any]] = []
+    planned: list[dict[str, Any]] = []
     texts: list[dict[str, Any]] = []
     for course in courses:
         before = loaded[f"{COURSE}{course.course_id}"]
         assert isinstance(before, Course)
         if (head := _head(course)) != _head(before):
             heads.append(head)
-        known = set(map(id, before.sessions))
-        sessions += (_session_row(course, session) for session in course.sessions if id(session) not in known)
-        texts += (
-            {"course_id": course.course_id} | _row_of(text) for text in course.texts if text.text_id in course.unsaved
-        )
+        sessions = {session.session_id.int: session for session in before.sessions}
+        for session in course.sessions:
+            if session is not (known := sessions.get(session.session_id.int)):
+                (booked if known is None else moved).append(_session_row(course, session))
+        there = {text.text_id for text in before.texts}
+        for text in course.texts:
+            if text.text_id in course.unsaved:
+                row = {"course_id": course.course_id, **_row_of(text)}
+                (texts if text.text_id in there else planned).append(row)
     writes.update("courses", _HEAD, heads, key=("course_id",))
-    writes.insert("sessions", _SESSION, sessions, key=("session_id",))
+    writes.update("sessions", _SESSION, moved, key=("session_id",))
+    writes.insert("sessions", _SESSION, booked)
     writes.insert("texts", ("course_id", *TEXT), texts, key=("text_id",), unless=_SOONER)
+    writes.append("texts", ("course_id", *TEXT), planned)
 
 
 def _head(course: Course) -> dict[str, Any]:
