@@ -307,8 +307,15 @@ class Writes:
                 }
                 await run(connection, _together(tuple(sql for sql, _ in step.parts)), **parameters)
             for table, columns, new in step.copied:
-                names = [column.strip('"') for column in columns]
-                await connection.copy_records_to_table(table, columns=names, records=map(itemgetter(*names), new))
+                await _copy(connection, table, [column.strip('"') for column in columns], new)
+
+
+async def _copy(connection: Connection, table: str, columns: Sequence[str], new: Rows) -> None:
+    """By COPY; of two columns or more."""
+    try:
+        await connection.copy_records_to_table(table, columns=columns, records=map(itemgetter(*columns), new))
+    except (TypeError, ValueError, OverflowError) as wrong:  # found by the driver: as PostgreSQL would refuse it
+        raise DataError(f"a row of {table} has a value that is none of its column: {type(wrong).__name__}") from None
 
 
 @cache

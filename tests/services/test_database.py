@@ -1,12 +1,16 @@
 """The pool gives out connections that work, and only these; what it tells of an error quotes nothing."""
 
 import asyncio
+from datetime import UTC, date, datetime
+from typing import Any, Final
+from uuid import UUID
 
 import asyncpg
 import pytest
 from asyncpg import InterfaceError, PostgresError
 
-from shared.database import Connection, Database, rows, run
+from shared.contract import SessionState
+from shared.database import MANY, REFUSED, Connection, Database, Writes, rows, run, sqlstate
 
 
 async def test_a_connection_that_the_server_has_closed_is_not_given_out(databases: dict[str, str]) -> None:
@@ -57,6 +61,81 @@ async def test_an_error_quotes_no_value(databases: dict[str, str], sql: str, val
                 await run(connection, "CREATE TEMPORARY TABLE phones (phone text UNIQUE)")
                 await run(connection, sql, one=value)
         assert "5550123" not in str(refused.value)
+    finally:
+        await database.close()
+
+
+PEOPLE: Final = """CREATE TEMPORARY TABLE people (
+    id uuid PRIMARY KEY, "grant" int, since timestamptz, state text, told json NOT NULL)"""
+COLUMNS: Final = ("id", '"grant"', "since", "state", "told")
+
+
+def person(number: int, **changed: Any) -> dict[str, Any]:
+    """A row of PEOPLE."""
+    row = {
+        "id": UUID(int=number),
+        "grant": number % 3 or None,
+        "since": datetime(2026, 12, 1, 9, number % 60, tzinfo=UTC),
+    }
+    return row | {"state": SessionState.HELD, "told": [(UUID(int=number), "a\tb\\N")]} | changed
+
+
+@pytest.mark.parametrize("count", [0, 1, MANY - 1, MANY, 3 * MANY])
+async def test_new_rows_are_the_same_however_many_there_are(databases: dict[str, str], count: int) -> None:
+    database = Database(databases["booking"])
+    try:
+        async with database.begin() as connection:
+            await run(connection, PEOPLE)
+            writes = Writes()
+            writes.append("people", COLUMNS, (person(number) for number in range(count)))
+            await writes.run(connection)
+            found = await rows(connection, f"SELECT {', '.join(COLUMNS)} FROM people ORDER BY id")
+            wanted = [person(number, told=[[str(UUID(int=number)), "a\tb\\N"]]) for number in range(count)]
+            assert [dict(row) for row in found] == wanted
+    finally:
+        await database.close()
+
+
+@pytest.mark.parametrize("count", [1, MANY])
+async def test_new_rows_come_before_what_is_written_then(databases: dict[str, str], count: int) -> None:
+    database = Database(databases["booking"])
+    try:
+        async with database.begin() as connection:
+            await run(connection, PEOPLE)
+            await run(connection, "CREATE TEMPORARY TABLE friends (id uuid REFERENCES people, since date)")
+            writes = Writes()
+            writes.insert("people", COLUMNS, [person(number) for number in range(count)])
+            friends = [{"id": UUID(int=number), "since": date(2026, 12, 1)} for number in range(count)]
+            writes.append("friends", ("id", "since"), friends)
+            writes.then()
+            writes.add("DELETE FROM friends WHERE id = :id", id=UUID(int=0))
+            await writes.run(connection)
+            assert len(await rows(connection, "SELECT id FROM friends")) == count - 1
+    finally:
+        await database.close()
+
+
+@pytest.mark.parametrize("count", [2, MANY])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"id": UUID(int=0)}, {"grant": "+15185550123"}, {"grant": 15185550123}, {"since": "+15185550123"}],
+    ids=str,
+)
+async def test_new_rows_that_cannot_be_are_refused_and_not_quoted(
+    databases: dict[str, str], count: int, wrong: dict[str, Any]
+) -> None:
+    database = Database(databases["booking"])
+    try:
+        with pytest.raises(PostgresError) as refused:  # noqa: PT012 - it is raised on the way
+            async with database.begin() as connection:
+                await run(connection, PEOPLE)
+                writes = Writes()
+                writes.append("people", COLUMNS, [*map(person, range(count - 1)), person(count, **wrong)])
+                await writes.run(connection)
+        assert sqlstate(refused.value).startswith(REFUSED)
+        assert "5550123" not in str(refused.value)
+        async with database.begin() as connection:
+            assert (await rows(connection, "SELECT 1 AS one"))[0].one == 1
     finally:
         await database.close()
 
