@@ -45,6 +45,9 @@ POLL_MS: Final = 200
 COMMIT_SECONDS: Final = 0.5
 """Between two commits of offsets."""
 
+STOP_SECONDS: Final = 5
+"""Seconds for the producer's last records: aiokafka waits for a broker for ever."""
+
 LONGEST_REST: Final = 0.01
 """Seconds between two small batches, where nothing else was asked for."""
 
@@ -162,9 +165,13 @@ class Kafka:
         await self._broker.stop()
 
     async def stop(self) -> None:
-        """Let go of all connections."""
+        """Let go of all connections; what no broker has taken meanwhile stands in the outbox."""
         await self._offsets.stop()
-        await self.producer.stop()
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                await self.producer.stop()
+        except TimeoutError:
+            log.warning("Kafka did not take what was on its way: it is published at the next start")
 
     async def reader(self, *more: str) -> AIOKafkaConsumer:
         """A started client with all partitions of our topics and `more`; it commits for the group, and is no member."""

@@ -8,11 +8,12 @@ import os
 import random
 import signal
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Final
+from uuid import uuid4
 
 import pytest
 
@@ -154,6 +155,34 @@ async def test_kafka_and_postgresql_crash_under_load_and_come_back(home: Path, s
     finally:
         node.stop()
         postgres.stop()
+
+
+@pytest.mark.timeout(120)
+async def test_a_service_ends_though_kafka_is_gone_for_good(databases: dict[str, str], home: Path) -> None:
+    node = KafkaNode(home / "kafka")
+    try:
+        address = await asyncio.to_thread(node.start)
+        async with processes(databases, address, home) as running:
+            await running.publish(event(course(1).requested))
+            await running.until(lambda: running.value("booking", PUBLISHED), "booking has told something")
+            node.kill()
+            await running.rows("booking", WAITING, id=str(uuid4()))  # which the relay takes in hand, and no broker
+            said = running.log("booking").read_text
+            await running.until(partial(_says, said, "aiokafka.producer.sender"), "booking tries to publish")
+            await running.end(*SERVICES)
+            assert "published at the next start" in said()
+            assert await running.value("booking", "SELECT count(*) FROM outbox WHERE published_at IS NULL") == 1
+    finally:
+        node.stop()
+
+
+PUBLISHED: Final = "SELECT count(*) > 0 FROM outbox WHERE published_at IS NOT NULL"
+WAITING: Final = """INSERT INTO outbox (event_id, topic, key, value, headers, created_at)
+                    VALUES (:id, 'booking.events', '', '{}', '[]', now()) RETURNING id"""
+
+
+async def _says(said: Callable[[], str], what: str) -> bool:
+    return what in said()
 
 
 def abort(postgres: EmbeddedPostgres) -> None:
