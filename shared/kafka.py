@@ -156,6 +156,7 @@ class Kafka:
             async with asyncio.timeout(START_SECONDS):
                 await self.producer.start()
                 await self._offsets.start()
+                await self._offsets._client.set_topics(self._topics)  # else it tries three times for a first answer
                 await self._broker.start()
         except TimeoutError:
             raise KafkaConnectionError("Kafka did not answer in time") from None

@@ -5,15 +5,18 @@ import socket
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvloop
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.client import AIOKafkaClient
+from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.errors import KafkaConnectionError
 from aiokafka.protocol.metadata import MetadataRequest
 
@@ -203,6 +206,31 @@ def test_a_connection_that_has_just_been_lost_is_told_as_a_kafka_error(kafka: st
 async def test_a_task_inside_aiokafka_that_has_ended_is_told(
     ends: Callable[[Kafka], asyncio.Task[None]], what: str
 ) -> None:
+    async with idle() as kafka:
+        assert kafka.trouble() is None
+        task = ends(kafka)
+        task.cancel()
+        await asyncio.wait({task})
+        assert kafka.trouble() == f"{what} has ended"
+
+
+async def test_the_first_question_for_the_ends_is_answered_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    tries, once = [], Fetcher._proc_offset_requests
+
+    async def counted(self: Fetcher, wanted: Mapping[TopicPartition, int]) -> Any:
+        tries.append(wanted)
+        return await once(self, wanted)
+
+    async with idle() as kafka:
+        monkeypatch.setattr(Fetcher, "_proc_offset_requests", counted)
+        assert await kafka.ends() == {("clinic.requests", partition): 0 for partition in range(PARTITIONS)}
+        assert len(tries) == 1
+
+
+@asynccontextmanager
+async def idle() -> AsyncIterator[Kafka]:
+    """A service's connection, started, to which nothing comes."""
+
     async def handle(records: list[Record]) -> None:
         pass
 
@@ -211,16 +239,11 @@ async def test_a_task_inside_aiokafka_that_has_ended_is_told(
 
     with MockKafka() as mock:
         mock.create_topics(t.name for t in TOPICS)
-        kafka = Kafka(
-            Cluster(mock.address), "booking", {"clinic.requests": frozenset()}, handle, pass_over, 0, PARTITIONS
-        )
+        topics: Mapping[str, frozenset[str]] = {"clinic.requests": frozenset()}
+        kafka = Kafka(Cluster(mock.address), "booking", topics, handle, pass_over, 0, PARTITIONS)
         await kafka.start()
         try:
-            assert kafka.trouble() is None
-            task = ends(kafka)
-            task.cancel()
-            await asyncio.wait({task})
-            assert kafka.trouble() == f"{what} has ended"
+            yield kafka
         finally:
             await kafka.stop_listening()
             await kafka.stop()
