@@ -110,14 +110,14 @@ class Database:
                     max_cached_statement_lifetime=0,  # for ever
                     max_cacheable_statement_size=0,  # whatever its size
                     server_settings={"jit": "off"},  # compiling costs more than any of our statements
-                    init=_read_json,
+                    init=read_json,
                     reset=_nothing_to_reset,
                 )
             return self._pool
 
 
-async def _read_json(connection: Connection) -> None:
-    """JSON is written out already, or is a value of a column; COPY takes it in the binary format only."""
+async def read_json(connection: Connection) -> None:
+    """Let a connection take JSON that is written out, or a column's value; COPY takes it in the binary format only."""
     await connection.set_type_codec(
         "json", schema="pg_catalog", encoder=_written_out, decoder=orjson.loads, format="binary"
     )
@@ -307,11 +307,11 @@ class Writes:
                 }
                 await run(connection, _together(tuple(sql for sql, _ in step.parts)), **parameters)
             for table, columns, new in step.copied:
-                await _copy(connection, table, [column.strip('"') for column in columns], new)
+                await copy(connection, table, [column.strip('"') for column in columns], new)
 
 
-async def _copy(connection: Connection, table: str, columns: Sequence[str], new: Rows) -> None:
-    """By COPY; of two columns or more."""
+async def copy(connection: Connection, table: str, columns: Sequence[str], new: Rows) -> None:
+    """Add rows by COPY; of two columns or more."""
     try:
         await connection.copy_records_to_table(table, columns=columns, records=map(itemgetter(*columns), new))
     except (TypeError, ValueError, OverflowError) as wrong:  # found by the driver: as PostgreSQL would refuse it

@@ -13,23 +13,26 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from operator import methodcaller
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 from uuid import UUID
 
 import asyncpg
 
+import shared.database
 from deploy.databases import provision
 from deploy.postgres import EmbeddedPostgres
 from services.billing.main import build
 from services.billing.settings import BillingSettings
 from shared.clock import WallClock
 from shared.contract import BookedSession, CourseAccepted, EventData, Method, PaymentCaptured, SessionState
-from shared.database import Connection, Database
+from shared.database import Connection, Database, Rows, read_json
 from shared.envelope import Record, headers_of
 from shared.settings import read_settings
 from tests.benchmarks.servers import REPOSITORY, fresh_databases
@@ -51,30 +54,39 @@ INSERT INTO lines SELECT md5('entry ' || n)::uuid, k, CASE k WHEN 1 THEN 'cash:c
 """
 
 
+Sent = Callable[[asyncpg.Connection], Awaitable[Any]]
+"""Something that is sent to PostgreSQL, once more."""
+
+
 @dataclass
 class Recording:
-    """The statements of a run, transaction by transaction."""
+    """What a run sends, transaction by transaction."""
 
-    transactions: list[list[tuple[str, tuple[Any, ...]]]] = field(default_factory=list)
+    transactions: list[list[Sent]] = field(default_factory=list)
 
-    def listen(self, database: Database) -> None:
-        """Write down what is sent in transactions of this database from now on."""
-        begin = database.begin
+    @contextmanager
+    def of(self, database: Database) -> Iterator[None]:
+        """Write down what is sent in transactions of this database meanwhile."""
+        begin, copy = database.begin, shared.database.copy
 
         @asynccontextmanager
         async def begin_listening() -> AsyncIterator[Connection]:
             async with begin() as connection:
-                statements: list[tuple[str, tuple[Any, ...]]] = []
-                self.transactions.append(statements)
-
-                def sent(query: Any) -> None:
-                    statements.append((query.query, query.args))
-
-                connection.add_query_logger(sent)
+                self.transactions.append([])
+                connection.add_query_logger(self._statement)
                 yield connection
-                connection.remove_query_logger(sent)
+                connection.remove_query_logger(self._statement)
 
-        database.begin = begin_listening  # type: ignore[method-assign]
+        async def copy_listening(connection: Connection, table: str, columns: Sequence[str], new: Rows) -> None:
+            rows = [tuple(row[column] for column in columns) for row in new]
+            self.transactions[-1].append(methodcaller("copy_records_to_table", table, columns=columns, records=rows))
+            await copy(connection, table, columns, new)
+
+        with patch.object(database, "begin", begin_listening), patch("shared.database.copy", copy_listening):
+            yield
+
+    def _statement(self, query: Any) -> None:
+        self.transactions[-1].append(methodcaller("fetch", query.query, *query.args))
 
 
 def accepted(number: int) -> CourseAccepted:
@@ -144,25 +156,25 @@ async def carry(url: str, heard: Sequence[Record], recording: Recording | None =
     service = build(settings, WallClock()).state.service
     try:
         await service.worker.on_records([])  # connects
-        if recording is not None:
-            recording.listen(service.database)
         began = time.perf_counter()
-        for start in range(0, len(heard), BATCH):
-            await service.worker.on_records(heard[start : start + BATCH])
+        with recording.of(service.database) if recording is not None else nullcontext():
+            for start in range(0, len(heard), BATCH):
+                await service.worker.on_records(heard[start : start + BATCH])
         return time.perf_counter() - began
     finally:
         await service.stop()
 
 
 async def replay(url: str, recording: Recording) -> float:
-    """Send the same statements by bare asyncpg; returns the seconds."""
+    """Send the same by bare asyncpg; returns the seconds."""
     connection = await asyncpg.connect(url, server_settings={"jit": "off"})
+    await read_json(connection)
     try:
         began = time.perf_counter()
-        for statements in recording.transactions:
+        for steps in recording.transactions:
             async with connection.transaction():
-                for statement, parameters in statements:
-                    await connection.fetch(statement, *parameters)
+                for again in steps:
+                    await again(connection)
         return time.perf_counter() - began
     finally:
         await connection.close()
