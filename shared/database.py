@@ -41,6 +41,9 @@ WAIT: Final = 30
 MANY: Final = 100
 """From so many rows on COPY is worth its round trips."""
 
+PIECE: Final = 1000
+"""Rows in one COPY: asyncpg waits without any time-out for a server that has not taken the first half megabyte."""
+
 SPARE: Final = 5
 """Connections beyond the pool's size while many are needed at once."""
 
@@ -311,11 +314,24 @@ class Writes:
 
 
 async def copy(connection: Connection, table: str, columns: Sequence[str], new: Rows) -> None:
-    """Add rows by COPY; of two columns or more."""
+    """Add rows by COPY, a piece at a time; of two columns or more."""
+    rows = list(map(itemgetter(*columns), new))
     try:
-        await connection.copy_records_to_table(table, columns=columns, records=map(itemgetter(*columns), new))
-    except (TypeError, ValueError, OverflowError) as wrong:  # found by the driver: as PostgreSQL would refuse it
+        for piece in _pieces(rows):
+            await connection.copy_records_to_table(table, columns=columns, records=piece)
+    except (AttributeError, OverflowError, TypeError, ValueError) as wrong:  # found by the driver: refused all the same
         raise DataError(f"a row of {table} has a value that is none of its column: {type(wrong).__name__}") from None
+
+
+def _pieces(rows: Sequence[tuple[Any, ...]]) -> Iterator[Sequence[tuple[Any, ...]]]:
+    """Of about `PIECE` rows each; what follows one another with the same first column stays together."""
+    begin = 0
+    while begin < len(rows):
+        end = begin + PIECE
+        while end < len(rows) and rows[end][0] == rows[end - 1][0]:
+            end += 1
+        yield rows[begin:end]
+        begin = end
 
 
 @cache

@@ -220,12 +220,16 @@ def _erasure(record: Record, arrived_at: datetime) -> Message:
     )
 
 
+def _is_structured(record: Record) -> bool:
+    for name, value in record.headers:
+        if len(name) == 12 and value and name.lower() == "content-type" and value.lower().startswith(STRUCTURED):
+            return True
+    return False
+
+
 def _attributes(record: Record) -> tuple[Mapping[str, str], Any]:
     """What stands about the data, named as in binary mode, and the data."""
-    kind = dict(record.headers).get("content-type")
-    if kind is None:
-        kind = next((value for name, value in record.headers if name.lower() == "content-type"), None)
-    if kind is not None and kind.lower().startswith(STRUCTURED):
+    if _is_structured(record):
         return _structured(record)
     try:
         attributes = {name: value.decode() for name, value in record.headers}  # type: ignore[union-attr]
@@ -268,7 +272,11 @@ def _check(attributes: Mapping[str, str]) -> None:
             raise Unreadable("missing_header", name)
     if attributes["ce_specversion"] != "1.0":
         raise Unreadable("unknown_specversion", "only CloudEvents 1.0 is understood")
-    if "\x00" in "".join(attributes.values()):
+    if "\x00" in "".join(attributes.values()) and any(
+        "\x00" in value
+        for name, value in attributes.items()
+        if name.startswith("ce_")  # others may hold anything
+    ):
         raise Unreadable("bad_header", "a header holds NUL")
 
 

@@ -177,7 +177,7 @@ def _save_courses(writes: Writes, loaded: Mapping[str, State], courses: Sequence
                 (texts if text.text_id in there else planned).append(row)
     writes.update("courses", _HEAD, heads, key=("course_id",))
     writes.update("sessions", _SESSION, moved, key=("session_id",))
-    writes.insert("sessions", _SESSION, booked)
+    writes.insert("sessions", _SESSION, booked, key=("session_id",))
     writes.insert("texts", ("course_id", *TEXT), texts, key=("text_id",), unless=_SOONER)
     writes.append("texts", ("course_id", *TEXT), planned)
 

@@ -367,6 +367,18 @@ def test_structured_mode_is_known_by_its_media_type_however_it_is_spelled() -> N
     assert read(record, NOW).data == read(payment(), NOW).data
 
 
+@pytest.mark.parametrize("other", [("content-type", b"application/json"), ("content-type", b"text/plain")])
+@pytest.mark.parametrize("spelled", ["content-type", "Content-Type"])
+def test_structured_mode_is_known_beside_another_media_type(spelled: str, other: tuple[str, bytes]) -> None:
+    ours = (spelled, b"application/cloudevents+json")
+    for headers in ((ours, other), (other, ours)):
+        assert read(structured()._replace(headers=headers), NOW).id == "till-1"
+
+
+def test_what_a_publishers_library_adds_may_be_any_text() -> None:
+    assert read(with_header("kafka_deliveryAttempt", b"\x00\x00\x00\x01"), NOW).id == "till-1"
+
+
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 

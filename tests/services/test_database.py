@@ -10,7 +10,7 @@ import pytest
 from asyncpg import InterfaceError, PostgresError
 
 from shared.contract import SessionState
-from shared.database import MANY, REFUSED, Connection, Database, Writes, rows, run, sqlstate
+from shared.database import MANY, PIECE, REFUSED, Connection, Database, Writes, rows, run, sqlstate
 
 
 async def test_a_connection_that_the_server_has_closed_is_not_given_out(databases: dict[str, str]) -> None:
@@ -113,6 +113,33 @@ async def test_new_rows_come_before_what_is_written_then(databases: dict[str, st
             assert len(await rows(connection, "SELECT id FROM friends")) == count - 1
     finally:
         await database.close()
+
+
+async def test_many_new_rows_come_in_pieces_that_keep_together_what_is_of_one(databases: dict[str, str]) -> None:
+    database = Database(databases["booking"])
+    try:
+        async with database.begin() as connection:
+            await run(connection, "CREATE TEMPORARY TABLE parts (of int, number int)")
+            await run(connection, "CREATE TEMPORARY TABLE pieces (rows int, ofs int[])")
+            await connection.execute(COUNTED)
+            writes = Writes()
+            rows_of = [(of, number) for of in range(PIECE) for number in range(3)]
+            writes.append("parts", ("of", "number"), ({"of": of, "number": number} for of, number in rows_of))
+            await writes.run(connection)
+            assert [tuple(row) for row in await rows(connection, "SELECT of, number FROM parts")] == rows_of
+            pieces = await rows(connection, "SELECT rows, ofs FROM pieces")
+            assert [piece.rows for piece in pieces] == [PIECE + 2, PIECE + 2, PIECE - 4]
+            assert sum(len(piece.ofs) for piece in pieces) == PIECE, "none is in two"
+    finally:
+        await database.close()
+
+
+COUNTED: Final = """
+CREATE FUNCTION pg_temp.counted() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN INSERT INTO pieces SELECT count(*), array_agg(DISTINCT of) FROM new; RETURN NULL; END $$;
+CREATE TRIGGER counted AFTER INSERT ON parts REFERENCING NEW TABLE AS new
+    FOR EACH STATEMENT EXECUTE FUNCTION pg_temp.counted();
+"""
 
 
 @pytest.mark.parametrize("count", [2, MANY])
