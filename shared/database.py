@@ -229,7 +229,7 @@ class _Step:
 
 
 class Writes:
-    """What a transaction writes down, gathered first and then sent in one round trip.
+    """What a transaction writes down, gathered first and then sent in one round trip, but for many new rows (`append`).
 
     The parts become one statement. They see the database as it was before it, come in no order, and no two of them may
     write the same row; where that matters, `then` begins another statement.

@@ -145,7 +145,13 @@ CREATE TRIGGER counted AFTER INSERT ON parts REFERENCING NEW TABLE AS new
 @pytest.mark.parametrize("count", [2, MANY])
 @pytest.mark.parametrize(
     "wrong",
-    [{"id": UUID(int=0)}, {"grant": "+15185550123"}, {"grant": 15185550123}, {"since": "+15185550123"}],
+    [
+        {"id": UUID(int=0)},
+        {"id": 15185550123},
+        {"grant": "+15185550123"},
+        {"grant": 15185550123},
+        {"since": "+15185550123"},
+    ],
     ids=str,
 )
 async def test_new_rows_that_cannot_be_are_refused_and_not_quoted(

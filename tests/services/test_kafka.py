@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -138,7 +138,36 @@ def _one_line(error: Exception) -> str:
     return str(error)
 
 
-async def test_what_cannot_be_parsed_takes_nothing_of_other_partitions_with_it() -> None:
+@pytest.fixture
+def mock() -> Iterator[MockKafka]:
+    """A Kafka with our topics."""
+    with MockKafka() as mock:
+        mock.create_topics(t.name for t in TOPICS)
+        yield mock
+
+
+async def ignore(_: object) -> None:
+    """What comes."""
+
+
+@asynccontextmanager
+async def listening(
+    mock: MockKafka,
+    handle: Callable[[list[Record]], Awaitable[None]] = ignore,
+    pass_over: Callable[[Mapping[Place, int]], Awaitable[None]] = ignore,
+) -> AsyncIterator[Kafka]:
+    """A service's connection, started, that listens to what clinics ask for."""
+    topics: Mapping[str, frozenset[str]] = {"clinic.requests": frozenset()}
+    kafka = Kafka(Cluster(mock.address), "booking", topics, handle, pass_over, 0, PARTITIONS)
+    await kafka.start()
+    try:
+        yield kafka
+    finally:
+        await kafka.stop_listening()
+        await kafka.stop()
+
+
+async def test_what_cannot_be_parsed_takes_nothing_of_other_partitions_with_it(mock: MockKafka) -> None:
     heard: asyncio.Queue[Record] = asyncio.Queue()
     passed: dict[Place, int] = {}
 
@@ -150,22 +179,14 @@ async def test_what_cannot_be_parsed_takes_nothing_of_other_partitions_with_it()
         passed.update(places)
 
     topic = "clinic.requests"
-    with MockKafka() as mock:
-        mock.create_topics(t.name for t in TOPICS)
-        async with producer(mock.address) as client:
-            for partition in (0, 2):
-                for n in range(5):
-                    await client.send_and_wait(topic, b"%d" % n, partition=partition)
-            records = [(b"sound", [("sound", b"")]), (b"bad", [("spoiled!", b"")]), (b"sound again", [])]
-            await (await client.send_batch(spoiled(client, b"key", records), topic, partition=1))
-        kafka = Kafka(Cluster(mock.address), "booking", {topic: frozenset()}, handle, pass_over, 0, PARTITIONS)
-        await kafka.start()
-        try:
-            async with asyncio.timeout(30):
-                found = [await heard.get() for _ in range(13)]
-        finally:
-            await kafka.stop_listening()
-            await kafka.stop()
+    async with producer(mock.address) as client:
+        for partition in (0, 2):
+            for n in range(5):
+                await client.send_and_wait(topic, b"%d" % n, partition=partition)
+        records = [(b"sound", [("sound", b"")]), (b"bad", [("spoiled!", b"")]), (b"sound again", [])]
+        await (await client.send_batch(spoiled(client, b"key", records), topic, partition=1))
+    async with listening(mock, handle, pass_over), asyncio.timeout(30):
+        found = [await heard.get() for _ in range(13)]
     in_order = {partition: [r for r in found if r.partition == partition] for partition in range(3)}
     assert [r.value for r in in_order[0]] == [r.value for r in in_order[2]] == [b"%d" % n for n in range(5)]
     assert [(r.offset, r.value, r.headers) for r in in_order[1]] == [
@@ -204,9 +225,9 @@ def test_a_connection_that_has_just_been_lost_is_told_as_a_kafka_error(kafka: st
     ],
 )
 async def test_a_task_inside_aiokafka_that_has_ended_is_told(
-    ends: Callable[[Kafka], asyncio.Task[None]], what: str
+    mock: MockKafka, ends: Callable[[Kafka], asyncio.Task[None]], what: str
 ) -> None:
-    async with idle() as kafka:
+    async with listening(mock) as kafka:
         assert kafka.trouble() is None
         task = ends(kafka)
         task.cancel()
@@ -214,56 +235,29 @@ async def test_a_task_inside_aiokafka_that_has_ended_is_told(
         assert kafka.trouble() == f"{what} has ended"
 
 
-async def test_the_first_question_for_the_ends_is_answered_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_first_question_for_the_ends_is_answered_at_once(
+    mock: MockKafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tries, once = [], Fetcher._proc_offset_requests
 
     async def counted(self: Fetcher, wanted: Mapping[TopicPartition, int]) -> Any:
         tries.append(wanted)
         return await once(self, wanted)
 
-    async with idle() as kafka:
+    async with listening(mock) as kafka:
         monkeypatch.setattr(Fetcher, "_proc_offset_requests", counted)
         assert await kafka.ends() == {("clinic.requests", partition): 0 for partition in range(PARTITIONS)}
         assert len(tries) == 1
 
 
-@asynccontextmanager
-async def idle() -> AsyncIterator[Kafka]:
-    """A service's connection, started, to which nothing comes."""
-
-    async def handle(records: list[Record]) -> None:
-        pass
-
-    async def pass_over(places: Mapping[Place, int]) -> None:
-        pass
-
-    with MockKafka() as mock:
-        mock.create_topics(t.name for t in TOPICS)
-        topics: Mapping[str, frozenset[str]] = {"clinic.requests": frozenset()}
-        kafka = Kafka(Cluster(mock.address), "booking", topics, handle, pass_over, 0, PARTITIONS)
-        await kafka.start()
-        try:
-            yield kafka
-        finally:
-            await kafka.stop_listening()
-            await kafka.stop()
-
-
-async def test_a_consume_loop_that_polls_no_more_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_consume_loop_that_polls_no_more_is_told(mock: MockKafka, monkeypatch: pytest.MonkeyPatch) -> None:
     in_hand, go_on = asyncio.Event(), asyncio.Event()
 
     async def handle(records: list[Record]) -> None:
         in_hand.set()
         await go_on.wait()
 
-    async def pass_over(places: Mapping[Place, int]) -> None:
-        pass
-
-    with MockKafka() as mock:
-        mock.create_topics(t.name for t in TOPICS)
-        topics: Mapping[str, frozenset[str]] = {"clinic.requests": frozenset()}
-        kafka = Kafka(Cluster(mock.address), "booking", topics, handle, pass_over, 0, PARTITIONS)
-        await kafka.start()
+    async with listening(mock, handle) as kafka:
         try:
             async with asyncio.timeout(30), producer(mock.address) as client:
                 await client.send_and_wait("clinic.requests", b"a message")
@@ -274,5 +268,3 @@ async def test_a_consume_loop_that_polls_no_more_is_told(monkeypatch: pytest.Mon
                 assert str(kafka.trouble()).startswith("the consume loop has not polled for")
         finally:
             go_on.set()
-            await kafka.stop_listening()
-            await kafka.stop()
