@@ -7,10 +7,10 @@ import typer
 
 from deploy.commands import attention, course, dead_letters, doctor, events, init, preparing, running
 from deploy.commands.terminal import EXITS, Exit, fail
-from deploy.kafka_account import KafkaTrouble
-from deploy.operator import NotAllowed, Refused, Unreachable
-from deploy.server_process import CannotStart
-from shared.settings import Misconfigured
+from deploy.local.server_process import CannotStart
+from deploy.operating.kafka_account import KafkaTrouble
+from deploy.operating.services import NotAllowed, Refused, Unreachable
+from shared.configuration.settings import Misconfigured
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -13,12 +13,12 @@ from fastapi import FastAPI
 
 from services.billing.main import build
 from services.billing.settings import BillingSettings
-from shared.batch import HTTP
-from shared.contract import EventData
-from shared.database import rows
-from shared.envelope import Message, Record, headers_of
-from shared.service import Service
-from shared.settings import read_settings
+from shared.configuration.settings import read_settings
+from shared.contract.register import EventData
+from shared.decision.message import Message, Record, headers_of
+from shared.postgres.query import rows
+from shared.service.service import Service
+from shared.worker.service_rules import HTTP
 from tests.billing_story import T0
 from tests.callers import key_of, served
 

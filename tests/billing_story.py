@@ -5,10 +5,11 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID, uuid5
 
-from services.billing import ledger
-from services.billing.account import Account, Known, Share
-from services.billing.papers import LOOK
-from services.billing.profile import (
+from services.billing.account import ledger
+from services.billing.account.account import Account, Known
+from services.billing.account.messages import RefundRequested
+from services.billing.account.share import Share
+from services.billing.account.tariff import (
     Approval,
     Due,
     MissedPolicy,
@@ -21,28 +22,13 @@ from services.billing.profile import (
     Tariff,
     Treatment,
 )
-from services.billing.requests import RefundRequested
-from services.billing.rules import decide
-from shared.clinic import Location, Opening
-from shared.contract import (
-    AuthorizationDecided,
-    AuthorizationDecision,
-    Basis,
+from services.billing.papers.decide import LOOK
+from services.billing.rules.decide import decide
+from shared.configuration.clinic import Location, Opening
+from shared.contract.booking import (
     BookedSession,
-    By,
     CourseAccepted,
     CourseChanged,
-    CourseRequested,
-    EventData,
-    Insurance,
-    Method,
-    Payer,
-    PaymentCaptured,
-    PaymentReversed,
-    Refusal,
-    ReleaseReason,
-    RequestedSession,
-    ReversalReason,
     SessionCancelled,
     SessionCompleted,
     SessionConfirmed,
@@ -50,14 +36,33 @@ from shared.contract import (
     SessionMissed,
     SessionReleased,
     SessionRescheduled,
-    SessionState,
     SessionUnconfirmed,
     SessionWithdrawalRefused,
-    TimerDue,
+)
+from shared.contract.clinic import (
+    AuthorizationDecided,
+    CourseRequested,
+    Insurance,
+    PaymentCaptured,
+    PaymentReversed,
+    RequestedSession,
+)
+from shared.contract.closed_sets import (
+    AuthorizationDecision,
+    Basis,
+    By,
+    Method,
+    Payer,
+    Refusal,
+    ReleaseReason,
+    ReversalReason,
+    SessionState,
     WithdrawalReason,
 )
-from shared.decision import Attention
-from shared.envelope import Message
+from shared.contract.internal import TimerDue
+from shared.contract.register import EventData
+from shared.decision.decision import Attention
+from shared.decision.message import Message
 
 T0 = datetime(2026, 11, 2, 15, tzinfo=UTC)
 COURSE = UUID("00000000-0000-4000-8000-000000000001")

@@ -6,27 +6,20 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from services.billing import ledger
-from services.billing.account import Share
-from services.billing.requests import Refused, WaiverGranted
-from shared.contract import (
-    Basis,
-    By,
+from services.billing.account import ledger
+from services.billing.account.messages import Refused, WaiverGranted
+from services.billing.account.share import Share
+from shared.contract.billing import PrepaymentOverdue, PrepaymentSatisfied, PrepaymentWithdrawn, RefundSettled
+from shared.contract.booking import (
     CourseAccepted,
-    EventData,
-    PaymentCaptured,
-    PaymentReversed,
-    PrepaymentOverdue,
-    PrepaymentSatisfied,
-    PrepaymentWithdrawn,
-    RefundSettled,
-    ReleaseReason,
     SessionCancelled,
     SessionCompleted,
     SessionMissed,
     SessionRescheduled,
-    SessionState,
 )
+from shared.contract.clinic import PaymentCaptured, PaymentReversed
+from shared.contract.closed_sets import Basis, By, ReleaseReason, SessionState
+from shared.contract.register import EventData
 from tests.billing_story import (
     COURSE,
     DAY,

@@ -13,10 +13,12 @@ from fastapi import FastAPI
 
 from services.booking.main import build
 from services.booking.settings import BookingSettings
-from shared.contract import EventData, Needs, PrepaymentRequired
-from shared.database import rows
-from shared.http import Role
-from shared.service import Service
+from shared.configuration.api_keys import Role
+from shared.contract.billing import PrepaymentRequired
+from shared.contract.closed_sets import Needs
+from shared.contract.register import EventData
+from shared.postgres.query import rows
+from shared.service.service import Service
 from tests.booking_story import CLINICS, COURSE, NOW, requested, session_id, start
 from tests.callers import key_of, served
 from tests.road import SetClock, record

@@ -9,41 +9,37 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import UUID, uuid5
 
-from services.booking.closures import Closure, closed_by
-from services.booking.course import OCCUPYING, TRANSITIONS, Course, CourseState, Session
-from services.booking.occupancy import Calendar, Taken
-from services.booking.profile import Place, Room, read_places
-from services.booking.rules import decide
-from services.booking.sought import Sought, sought
-from shared.contract import (
-    Basis,
-    By,
+from services.booking.chairs.calendar import Calendar, Taken
+from services.booking.chairs.location import Place, Room
+from services.booking.profile import read_places
+from services.booking.rules.closures import Closure, closed_by
+from services.booking.rules.course import OCCUPYING, TRANSITIONS, Course, CourseState, Session
+from services.booking.rules.days_needed import Sought, sought
+from services.booking.rules.decide import decide
+from shared.contract.billing import PrepaymentOverdue, PrepaymentSatisfied, PrepaymentWithdrawn
+from shared.contract.booking import (
     CourseAccepted,
-    CourseCancelRequested,
-    CourseRequested,
-    EventData,
-    PatientCheckedIn,
-    PatientMissed,
-    Payer,
-    PrepaymentOverdue,
-    PrepaymentSatisfied,
-    PrepaymentWithdrawn,
-    ReleaseReason,
-    RequestedSession,
-    SessionCancelRequested,
     SessionConfirmed,
     SessionEvent,
     SessionReleased,
-    SessionRescheduleRequested,
-    SessionState,
     SessionUnconfirmed,
     SessionWithdrawalRefused,
-    TimerDue,
-    TreatmentCompleted,
-    WithdrawalReason,
 )
-from shared.decision import Attention
-from shared.envelope import Message
+from shared.contract.clinic import (
+    CourseCancelRequested,
+    CourseRequested,
+    PatientCheckedIn,
+    PatientMissed,
+    RequestedSession,
+    SessionCancelRequested,
+    SessionRescheduleRequested,
+    TreatmentCompleted,
+)
+from shared.contract.closed_sets import Basis, By, Payer, ReleaseReason, SessionState, WithdrawalReason
+from shared.contract.internal import TimerDue
+from shared.contract.register import EventData
+from shared.decision.decision import Attention
+from shared.decision.message import Message
 
 CLINICS: Final = Path(__file__).parents[1] / "deploy" / "clinics"
 PLACES: Final = read_places(CLINICS, None)

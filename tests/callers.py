@@ -9,8 +9,8 @@ from typing import Final
 
 from fastapi import FastAPI
 
-from shared.http import Role
-from shared.process import HttpServer
+from shared.configuration.api_keys import Role
+from shared.service.process import HttpServer
 
 SECOND_DESK: Final = "second desk"
 """The name of another key that has the desk's role."""

@@ -17,10 +17,10 @@ import asyncpg
 import pytest
 from sqlalchemy import make_url
 
-from deploy.databases import provision
-from deploy.kafka import node
-from deploy.postgres import EmbeddedPostgres
-from deploy.server_process import CannotStart
+from deploy.local.kafka import node
+from deploy.local.postgres import EmbeddedPostgres
+from deploy.local.server_process import CannotStart
+from deploy.preparing.databases import provision
 
 KAFKA_IMAGE = "apache/kafka:4.3.1"
 

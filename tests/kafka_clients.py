@@ -10,10 +10,10 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPa
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.record.util import calc_crc32c_py
 
-from deploy.embedded import HEARS
-from shared.cluster import Cluster
-from shared.kafka import Place
-from shared.topics import TOPICS, create_topics
+from deploy.preparing.heard import HEARS
+from shared.kafka.cluster import Cluster
+from shared.kafka.consumer import Place
+from shared.kafka.topics import TOPICS, create_topics
 
 
 class Tail:

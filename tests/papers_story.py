@@ -5,11 +5,10 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID, uuid5
 
-from services.billing.account import Account, Share, Stage
-from services.billing.documents.html import Document
-from services.billing.folder import Folder, Paper
-from services.billing.papers import decide_papers
-from services.billing.profile import (
+from services.billing.account.account import Account, Stage
+from services.billing.account.records import Given, Payment
+from services.billing.account.share import Share
+from services.billing.account.tariff import (
     Approval,
     Due,
     MissedPolicy,
@@ -22,11 +21,15 @@ from services.billing.profile import (
     Tariff,
     Treatment,
 )
-from services.billing.records import Given, Payment
-from services.billing.terms import Terms
-from shared.clinic import Location, Opening
-from shared.contract import Basis, EventData, Method, PatientUpdated, Payer, Service, SessionState, Weekday
-from shared.decision import Attention
+from services.billing.account.terms import Terms
+from services.billing.papers.decide import decide_papers
+from services.billing.papers.folder import Folder, Paper
+from services.billing.papers.html import Document
+from shared.configuration.clinic import Location, Opening
+from shared.contract.clinic import PatientUpdated, Service
+from shared.contract.closed_sets import Basis, Method, Payer, SessionState, Weekday
+from shared.contract.register import EventData
+from shared.decision.decision import Attention
 
 COURSE = UUID("00000000-0000-4000-8000-000000000001")
 THANKSGIVING = date(2026, 11, 26)

@@ -10,11 +10,11 @@ from uuid import uuid4
 import httpx2
 from fastapi import FastAPI
 
-from deploy.fake_twilio import ACCOUNT_SID, AUTH_TOKEN, inbound, signature
+from deploy.local.fake_twilio import ACCOUNT_SID, AUTH_TOKEN, inbound, signature
 from services.reminders.main import build
 from services.reminders.settings import RemindersSettings
-from shared.database import rows
-from shared.settings import read_settings
+from shared.configuration.settings import read_settings
+from shared.postgres.query import rows
 from tests.callers import key_of, keys_file
 from tests.reminders_rig import Rig, open_rig
 from tests.reminders_story import PHONE, PROFILES

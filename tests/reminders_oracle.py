@@ -11,19 +11,14 @@ from typing import Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from services.reminders.messages import ConsentRecorded
-from services.reminders.profile import Places
-from services.reminders.sms import Accepted, Unknown
-from shared.contract import (
-    ContactUpdated,
-    CourseAccepted,
-    Needs,
-    PersonErased,
-    PrepaymentOverdue,
-    PrepaymentRequired,
-    PrepaymentSatisfied,
-    SessionEvent,
-)
+from services.reminders.people.messages import ConsentRecorded
+from services.reminders.text.clinic import Places
+from services.reminders.text.provider import Accepted, Unknown
+from shared.contract.billing import PrepaymentOverdue, PrepaymentRequired, PrepaymentSatisfied
+from shared.contract.booking import CourseAccepted, SessionEvent
+from shared.contract.clinic import ContactUpdated
+from shared.contract.closed_sets import Needs
+from shared.contract.internal import PersonErased
 from tests.reminders_world import Sent, World
 
 MINUTE: Final = timedelta(minutes=1)

@@ -5,26 +5,16 @@ from datetime import datetime, timedelta
 from random import Random
 from uuid import UUID
 
-from services.reminders.course import Text
-from services.reminders.last_look import NONE, Pauses
-from services.reminders.messages import AnswerWanted, ConsentRecorded
-from services.reminders.outcome import Report
+from services.reminders.people.messages import AnswerWanted, ConsentRecorded
 from services.reminders.profile import read_places
-from services.reminders.sms import Accepted, Outcome, OutgoingText, Refused, Unknown, Unsent
-from shared.contract import (
-    Basis,
+from services.reminders.rules.last_look import NONE, Pauses
+from services.reminders.rules.outcome import Report
+from services.reminders.text.provider import Accepted, Outcome, OutgoingText, Refused, Unknown, Unsent
+from services.reminders.text.text import Text
+from shared.contract.billing import PrepaymentRequired, PrepaymentSatisfied
+from shared.contract.booking import (
     BookedSession,
-    By,
-    ContactKind,
-    ContactUpdated,
     CourseAccepted,
-    EventData,
-    Needs,
-    Payer,
-    PersonErased,
-    PrepaymentRequired,
-    PrepaymentSatisfied,
-    ReleaseReason,
     SessionCancelled,
     SessionCheckedIn,
     SessionCompleted,
@@ -33,10 +23,11 @@ from shared.contract import (
     SessionMissed,
     SessionReleased,
     SessionRescheduled,
-    SessionState,
-    Texting,
-    TextKind,
 )
+from shared.contract.clinic import ContactUpdated, Texting
+from shared.contract.closed_sets import Basis, By, ContactKind, Needs, Payer, ReleaseReason, SessionState, TextKind
+from shared.contract.internal import PersonErased
+from shared.contract.register import EventData
 from tests.reminders_story import DAY, HOUR, PROFILES
 from tests.reminders_world import World, accepting
 

@@ -11,33 +11,24 @@ from uuid import uuid4
 import orjson
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from services.reminders import store
-from services.reminders.course import Course, TextState
-from services.reminders.dispatch import Dispatch
 from services.reminders.main import rules_of
-from services.reminders.settling import Settling
-from services.reminders.sms import Accepted, Found, Outcome, OutgoingText, Sender, Sought
-from shared.clock import Alarm, SteppedClock
-from shared.contract import (
-    By,
-    EventData,
-    SessionCancelled,
-    SessionConfirmed,
-    SessionState,
-    TextKind,
-)
-from shared.database import Database, rows, run
-from shared.envelope import Record, headers_of
-from shared.worker import Worker
-from tests.reminders_story import (
-    COURSE_ID,
-    MONDAY,
-    PATIENT,
-    PLACES,
-    accepted,
-    contact,
-    session_event,
-)
+from services.reminders.rules.course import Course
+from services.reminders.sending.dispatch import Dispatch
+from services.reminders.sending.sender import Sender
+from services.reminders.sending.settling import Settling
+from services.reminders.store import courses as store
+from services.reminders.text.provider import Accepted, Found, Outcome, OutgoingText, Sought
+from services.reminders.text.text import TextState
+from shared.contract.booking import SessionCancelled, SessionConfirmed
+from shared.contract.closed_sets import By, SessionState, TextKind
+from shared.contract.register import EventData
+from shared.decision.clock import SteppedClock
+from shared.decision.message import Record, headers_of
+from shared.postgres.pool import Database
+from shared.postgres.query import rows, run
+from shared.worker.alarm import Alarm
+from shared.worker.worker import Worker
+from tests.reminders_story import COURSE_ID, MONDAY, PATIENT, PLACES, accepted, contact, session_event
 
 K = TextKind
 MINUTE = timedelta(minutes=1)

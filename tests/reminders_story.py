@@ -6,29 +6,20 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid5
 
-from services.reminders.contact import Contact
-from services.reminders.course import Course, Text, TextState
+from services.reminders.people.contact import Contact
 from services.reminders.profile import read_places
-from services.reminders.rules import COURSE, aggregate_of, decide
-from shared.contract import (
-    Basis,
-    BookedSession,
-    ContactKind,
-    ContactUpdated,
-    CourseAccepted,
-    EventData,
-    Needs,
-    Payer,
-    PrepaymentRequired,
-    PrepaymentSatisfied,
-    SessionEvent,
-    SessionState,
-    Texting,
-    TextKind,
-    TimerDue,
-)
-from shared.decision import Attention, Timer
-from shared.envelope import NAMESPACE, Message
+from services.reminders.rules.course import Course
+from services.reminders.rules.decide import aggregate_of, decide
+from services.reminders.text.aggregates import COURSE
+from services.reminders.text.text import Text, TextState
+from shared.contract.billing import PrepaymentRequired, PrepaymentSatisfied
+from shared.contract.booking import BookedSession, CourseAccepted, SessionEvent
+from shared.contract.clinic import ContactUpdated, Texting
+from shared.contract.closed_sets import Basis, ContactKind, Needs, Payer, SessionState, TextKind
+from shared.contract.internal import TimerDue
+from shared.contract.register import EventData
+from shared.decision.decision import Attention, Timer
+from shared.decision.message import NAMESPACE, Message
 
 PROFILES = Path(__file__).parent.parent / "deploy" / "clinics"
 PLACES = read_places(PROFILES, ("albany", "stella"))

@@ -9,15 +9,18 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from services.reminders.attempt import Claim, Due
-from services.reminders.contact import Contact
-from services.reminders.course import Course, Text, TextState
-from services.reminders.last_look import NONE, Pauses
-from services.reminders.outcome import Attempted, Report, Settled, of_outcome, of_report
-from services.reminders.profile import Places
-from services.reminders.rules import COURSE, aggregate_of, decide
-from services.reminders.sms import Accepted, Outcome, OutgoingText
-from shared.contract import EventData, TextSuppressed
+from services.reminders.people.contact import Contact
+from services.reminders.rules.course import Course
+from services.reminders.rules.decide import aggregate_of, decide
+from services.reminders.rules.judging import Claim, Due
+from services.reminders.rules.last_look import NONE, Pauses
+from services.reminders.rules.outcome import Attempted, Report, Settled, of_outcome, of_report
+from services.reminders.text.aggregates import COURSE
+from services.reminders.text.clinic import Places
+from services.reminders.text.provider import Accepted, Outcome, OutgoingText
+from services.reminders.text.text import Text, TextState
+from shared.contract.register import EventData
+from shared.contract.reminders import TextSuppressed
 from tests.reminders_story import message
 
 

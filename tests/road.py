@@ -11,19 +11,20 @@ from uuid import uuid4
 
 import orjson
 
-from services.booking import store
-from services.booking.closures import Closure
-from services.booking.course import Course
-from services.booking.occupancy import Calendar
-from services.booking.profile import Place
-from services.booking.rules import HEARS, aggregate_of, decide
-from shared.batch import HTTP, Answer, Rules
-from shared.contract import EventData
-from shared.database import Database, rows
-from shared.decision import Decision
-from shared.envelope import Message, Record, headers_of
-from shared.outbox import unpack
-from shared.worker import Worker
+from services.booking.chairs.calendar import Calendar
+from services.booking.chairs.location import Place
+from services.booking.rules.closures import Closure
+from services.booking.rules.course import Course
+from services.booking.rules.decide import HEARS, aggregate_of, decide
+from services.booking.store import courses as store
+from shared.contract.register import EventData
+from shared.decision.decision import Decision
+from shared.decision.message import Message, Record, headers_of
+from shared.postgres.pool import Database
+from shared.postgres.query import rows
+from shared.tables.outbox import unpack
+from shared.worker.service_rules import HTTP, Answer, Rules
+from shared.worker.worker import Worker
 from tests.booking_story import NOW, PLACES
 
 BookingRules = Rules[Course | Closure, Calendar]

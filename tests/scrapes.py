@@ -2,14 +2,13 @@
 
 from typing import Any, Final
 
+import services.reminders.metrics
+import shared.metrics
 from fastapi import FastAPI
 from prometheus_client import Counter, Histogram
 from prometheus_client.parser import text_string_to_metric_families
 
-import services.booking.watch
-import services.reminders.metrics
-import shared.metrics
-from shared.metrics import Reading
+from shared.instruments.metrics import Reading
 
 
 class Scrape:

@@ -19,7 +19,7 @@ from deploy.commands.terminal import (
     print_json,
     print_table,
 )
-from deploy.operator import Place, ServiceName, Services, addresses, everywhere
+from deploy.operating.services import Place, ServiceName, Services, addresses, everywhere
 
 attention = group("What software must not decide, and a person settles.")
 texts = group("Stop texts, or let them go again: all, a clinic's or a person's.")
@@ -34,9 +34,6 @@ def _matter(text: str) -> Place:
         return Place(ServiceName(service), str(UUID(id)))
     except ValueError:
         raise typer.BadParameter(f"{text!r} is no matter: they are named like booking/<id>") from None
-
-
-# Attention -----------------------------------------------------------------------------------------------------------
 
 
 @attention.command("list")
@@ -74,8 +71,6 @@ def resolve(
         return print_json({"service": matter.service, "id": matter.id, "status": "resolved"})
     return out.print(f"{matter.service}/{matter.id}: resolved")
 
-
-# Texts ---------------------------------------------------------------------------------------------------------------
 
 Everyone = Annotated[bool, typer.Option("--all", help="all texts of all clinics")]
 OfClinic = Annotated[str | None, typer.Option("--clinic", help="a clinic's")]

@@ -7,8 +7,8 @@ from uuid import UUID
 import typer
 
 from deploy.commands.terminal import Exit, Json, Key, fail, fetch, instant, out, print_json, print_table
-from deploy.operator import Refused, ServiceName, Services, addresses
-from deploy.timeline import INSTANTS, Moment, states, timeline
+from deploy.operating.services import Refused, ServiceName, Services, addresses
+from deploy.operating.timeline import INSTANTS, Moment, states, timeline
 
 
 def course(

@@ -22,8 +22,8 @@ from deploy.commands.terminal import (
     print_json,
     print_table,
 )
-from deploy.operator import Place, ServiceName, Services, addresses, everywhere, without_phone
-from shared.dead_letters import Status
+from deploy.operating.services import Place, ServiceName, Services, addresses, everywhere, without_phone
+from shared.tables.dead_letters import Status
 
 dead_letters = group("Messages that had no effect: look at them, put them through again, or drop them.")
 

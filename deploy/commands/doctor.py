@@ -12,22 +12,22 @@ import typer
 from dotenv import dotenv_values
 from sqlalchemy import make_url
 
-from deploy.accounts import ACCOUNTS
 from deploy.commands.terminal import Exit, Json, Key, err, out, print_json, print_table
-from deploy.databases import SERVICES
 from deploy.doctor import databases, kafka, outside
 from deploy.doctor.finding import Finding, State, failed
-from deploy.kafka_account import account_in
-from deploy.operator import running_up
-from deploy.profiles import folder_of_profiles
-from deploy.secrets import TWILIO_AUTH_TOKEN
-from deploy.settings import DatabaseSettings
+from deploy.operating.kafka_account import account_in
+from deploy.operating.services import running_up
+from deploy.preparing.accounts import ACCOUNTS
+from deploy.preparing.databases import SERVICES
+from deploy.preparing.profiles import folder_of_profiles
+from deploy.preparing.secrets import TWILIO_AUTH_TOKEN
+from deploy.preparing.settings import DatabaseSettings
 from services.billing.settings import BillingSettings
 from services.booking.settings import BookingSettings
 from services.reminders.settings import RemindersSettings
-from shared.clinic import clinic_folders
-from shared.cluster import Cluster
-from shared.settings import Misconfigured, ServiceSettings, read_settings
+from shared.configuration.clinic import clinic_folders
+from shared.configuration.settings import Misconfigured, ServiceSettings, read_settings
+from shared.kafka.cluster import Cluster
 
 
 class Part(StrEnum):

@@ -10,10 +10,10 @@ import typer
 from rich.progress import Progress
 
 from deploy.commands.terminal import Exit, Json, Key, counted, err, fail, out, print_json, print_table
-from deploy.kafka_account import account_in
-from deploy.operator import NotAllowed, Refused, ServiceName, Services, Unreachable, addresses, running_up
-from shared.cluster import Cluster
-from shared.settings import ServiceSettings, read_settings
+from deploy.operating.kafka_account import account_in
+from deploy.operating.services import NotAllowed, Refused, ServiceName, Services, Unreachable, addresses, running_up
+from shared.configuration.settings import ServiceSettings, read_settings
+from shared.kafka.cluster import Cluster
 
 KafkaServers = Annotated[
     str | None, typer.Option(envvar="CHAIRTIME_KAFKA", help="host:port; the running `chairtime up` when unset")
@@ -31,8 +31,8 @@ def publish(
     and no `chairtime up` runs, it is compose's Kafka, with the account `clinic` of secrets/; elsewhere the account is
     CHAIRTIME_KAFKA_USER with CHAIRTIME_KAFKA_PASSWORD, where Kafka asks for one.
     """
-    from deploy.kafka_account import admin
-    from deploy.publish import BadLine, ClinicSystem, read_events
+    from deploy.operating.kafka_account import admin
+    from deploy.operating.publish import BadLine, ClinicSystem, read_events
 
     cluster = cluster_of(kafka, "clinic")
     try:
@@ -62,7 +62,7 @@ def lag(
     API key). At compose's Kafka each group is looked at with the account of its service in secrets/, since an account
     sees no other's.
     """
-    from deploy.lag import lag_of
+    from deploy.operating.lag import lag_of
 
     wanted = tuple(ServiceName) if service is None else (service,)
     with err.status("asking Kafka ..."):
@@ -121,8 +121,8 @@ def export_schemas(
 
     Nothing is written when a change is not additive: that needs a new type.
     """
-    from deploy import states_page
-    from deploy.schemas import NotAdditive, export
+    from deploy.reference import states_page
+    from deploy.reference.schemas import NotAdditive, export
 
     try:
         written = [*export(folder), folder / "states.md"]

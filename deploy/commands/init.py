@@ -12,9 +12,9 @@ from typing import Annotated, Any, Final
 import typer
 
 from deploy.commands.terminal import Exit, Json, Yes, err, fail, out, print_json
-from deploy.secrets import API_KEYS, TWILIO_AUTH_TOKEN, write_missing
-from shared.clinic import clinic_folders
-from shared.http import Role
+from deploy.preparing.secrets import API_KEYS, TWILIO_AUTH_TOKEN, write_missing
+from shared.configuration.api_keys import Role
+from shared.configuration.clinic import clinic_folders
 
 NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 TOKEN: Final = "CHAIRTIME_TWILIO_AUTH_TOKEN"
@@ -50,8 +50,8 @@ def init(
     kept, unless you say so when asked; a secret that is there is never replaced. Twilio's token comes from
     CHAIRTIME_TWILIO_AUTH_TOKEN or a question, never from a flag. The API keys, one a role, are shown once, at the end.
     """
-    from deploy.new_clinic import NewClinic, write_profile
-    from deploy.profiles import folder_of_profiles
+    from deploy.preparing.new_clinic import NewClinic, write_profile
+    from deploy.preparing.profiles import folder_of_profiles
 
     ask = _Asker(yes)
     profiles = folder_of_profiles()

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from deploy.commands.terminal import Exit, Json, err, fail, out, print_json, print_table
-from shared.settings import ServiceSettings, read_settings
+from shared.configuration.settings import ServiceSettings, read_settings
 
 if TYPE_CHECKING:
-    from deploy.profiles import ClinicProfile
+    from deploy.preparing.profiles import ClinicProfile
 
 
 def migrate(json: Json = False) -> None:
@@ -21,9 +21,9 @@ def migrate(json: Json = False) -> None:
     """
     from sqlalchemy.exc import DBAPIError
 
-    from deploy.databases import MIGRATIONS, SERVICES, provision
-    from deploy.settings import DatabaseSettings
-    from shared.migrations import newest_revision
+    from deploy.preparing.databases import MIGRATIONS, SERVICES, provision
+    from deploy.preparing.settings import DatabaseSettings
+    from shared.postgres.migrations import newest_revision
 
     settings = read_settings(DatabaseSettings)
     try:
@@ -52,10 +52,10 @@ def topics(
     from aiokafka.errors import KafkaError
     from confluent_kafka import KafkaException
 
-    from deploy.accounts import grant
-    from deploy.kafka_account import trouble
-    from deploy.settings import AccountSettings
-    from shared.topics import TOPICS, create_topics
+    from deploy.operating.kafka_account import trouble
+    from deploy.preparing.accounts import grant
+    from deploy.preparing.settings import AccountSettings
+    from shared.kafka.topics import TOPICS, create_topics
 
     settings = read_settings(AccountSettings if accounts else ServiceSettings)
     cluster = settings.cluster
@@ -90,7 +90,7 @@ def check(json: Json = False) -> None:
 
     A mistake is one line that names file, key and reason; there may be one for each file. Exits 78 then.
     """
-    from deploy.profiles import clinics_in, folder_of_profiles, mistakes_in
+    from deploy.preparing.profiles import clinics_in, folder_of_profiles, mistakes_in
 
     folder = folder_of_profiles()
     mistakes = mistakes_in(folder)

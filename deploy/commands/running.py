@@ -6,8 +6,8 @@ import signal
 from pathlib import Path
 
 from deploy.commands.terminal import Exit, out, run
-from shared import logs
-from shared.settings import Misconfigured
+from shared.configuration.settings import Misconfigured
+from shared.instruments import logs
 
 
 def up() -> None:
@@ -26,14 +26,14 @@ def up() -> None:
 
 def demo() -> None:
     """Play one whole course, from the request to the last text, and exit 0 when nothing is left over."""
-    from deploy.demo import play
+    from deploy.local.demo import play
 
     logs.configure("ERROR", os.devnull)
     run(lambda: play(out, os.environ.get("CHAIRTIME_KAFKA")))
 
 
 async def _up() -> int:
-    from deploy.embedded import Embedded, common_settings
+    from deploy.local.embedded import Embedded, common_settings
 
     home = Path(os.environ.get("CHAIRTIME_HOME", ".chairtime"))
     clock = os.environ.get("CHAIRTIME_CLOCK", "wall")

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from shared.settings import EX_CONFIG
+from shared.configuration.settings import EX_CONFIG
 
 
 class Exit(IntEnum):

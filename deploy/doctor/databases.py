@@ -8,10 +8,11 @@ from typing import Final
 from asyncpg import InterfaceError, PostgresError
 from sqlalchemy import make_url
 
-from deploy.databases import MIGRATIONS
 from deploy.doctor.finding import Finding, clock, failed, ok, warning
-from shared.database import Database, rows, sqlstate
-from shared.migrations import newest_revision, revision
+from deploy.preparing.databases import MIGRATIONS
+from shared.postgres.migrations import newest_revision, revision
+from shared.postgres.pool import Database, sqlstate
+from shared.postgres.query import rows
 
 SECONDS: Final = 10
 

@@ -6,21 +6,15 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
-from confluent_kafka.admin import (
-    AclOperation,
-    AdminClient,
-    ConfigResource,
-    OffsetSpec,
-    ResourceType,
-)
+from confluent_kafka.admin import AclOperation, AdminClient, ConfigResource, OffsetSpec, ResourceType
 
-from deploy.accounts import ACCOUNTS, rights
 from deploy.doctor.finding import Finding, clock, failed, ok, warning
-from deploy.kafka_account import KafkaTrouble, admin
-from deploy.operator import ServiceName
-from shared.cluster import Cluster
-from shared.contract import SERVICE_TOPICS
-from shared.topics import TOPICS, Topic
+from deploy.operating.kafka_account import KafkaTrouble, admin
+from deploy.operating.services import ServiceName
+from deploy.preparing.accounts import ACCOUNTS, rights
+from shared.contract.topics import SERVICE_TOPICS
+from shared.kafka.cluster import Cluster
+from shared.kafka.topics import TOPICS, Topic
 
 SECONDS: Final = 10
 ANSWERS: Final = {"request_timeout": SECONDS}
@@ -75,9 +69,6 @@ def _visible(account: str | None) -> set[str]:
     if account not in ACCOUNTS:
         return {topic.name for topic in TOPICS}
     return {topic for _, topic in may(account)}
-
-
-# Topics --------------------------------------------------------------------------------------------------------------
 
 
 def _topics(client: AdminClient, known: Mapping[str, Any], visible: set[str]) -> list[Finding]:
@@ -136,9 +127,6 @@ def faults_of(topic: Topic, told: Mapping[str, str | None]) -> list[tuple[str, s
     return faults
 
 
-# Rights --------------------------------------------------------------------------------------------------------------
-
-
 def may(account: str) -> frozenset[tuple[AclOperation, str]]:
     """The topics that an account reads and writes, and shall read and write alone."""
     return frozenset((AclOperation(r.operation), r.name) for r in rights(account) if r.restype == ResourceType.TOPIC)
@@ -186,9 +174,6 @@ def _operations(described: Any) -> frozenset[AclOperation]:
         if failure.args[0].code() in _HIDDEN:
             return frozenset()
         raise
-
-
-# Clock ---------------------------------------------------------------------------------------------------------------
 
 
 def _clock(clients: Iterable[AdminClient], known: Mapping[str, Any]) -> list[Finding]:

@@ -12,10 +12,10 @@ from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
 
 from deploy.doctor.finding import Finding, failed, ok, warning
-from deploy.operator import NotAllowed, Refused, ServiceName, Services, Unreachable, addresses
-from deploy.profiles import clinics_in, mistakes_in
+from deploy.operating.services import NotAllowed, Refused, ServiceName, Services, Unreachable, addresses
+from deploy.preparing.profiles import clinics_in, mistakes_in
 from services.reminders.settings import RemindersSettings
-from shared.settings import Misconfigured
+from shared.configuration.settings import Misconfigured
 
 SECONDS: Final = 10
 STATUS: Final = "/webhooks/twilio/status"

@@ -6,18 +6,20 @@ from typing import Final
 
 from fastapi import FastAPI
 
-from services.billing import api, paper_api, store
-from services.billing.account import Known
-from services.billing.folder import State
+from services.billing.account.account import Known
+from services.billing.http import money as api
+from services.billing.http import papers as paper_api
+from services.billing.papers.folder import State
 from services.billing.profile import read_places
-from services.billing.rules import HEARS, aggregate_of, decide
+from services.billing.rules.decide import HEARS, aggregate_of, decide
 from services.billing.settings import BillingSettings
-from shared.batch import Rules
-from shared.clock import Clock, WallClock
-from shared.operations import create_api
-from shared.process import serve
-from shared.service import Service
-from shared.settings import read_settings
+from services.billing.store import accounts as store
+from shared.configuration.settings import read_settings
+from shared.decision.clock import Clock, WallClock
+from shared.http.app import create_api
+from shared.service.process import serve
+from shared.service.service import Service
+from shared.worker.service_rules import Rules
 
 MIGRATIONS: Final = Path(__file__).with_name("migrations")
 

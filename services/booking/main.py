@@ -6,19 +6,24 @@ from typing import Final
 
 from fastapi import FastAPI
 
-from services.booking import api, board, feed, store, watch
-from services.booking.closures import Closure
-from services.booking.course import Course
-from services.booking.occupancy import Calendar
+from services.booking import gauges as watch
+from services.booking.chairs.calendar import Calendar
+from services.booking.http import board
+from services.booking.http import calendar_feed as feed
+from services.booking.http import courses as api
 from services.booking.profile import read_places
-from services.booking.rules import HEARS, aggregate_of, decide
+from services.booking.rules.closures import Closure
+from services.booking.rules.course import Course
+from services.booking.rules.decide import HEARS, aggregate_of, decide
 from services.booking.settings import BookingSettings
-from shared.batch import Rules
-from shared.clock import Clock, WallClock
-from shared.operations import create_api
-from shared.process import serve
-from shared.service import Service
-from shared.settings import read_settings
+from services.booking.store import courses as store
+from services.booking.store.board import NOTES
+from shared.configuration.settings import read_settings
+from shared.decision.clock import Clock, WallClock
+from shared.http.app import create_api
+from shared.service.process import serve
+from shared.service.service import Service
+from shared.worker.service_rules import Rules
 
 MIGRATIONS: Final = Path(__file__).with_name("migrations")
 
@@ -37,7 +42,7 @@ def build(settings: BookingSettings, clock: Clock) -> FastAPI:
         decide=partial(decide, places),
         load=partial(store.load, places),
         save=store.save,
-        notes=board.NOTES,
+        notes=NOTES,
     )
     service = Service(rules, settings, settings.database_url, MIGRATIONS, clock)
     service.add_look(watch.look(places))

@@ -2,8 +2,8 @@
 
 from pydantic import Field, SecretStr
 
-from shared.database import with_password
-from shared.settings import DatabaseUrl, ServiceSettings
+from shared.configuration.settings import DatabaseUrl, ServiceSettings
+from shared.postgres.pool import with_password
 
 
 class BookingSettings(ServiceSettings):

@@ -7,21 +7,29 @@ from typing import Final
 
 from fastapi import FastAPI
 
-from services.reminders import api, desk, store, watch, webhooks
-from services.reminders.contact import Contacts
-from services.reminders.dispatch import Dispatch
-from services.reminders.profile import Places, read_places
-from services.reminders.restoring import RECALL
-from services.reminders.rules import HEARS, SERVICE, State, aggregate_of, decide, next_look
+from services.reminders import gauges as watch
+from services.reminders.http import consent_and_pauses as desk
+from services.reminders.http import texts as api
+from services.reminders.http import webhooks
+from services.reminders.people.contact import Contacts
+from services.reminders.profile import read_places
+from services.reminders.rules.decide import HEARS, State, aggregate_of, decide, next_look
+from services.reminders.sending.dispatch import Dispatch
+from services.reminders.sending.restoring import RECALL
+from services.reminders.sending.sender import ConsoleSender, Sender
+from services.reminders.sending.settling import Settling
+from services.reminders.sending.twilio import TwilioSender
 from services.reminders.settings import RemindersSettings
-from services.reminders.settling import Settling
-from services.reminders.sms import ConsoleSender, OutgoingText, Sender, TwilioSender
-from shared.batch import Rules
-from shared.clock import Clock, WallClock
-from shared.operations import create_api
-from shared.process import serve
-from shared.service import Service
-from shared.settings import read_settings
+from services.reminders.store import courses as store
+from services.reminders.text.aggregates import SERVICE
+from services.reminders.text.clinic import Places
+from services.reminders.text.provider import OutgoingText
+from shared.configuration.settings import read_settings
+from shared.decision.clock import Clock, WallClock
+from shared.http.app import create_api
+from shared.service.process import serve
+from shared.service.service import Service
+from shared.worker.service_rules import Rules
 
 MIGRATIONS: Final = Path(__file__).with_name("migrations")
 

@@ -5,9 +5,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SecretStr, TypeAdapter, ValidationError, field_validator
 from pydantic_settings import NoDecode
 
-from shared.contract import Phone
-from shared.database import with_password
-from shared.settings import DatabaseUrl, Misconfigured, ServiceSettings
+from shared.configuration.settings import DatabaseUrl, Misconfigured, ServiceSettings
+from shared.contract.fields import Phone
+from shared.postgres.pool import with_password
 
 _PHONE: TypeAdapter[str] = TypeAdapter(Phone)
 

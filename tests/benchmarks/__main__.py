@@ -13,9 +13,9 @@ from datetime import date
 from itertools import islice
 from pathlib import Path
 
-from deploy.databases import provision
-from deploy.kafka.node import KafkaNode
-from deploy.postgres import EmbeddedPostgres
+from deploy.local.kafka.node import KafkaNode
+from deploy.local.postgres import EmbeddedPostgres
+from deploy.preparing.databases import provision
 from tests.benchmarks import floor, usual
 from tests.benchmarks.report import Trial, show, write
 from tests.benchmarks.servers import (

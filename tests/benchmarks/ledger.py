@@ -24,17 +24,22 @@ from unittest.mock import patch
 from uuid import UUID
 
 import asyncpg
-
 import shared.database
-from deploy.databases import provision
-from deploy.postgres import EmbeddedPostgres
+
+from deploy.local.postgres import EmbeddedPostgres
+from deploy.preparing.databases import provision
 from services.billing.main import build
 from services.billing.settings import BillingSettings
-from shared.clock import WallClock
-from shared.contract import BookedSession, CourseAccepted, EventData, Method, PaymentCaptured, SessionState
-from shared.database import Connection, Database, Rows, read_json
-from shared.envelope import Record, headers_of
-from shared.settings import read_settings
+from shared.configuration.settings import read_settings
+from shared.contract.booking import BookedSession, CourseAccepted
+from shared.contract.clinic import PaymentCaptured
+from shared.contract.closed_sets import Method, SessionState
+from shared.contract.register import EventData
+from shared.decision.clock import WallClock
+from shared.decision.message import Record, headers_of
+from shared.postgres.pool import Database, read_json
+from shared.postgres.values import Connection
+from shared.postgres.writes import Rows
 from tests.benchmarks.servers import REPOSITORY, fresh_databases
 
 BATCH = 500

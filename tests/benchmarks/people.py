@@ -6,18 +6,11 @@ from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID
 
-from shared.contract import (
-    BookedSession,
-    ContactKind,
-    ContactUpdated,
-    CourseAccepted,
-    EventData,
-    Payer,
-    SessionConfirmed,
-    SessionState,
-    Texting,
-)
-from shared.envelope import Record, headers_of
+from shared.contract.booking import BookedSession, CourseAccepted, SessionConfirmed
+from shared.contract.clinic import ContactUpdated, Texting
+from shared.contract.closed_sets import ContactKind, Payer, SessionState
+from shared.contract.register import EventData
+from shared.decision.message import Record, headers_of
 
 SESSIONS: Final = 6
 LOCATION: Final = "stella"

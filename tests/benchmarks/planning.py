@@ -19,11 +19,12 @@ from uuid import uuid4
 import asyncpg
 import orjson
 
-from deploy.databases import provision
-from deploy.postgres import EmbeddedPostgres
-from services.booking.occupancy_store import occupancy
-from services.booking.places import first_places
-from shared.contract import CoursePlan, CourseRequested, Payer
+from deploy.local.postgres import EmbeddedPostgres
+from deploy.preparing.databases import provision
+from services.booking.chairs.free_starts import first_places
+from services.booking.store.calendar import occupancy
+from shared.contract.clinic import CoursePlan, CourseRequested
+from shared.contract.closed_sets import Payer
 from tests.booking_story import NOW, room
 from tests.road import Road, booking_rules, road
 
@@ -69,8 +70,6 @@ def newcomers(block: int) -> list[CourseRequested]:
     return found
 
 
-# By hand --------------------------------------------------------------------------------------------------------------
-
 READ = """SELECT session_id, chair, provider, patient_id, starts_at, ends_at FROM sessions
           WHERE location = 'stella' AND starts_at >= $1 AND starts_at < $2 AND occupies"""
 WRITE = (
@@ -107,9 +106,6 @@ async def write_by_hand(connection: asyncpg.Connection, wishes: Sequence[CourseR
     async with connection.transaction():
         for sql, value in zip(WRITE, (ids, courses_json, sessions_json, ids, ids), strict=True):
             await connection.execute(sql, value)
-
-
-# What is measured -----------------------------------------------------------------------------------------------------
 
 
 async def seconds(work: Callable[[], Awaitable[Any]], times: int = TIMES) -> list[float]:

@@ -17,9 +17,9 @@ import asyncpg
 from aiokafka.admin import AIOKafkaAdminClient
 from sqlalchemy import make_url
 
-from deploy.postgres import EmbeddedPostgres
-from shared.cluster import Cluster
-from shared.topics import TOPICS, create_topics
+from deploy.local.postgres import EmbeddedPostgres
+from shared.kafka.cluster import Cluster
+from shared.kafka.topics import TOPICS, create_topics
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SERVICES = ("booking", "billing", "reminders")

@@ -18,9 +18,9 @@ from zoneinfo import ZoneInfo
 import orjson
 from confluent_kafka import OFFSET_END, Consumer, Message, Producer, TopicPartition
 
-from deploy.kafka.node import QUIET_CLIENT
-from shared.contract import SERVICE_TOPICS
-from shared.topics import TOPICS
+from deploy.local.kafka.node import QUIET_CLIENT
+from shared.contract.topics import SERVICE_TOPICS
+from shared.kafka.topics import TOPICS
 
 CHAIRS: Final = 4
 SESSIONS: Final = 6

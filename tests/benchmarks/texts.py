@@ -26,22 +26,23 @@ import asyncpg
 import uvloop
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from deploy.databases import provision
-from deploy.kafka.node import KafkaNode
-from deploy.postgres import EmbeddedPostgres
-from services.reminders.dispatch import Dispatch
+from deploy.local.kafka.node import KafkaNode
+from deploy.local.postgres import EmbeddedPostgres
+from deploy.preparing.databases import provision
 from services.reminders.main import build, rules_of
 from services.reminders.profile import read_places
+from services.reminders.sending.dispatch import Dispatch
+from services.reminders.sending.settling import Settling
 from services.reminders.settings import RemindersSettings
-from services.reminders.settling import Settling
-from services.reminders.sms import Accepted, Outcome, OutgoingText
-from shared.clock import Alarm, WallClock
-from shared.cluster import Cluster
-from shared.database import Database
-from shared.envelope import Record
-from shared.settings import read_settings
-from shared.topics import create_topics
-from shared.worker import Worker
+from services.reminders.text.provider import Accepted, Outcome, OutgoingText
+from shared.configuration.settings import read_settings
+from shared.decision.clock import WallClock
+from shared.decision.message import Record
+from shared.kafka.cluster import Cluster
+from shared.kafka.topics import create_topics
+from shared.postgres.pool import Database
+from shared.worker.alarm import Alarm
+from shared.worker.worker import Worker
 from tests.benchmarks.floor import texts as floor
 from tests.benchmarks.people import NOW, START, accepted, confirmed, contact, records
 from tests.benchmarks.servers import REPOSITORY, cpu_seconds_below, fresh_databases, postmaster
@@ -83,8 +84,6 @@ OTHERS: Final = (
        WHERE treatment = 'tms'""",
     "VACUUM ANALYZE",
 )
-
-# Chairtime ------------------------------------------------------------------------------------------------------------
 
 
 class NoSender:
@@ -161,9 +160,6 @@ async def lateness(url: str, kafka: str, a_second: int, seconds: int) -> list[fl
     return sorted((at - due[id]).total_seconds() for id, at in sender.came.items())
 
 
-# The others -----------------------------------------------------------------------------------------------------------
-
-
 async def by_hand(url: str, work: Callable[..., Awaitable[None]], hands: int = 1) -> None:
     """With so many connections."""
     connections = [await asyncpg.connect(url, server_settings={"jit": "off"}) for _ in range(hands)]
@@ -186,9 +182,6 @@ async def fire_by_hand(url: str, _: int) -> None:
         return f"SM{attempt.hex}"
 
     await by_hand(url, lambda connections: floor.fire(connections, datetime.now(UTC), send), hands=2)
-
-
-# The run --------------------------------------------------------------------------------------------------------------
 
 
 async def execute(url: str, *statements: str) -> None:

@@ -5,7 +5,6 @@ import json
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,11 +13,11 @@ from uuid import uuid4
 
 import pytest
 
-from deploy.accounts import ACCOUNTS
-from deploy.kafka.node import free_port
-from deploy.profiles import PROFILES
-from deploy.secrets import MADE_UP, TWILIO_AUTH_TOKEN
-from shared.cluster import Cluster
+from deploy.local.kafka.node import free_port
+from deploy.preparing.accounts import ACCOUNTS
+from deploy.preparing.profiles import PROFILES
+from deploy.preparing.secrets import MADE_UP, TWILIO_AUTH_TOKEN
+from shared.kafka.cluster import Cluster
 
 REPOSITORY: Final = Path(__file__).parents[2]
 SERVICES: Final = ("booking", "billing", "reminders")

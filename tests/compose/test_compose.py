@@ -14,12 +14,12 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicCollection, TopicPartition
 from confluent_kafka.admin import AclOperation, AdminClient
 
-from deploy.kafka_account import KafkaTrouble
-from deploy.publish import ClinicSystem, Event
-from deploy.secrets import write_missing
-from shared.cluster import Cluster
-from shared.contract import EventData
-from shared.topics import TOPICS
+from deploy.operating.kafka_account import KafkaTrouble
+from deploy.operating.publish import ClinicSystem, Event
+from deploy.preparing.secrets import write_missing
+from shared.contract.register import EventData
+from shared.kafka.cluster import Cluster
+from shared.kafka.topics import TOPICS
 from tests.compose.stack import INFRASTRUCTURE, SERVICES, Stack, eventually
 from tests.failures.story import contact, course, paid
 from tests.journeys.conftest import Course

@@ -15,14 +15,14 @@ from testcontainers.community.postgres import PostgresContainer
 from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
 
-from deploy.databases import SERVICES, provision
-from deploy.kafka import node
-from deploy.kafka_account import KafkaTrouble, admin
-from shared.cluster import Cluster
-from shared.envelope import Record
-from shared.kafka import Kafka
-from shared.topics import TOPICS, create_topics
-from shared.unparsed import read_from
+from deploy.local.kafka import node
+from deploy.operating.kafka_account import KafkaTrouble, admin
+from deploy.preparing.databases import SERVICES, provision
+from shared.decision.message import Record
+from shared.kafka.cluster import Cluster
+from shared.kafka.consumer import Kafka
+from shared.kafka.topics import TOPICS, create_topics
+from shared.kafka.unparsed import read_from
 from tests.conftest import KAFKA_IMAGE, kafka_in_docker
 from tests.kafka_clients import producer, topic_ends
 

@@ -11,10 +11,12 @@ import jsonschema_rs
 import pytest
 from justhtml import JustHTML
 
-from deploy.schemas import asyncapi_documents, dump
-from shared import asyncapi
-from shared.contract import ERASABLE, EVENTS, SERVICE_TOPICS
-from shared.envelope import Record, read
+from deploy.reference.schemas import asyncapi_documents, dump
+from shared.contract.register import EVENTS
+from shared.contract.topics import ERASABLE, SERVICE_TOPICS
+from shared.decision.message import Record
+from shared.http import asyncapi
+from shared.kafka.envelope import read
 from tests.booking_desk import desk
 from tests.booking_story import NOW
 from tests.callers import keys_file

@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 from cloudevents.core.bindings import kafka as sdk
 
-from deploy.events_page import key_fields
-from shared.contract import EVENTS, SERVICE_TOPICS
-from shared.envelope import Message, Record, headers_of, read
+from deploy.reference.events_page import key_fields
+from shared.contract.register import EVENTS
+from shared.contract.topics import SERVICE_TOPICS
+from shared.decision.message import Message, Record, headers_of
+from shared.kafka.envelope import read
 
 GOLDEN = {file.stem: json.loads(file.read_text()) for file in sorted((Path(__file__).parent / "golden").glob("*.json"))}
 OURS = [name for name, golden in GOLDEN.items() if golden["topic"] in SERVICE_TOPICS]
@@ -103,9 +105,6 @@ def test_a_field_of_tomorrow_is_ignored(name: str, mode: str) -> None:
     (document["data"] if mode == "structured" else document)["of_tomorrow"] = {"deep": [1]}
     newer = Record(record.topic, 0, 7, 0, record.key, compact(document), record.headers)
     assert read(newer, NOW).data == read(record, NOW).data
-
-
-# The official CloudEvents SDK as referee.
 
 
 @every_golden

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from deploy.schemas import NotAdditive, breaking, dump, export, read_schemas, schemas
-from shared.contract import EVENTS, SERVICE_TOPICS
+from deploy.reference.schemas import NotAdditive, breaking, dump, export, read_schemas, schemas
+from shared.contract.register import EVENTS
+from shared.contract.topics import SERVICE_TOPICS
 
 DOCS = Path(__file__).parents[2] / "docs"
 HOW = "run `chairtime export-schemas docs`"
@@ -56,8 +57,6 @@ def test_a_type_of_a_service_is_known_by_its_name_because_breaking_judges_by_it(
     for name, model in EVENTS.items():
         assert name.startswith("clinic.") != (model.topic in SERVICE_TOPICS)
 
-
-# What breaks whom, on small schemas. Each case: the change, what it does to a type that clinics write, to one of ours.
 
 OLD: dict[str, Any] = {
     "$defs": {

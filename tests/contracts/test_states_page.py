@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy.states_page import page
-from services.booking.course import OCCUPYING, OVER, TRANSITIONS
-from shared.contract import SessionState
+from deploy.reference.states_page import page
+from services.booking.rules.course import OCCUPYING, OVER, TRANSITIONS
+from shared.contract.closed_sets import SessionState
 
 DOCS = Path(__file__).parents[2] / "docs"
 

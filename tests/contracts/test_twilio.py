@@ -16,9 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from schemathesis.specs.openapi.checks import response_schema_conformance, status_code_conformance
 
-from deploy.fake_twilio import ACCOUNT_SID, AUTH_TOKEN, FakeTwilio
-from services.reminders.sms import Accepted, OutgoingText, TwilioSender
-from shared.contract import TextKind
+from deploy.local.fake_twilio import ACCOUNT_SID, AUTH_TOKEN, FakeTwilio
+from services.reminders.sending.twilio import TwilioSender
+from services.reminders.text.provider import Accepted, OutgoingText
+from shared.contract.closed_sets import TextKind
 from tests.reminders_story import MONDAY, PHONE
 
 DESCRIPTION = json.loads((Path(__file__).parent / "twilio" / "messages.openapi.json").read_text())

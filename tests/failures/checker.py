@@ -19,27 +19,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from deploy.embedded import HEARS
-from services.reminders.sms import OutgoingText
-from shared.contract import (
-    ANSWERED_BY,
-    ERASABLE,
-    ContactUpdated,
-    CourseAccepted,
-    CourseRequested,
+from deploy.preparing.heard import HEARS
+from services.reminders.text.provider import OutgoingText
+from shared.contract.billing import (
     PaymentRecorded,
     PrepaymentOverdue,
     PrepaymentSatisfied,
     PricingRejected,
     RefundDue,
     RefundSettled,
-    SessionCancelled,
-    SessionCheckedIn,
-    SessionCompleted,
-    TextSent,
 )
-from shared.envelope import Message
-from shared.outbox import unpack
+from shared.contract.booking import CourseAccepted, SessionCancelled, SessionCheckedIn, SessionCompleted
+from shared.contract.clinic import ContactUpdated, CourseRequested
+from shared.contract.reminders import TextSent
+from shared.contract.topics import ANSWERED_BY, ERASABLE
+from shared.decision.message import Message
+from shared.tables.outbox import unpack
 from tests.failures import money, texts, visits
 from tests.failures.evidence import Ends, Evidence, gather
 

@@ -11,10 +11,12 @@ from typing import Any, Final
 import asyncpg
 from aiokafka import TopicPartition
 
-from deploy.embedded import HEARS
-from shared.contract import DEAD_LETTER_TOPICS, EVENTS, EventData
-from shared.envelope import Message, NotForUs, Record, Unreadable, read
-from shared.outbox import unpack
+from deploy.preparing.heard import HEARS
+from shared.contract.register import EVENTS, EventData
+from shared.contract.topics import DEAD_LETTER_TOPICS
+from shared.decision.message import Message, Record
+from shared.kafka.envelope import NotForUs, Unreadable, read
+from shared.tables.outbox import unpack
 from tests.kafka_clients import consumer, topic_ends
 
 READ_SECONDS: Final = 60

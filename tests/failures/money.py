@@ -5,20 +5,18 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import UUID, uuid5
 
-from shared.contract import (
-    CURRENCY,
-    Basis,
-    PaymentCaptured,
-    PaymentReversed,
-    PrepaymentSatisfied,
-    PrepaymentWithdrawn,
+from shared.contract.billing import PrepaymentSatisfied, PrepaymentWithdrawn
+from shared.contract.booking import (
     SessionConfirmed,
     SessionEvent,
     SessionReleased,
     SessionUnconfirmed,
     SessionWithdrawalRefused,
 )
-from shared.envelope import NAMESPACE
+from shared.contract.clinic import PaymentCaptured, PaymentReversed
+from shared.contract.closed_sets import Basis
+from shared.contract.topics import CURRENCY
+from shared.decision.message import NAMESPACE
 from tests.failures.evidence import Evidence
 
 MOST_EVENTS = 500

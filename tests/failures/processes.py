@@ -19,14 +19,15 @@ from uuid import uuid4
 import aiohttp
 from aiokafka import AIOKafkaConsumer
 
-from deploy.embedded import HEARS
-from deploy.fake_twilio import ACCOUNT_SID, AUTH_TOKEN, FakeTwilio
-from deploy.kafka.node import free_port
-from deploy.publish import ClinicSystem, Event
-from shared.cluster import Cluster
-from shared.contract import EventData
-from shared.database import TROUBLE, Database, rows, run
-from shared.topics import TOPICS
+from deploy.local.fake_twilio import ACCOUNT_SID, AUTH_TOKEN, FakeTwilio
+from deploy.local.kafka.node import free_port
+from deploy.operating.publish import ClinicSystem, Event
+from deploy.preparing.heard import HEARS
+from shared.contract.register import EventData
+from shared.kafka.cluster import Cluster
+from shared.kafka.topics import TOPICS
+from shared.postgres.pool import TROUBLE, Database
+from shared.postgres.query import rows, run
 from tests.failures.checker import check
 from tests.kafka_clients import begin_at_the_end, consumer, places_of
 

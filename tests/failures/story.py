@@ -9,8 +9,9 @@ from uuid import UUID
 
 import orjson
 
-from shared.contract import ContactUpdated, PaymentCaptured, TextSent, TextSuppressed
-from shared.outbox import unpack
+from shared.contract.clinic import ContactUpdated, PaymentCaptured
+from shared.contract.reminders import TextSent, TextSuppressed
+from shared.tables.outbox import unpack
 from tests.failures.processes import SERVICES, Processes
 from tests.journeys.conftest import CHICAGO, Course
 

@@ -14,10 +14,10 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from deploy.kafka.node import QUIET_CLIENT, KafkaNode, Seat, free_port, new_cluster_id
-from shared.cluster import Cluster
-from shared.kafka import Kafka
-from shared.topics import TOPICS, create_topics
+from deploy.local.kafka.node import QUIET_CLIENT, KafkaNode, Seat, free_port, new_cluster_id
+from shared.kafka.cluster import Cluster
+from shared.kafka.consumer import Kafka
+from shared.kafka.topics import TOPICS, create_topics
 from tests.failures.processes import SERVICES, Processes, processes
 from tests.failures.rounds import rounds
 from tests.failures.test_kills import Load, all_is_done_once, supervised

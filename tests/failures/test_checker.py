@@ -10,10 +10,9 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from sqlalchemy import make_url
 
-from shared.contract import (
+from shared.contract.clinic import (
     ContactUpdated,
     CourseRequested,
-    EventData,
     PatientCheckedIn,
     PatientUpdated,
     PaymentCaptured,
@@ -23,7 +22,8 @@ from shared.contract import (
     SessionRescheduleRequested,
     TreatmentCompleted,
 )
-from shared.envelope import NAMESPACE
+from shared.contract.register import EventData
+from shared.decision.message import NAMESPACE
 from tests.conftest import copies
 from tests.failures.checker import check
 from tests.simulation.house import House, house

@@ -7,9 +7,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from deploy.publish import Event
-from shared.contract import PrepaymentRequired
-from shared.crash import STEPS
+from deploy.operating.publish import Event
+from shared.contract.billing import PrepaymentRequired
+from shared.instruments.crash import STEPS
 from tests.failures.processes import LAPSE, SERVICES, Processes, processes
 from tests.failures.rounds import rounds
 from tests.failures.story import contact, course, effects, paid, phone, state

@@ -8,17 +8,12 @@ from uuid import UUID, uuid4
 
 import aiohttp
 
-from shared.contract import (
-    CourseClosed,
-    PaymentCaptured,
-    PaymentRecorded,
-    SessionConfirmed,
-    SessionReleased,
-    SessionRescheduleRequested,
-    TextKind,
-    TextSent,
-)
-from shared.envelope import Message
+from shared.contract.billing import PaymentRecorded
+from shared.contract.booking import CourseClosed, SessionConfirmed, SessionReleased
+from shared.contract.clinic import PaymentCaptured, SessionRescheduleRequested
+from shared.contract.closed_sets import TextKind
+from shared.contract.reminders import TextSent
+from shared.decision.message import Message
 from tests.journeys.conftest import Course, Journey, weekday_mornings
 
 PRICE = 45000

@@ -16,8 +16,8 @@ from typing import Final
 import asyncpg
 import pytest
 
-from deploy.databases import provision
-from deploy.postgres import EmbeddedPostgres
+from deploy.local.postgres import EmbeddedPostgres
+from deploy.preparing.databases import provision
 from tests.failures.processes import SERVICES, Processes, processes
 from tests.failures.rounds import rounds
 from tests.failures.story import course

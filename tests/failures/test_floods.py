@@ -10,9 +10,9 @@ from uuid import uuid4
 
 import pytest
 
-from deploy.publish import Event
-from shared.contract import PaymentCaptured
-from shared.envelope import headers_of
+from deploy.operating.publish import Event
+from shared.contract.clinic import PaymentCaptured
+from shared.decision.message import headers_of
 from tests.failures.processes import Processes, event, processes
 from tests.failures.story import course, paid
 from tests.failures.test_garbage import KAFKA_TAKES

@@ -11,11 +11,14 @@ import pytest
 from aiokafka import TopicPartition
 from confluent_kafka import Producer
 
-from deploy.embedded import HEARS
-from shared.contract import ANSWERED_BY, ERASABLE, CourseCancelRequested, CourseClosed, EventData, PatientMissed
-from shared.envelope import Record, headers_of
-from shared.outbox import unpack
-from shared.topics import TOPICS
+from deploy.preparing.heard import HEARS
+from shared.contract.booking import CourseClosed
+from shared.contract.clinic import CourseCancelRequested, PatientMissed
+from shared.contract.register import EventData
+from shared.contract.topics import ANSWERED_BY, ERASABLE
+from shared.decision.message import Record, headers_of
+from shared.kafka.topics import TOPICS
+from shared.tables.outbox import unpack
 from tests.failures.processes import Processes, event, processes
 from tests.failures.story import contact, course, paid
 from tests.kafka_clients import consumer

@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from shared.topics import TOPICS
+from shared.kafka.topics import TOPICS
 from tests.failures.mock_broker import MockBroker, Request
 from tests.failures.processes import processes
 from tests.failures.rounds import rounds

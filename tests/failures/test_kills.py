@@ -17,12 +17,12 @@ from uuid import uuid4
 
 import pytest
 
-from deploy.databases import provision
-from deploy.kafka.node import KafkaNode
-from deploy.kafka_account import KafkaTrouble
-from deploy.postgres import EmbeddedPostgres
-from deploy.publish import Event
-from shared.outbox import LOCK
+from deploy.local.kafka.node import KafkaNode
+from deploy.local.postgres import EmbeddedPostgres
+from deploy.operating.kafka_account import KafkaTrouble
+from deploy.operating.publish import Event
+from deploy.preparing.databases import provision
+from shared.worker.relay import LOCK
 from tests.benchmarks.servers import postmaster
 from tests.failures.processes import SERVICES, Processes, event, processes
 from tests.failures.rounds import rounds

@@ -8,28 +8,23 @@ from typing import Any, Final
 import pytest
 from fastapi import FastAPI
 
-from deploy.profiles import PROFILES
-from deploy.publish import Event
+from deploy.operating.publish import Event
+from deploy.preparing.profiles import PROFILES
 from services.billing import main as billing
 from services.billing.settings import BillingSettings
 from services.booking import main as booking
 from services.booking.settings import BookingSettings
 from services.reminders import main as reminders
+from services.reminders.sending.sender import ConsoleSender
 from services.reminders.settings import RemindersSettings
-from services.reminders.sms import ConsoleSender
-from shared.contract import (
-    CourseCancelRequested,
-    EventData,
-    PrepaymentOverdue,
-    SessionCancelled,
-    SessionCancelRequested,
-    SessionReleased,
-    SessionRescheduleRequested,
-    TextKind,
-    TextSent,
-)
-from shared.envelope import Record
-from shared.settings import read_settings
+from shared.configuration.settings import read_settings
+from shared.contract.billing import PrepaymentOverdue
+from shared.contract.booking import SessionCancelled, SessionReleased
+from shared.contract.clinic import CourseCancelRequested, SessionCancelRequested, SessionRescheduleRequested
+from shared.contract.closed_sets import TextKind
+from shared.contract.register import EventData
+from shared.contract.reminders import TextSent
+from shared.decision.message import Record
 from tests.failures.rounds import rounds
 from tests.journeys.conftest import CHICAGO, Course, Journey
 

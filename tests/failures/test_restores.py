@@ -18,8 +18,8 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from sqlalchemy import make_url
 
-from deploy.postgres import programs
-from shared.contract import SessionCancelRequested, SessionRescheduleRequested
+from deploy.local.postgres import programs
+from shared.contract.clinic import SessionCancelRequested, SessionRescheduleRequested
 from tests.failures.checker import check
 from tests.failures.processes import REPOSITORY, SERVICES, Processes, processes
 from tests.failures.rounds import rounds

@@ -15,26 +15,19 @@ from typing import Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from deploy.profiles import PROFILES
-from services.reminders.course import ATTEMPTED
-from services.reminders.profile import Places, read_places
-from services.reminders.quiet_hours import Window, hours_in, narrower
-from services.reminders.sms import OutgoingText
-from shared.contract import (
-    BookedSession,
-    ContactUpdated,
-    CourseAccepted,
-    CourseEvent,
-    Needs,
-    PersonErased,
-    PrepaymentOverdue,
-    PrepaymentRequired,
-    PrepaymentSatisfied,
-    SessionEvent,
-    SessionState,
-    TextFailed,
-    TextSent,
-)
+from deploy.preparing.profiles import PROFILES
+from services.reminders.profile import read_places
+from services.reminders.text.clinic import Places
+from services.reminders.text.provider import OutgoingText
+from services.reminders.text.quiet_hours import Window, hours_in, narrower
+from services.reminders.text.text import ATTEMPTED
+from shared.contract.billing import PrepaymentOverdue, PrepaymentRequired, PrepaymentSatisfied
+from shared.contract.booking import BookedSession, CourseAccepted, SessionEvent
+from shared.contract.clinic import ContactUpdated
+from shared.contract.closed_sets import Needs, SessionState
+from shared.contract.internal import PersonErased
+from shared.contract.register import CourseEvent
+from shared.contract.reminders import TextFailed, TextSent
 from tests.failures.evidence import Evidence
 
 S = SessionState

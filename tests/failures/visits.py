@@ -8,11 +8,11 @@ from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
-from deploy.embedded import HEARS
-from services.booking.course import OCCUPYING, TRANSITIONS
-from shared.contract import (
+from deploy.preparing.heard import HEARS
+from services.booking.rules.course import OCCUPYING, TRANSITIONS
+from shared.contract.billing import PrepaymentSatisfied
+from shared.contract.booking import (
     CourseAccepted,
-    PrepaymentSatisfied,
     SessionCancelled,
     SessionCheckedIn,
     SessionCompleted,
@@ -20,9 +20,9 @@ from shared.contract import (
     SessionEvent,
     SessionMissed,
     SessionReleased,
-    SessionState,
     SessionUnconfirmed,
 )
+from shared.contract.closed_sets import SessionState
 from tests.failures.evidence import Evidence
 
 S = SessionState

@@ -14,23 +14,21 @@ import aiohttp
 import pytest
 from aiokafka import AIOKafkaConsumer
 
-from deploy.embedded import Address, Embedded
-from deploy.publish import ClinicSystem, Event
-from services.reminders.sms import OutgoingText
-from shared.cluster import Cluster
-from shared.contract import (
-    DEAD_LETTER_TOPICS,
-    EVENTS,
-    SERVICE_TOPICS,
+from deploy.local.embedded import Address, Embedded
+from deploy.operating.publish import ClinicSystem, Event
+from services.reminders.text.provider import OutgoingText
+from shared.contract.clinic import (
     ContactUpdated,
     CourseRequested,
-    EventData,
     PatientCheckedIn,
     PatientUpdated,
     PaymentCaptured,
     RequestedSession,
     TreatmentCompleted,
 )
+from shared.contract.register import EVENTS, EventData
+from shared.contract.topics import DEAD_LETTER_TOPICS, SERVICE_TOPICS
+from shared.kafka.cluster import Cluster
 from tests.failures.checker import check
 from tests.kafka_clients import begin_at_the_end, places_of
 

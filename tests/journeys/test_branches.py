@@ -3,34 +3,37 @@
 from datetime import date, timedelta
 from uuid import UUID, uuid4
 
-from shared.contract import (
-    AuthorizationDecided,
-    Basis,
-    CourseAccepted,
-    CourseChanged,
-    CourseChangeRequested,
-    CoursePlan,
-    CourseRejected,
-    CourseRequested,
+from shared.contract.billing import (
     EstimateIssued,
-    PatientUpdated,
-    PaymentReversed,
     PrepaymentRequired,
     PrepaymentSatisfied,
     PrepaymentWithdrawn,
-    RecordOnFile,
     RefundDue,
     RefundSettled,
-    RequestedSession,
+    SuperbillIssued,
+)
+from shared.contract.booking import (
+    CourseAccepted,
+    CourseChanged,
+    CourseRejected,
     SessionConfirmed,
     SessionReleased,
     SessionRescheduled,
-    SessionRescheduleRequested,
     SessionUnconfirmed,
-    SuperbillIssued,
-    TextSent,
-    TextSuppressed,
 )
+from shared.contract.clinic import (
+    AuthorizationDecided,
+    CourseChangeRequested,
+    CoursePlan,
+    CourseRequested,
+    PatientUpdated,
+    PaymentReversed,
+    RecordOnFile,
+    RequestedSession,
+    SessionRescheduleRequested,
+)
+from shared.contract.closed_sets import Basis
+from shared.contract.reminders import TextSent, TextSuppressed
 from tests.journeys.conftest import CHICAGO, Course, Journey, weekday_mornings
 from tests.journeys.test_journeys import nothing_is_left_over
 

@@ -2,28 +2,29 @@
 
 from datetime import timedelta
 
-from shared.contract import (
-    Basis,
-    CourseAccepted,
-    CourseCancelRequested,
-    CourseClosed,
-    CourseCompleted,
-    CourseRejected,
+from shared.contract.billing import (
     EstimateIssued,
     PaymentRecorded,
     PrepaymentOverdue,
     PrepaymentRequired,
     PrepaymentSatisfied,
     RefundDue,
+    SuperbillIssued,
+)
+from shared.contract.booking import (
+    CourseAccepted,
+    CourseClosed,
+    CourseCompleted,
+    CourseRejected,
     SessionCancelled,
     SessionCheckedIn,
     SessionCheckInRefused,
     SessionConfirmed,
     SessionReleased,
-    SuperbillIssued,
-    TextSent,
-    TextSuppressed,
 )
+from shared.contract.clinic import CourseCancelRequested
+from shared.contract.closed_sets import Basis
+from shared.contract.reminders import TextSent, TextSuppressed
 from tests.journeys.conftest import Course, Journey, weekday_mornings
 
 

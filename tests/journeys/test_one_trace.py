@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer
 
-from deploy.publish import ClinicSystem, Event
-from shared.cluster import Cluster
-from shared.contract import SERVICE_TOPICS
+from deploy.operating.publish import ClinicSystem, Event
+from shared.contract.topics import SERVICE_TOPICS
+from shared.kafka.cluster import Cluster
 from tests.journeys.conftest import Course, Journey, weekday_mornings
 from tests.kafka_clients import places_of
 

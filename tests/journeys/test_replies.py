@@ -4,8 +4,9 @@ from datetime import timedelta
 
 import aiohttp
 
-from deploy.fake_twilio import inbound, post
-from shared.contract import ConsentChanged, Intent, ReplyReceived, TextDelivered, TextSent, TextSuppressed
+from deploy.local.fake_twilio import inbound, post
+from shared.contract.closed_sets import Intent
+from shared.contract.reminders import ConsentChanged, ReplyReceived, TextDelivered, TextSent, TextSuppressed
 from tests.journeys.conftest import Course, Journey, weekday_mornings
 
 

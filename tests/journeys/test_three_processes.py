@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -17,11 +16,11 @@ from typing import Any
 
 import pytest
 
-from deploy.kafka.node import free_port
-from deploy.publish import ClinicSystem, Event
+from deploy.local.kafka.node import free_port
+from deploy.operating.publish import ClinicSystem, Event
 from services.booking.main import MIGRATIONS
-from shared.cluster import Cluster
-from shared.migrations import newest_revision
+from shared.kafka.cluster import Cluster
+from shared.postgres.migrations import newest_revision
 from tests.journeys.conftest import Course
 from tests.journeys.test_up import REPOSITORY, eventually, mornings, run
 

@@ -2,8 +2,8 @@
 
 from confluent_kafka.admin import AclOperation, ResourceType
 
-from deploy.accounts import ACCOUNTS, rights
-from shared.contract import CLINIC_TOPICS, DEAD_LETTER_TOPICS, ERASABLE, SERVICE_TOPICS
+from deploy.preparing.accounts import ACCOUNTS, rights
+from shared.contract.topics import CLINIC_TOPICS, DEAD_LETTER_TOPICS, ERASABLE, SERVICE_TOPICS
 
 ALL = {*CLINIC_TOPICS, *SERVICE_TOPICS, *DEAD_LETTER_TOPICS}
 

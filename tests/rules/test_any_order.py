@@ -10,9 +10,13 @@ from typing import Any, Final
 import pytest
 
 from services.billing.profile import read_places
-from services.billing.rules import HEARS as BILLING_HEARS
-from services.booking.rules import HEARS as BOOKING_HEARS
-from shared.contract import EventData, PaymentCaptured, PrepaymentSatisfied, RefundDue, SessionState, TimerDue
+from services.billing.rules.decide import HEARS as BILLING_HEARS
+from services.booking.rules.decide import HEARS as BOOKING_HEARS
+from shared.contract.billing import PrepaymentSatisfied, RefundDue
+from shared.contract.clinic import PaymentCaptured
+from shared.contract.closed_sets import SessionState
+from shared.contract.internal import TimerDue
+from shared.contract.register import EventData
 from tests import billing_story, booking_story
 from tests.billing_story import paid
 from tests.booking_story import (

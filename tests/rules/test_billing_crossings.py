@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.billing.profile import Late, MissedPolicy, Policy
-from shared.contract import By, PrepaymentSatisfied, RefundDue, SessionState
+from services.billing.account.tariff import Late, MissedPolicy, Policy
+from shared.contract.billing import PrepaymentSatisfied, RefundDue
+from shared.contract.closed_sets import By, SessionState
 from tests.billing_story import (
     COPAY,
     DAY,

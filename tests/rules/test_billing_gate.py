@@ -5,29 +5,33 @@ from typing import Any
 
 import pytest
 
-from services.billing.profile import MissedPolicy, Policy
-from services.billing.requests import Refused, WaiverGranted
-from shared.contract import (
-    Basis,
-    CourseAccepted,
-    EventData,
-    Needs,
-    Payer,
+from services.billing.account.messages import Refused, WaiverGranted
+from services.billing.account.tariff import MissedPolicy, Policy
+from shared.contract.billing import (
     PrepaymentOverdue,
     PrepaymentRequired,
     PrepaymentSatisfied,
     PrepaymentWithdrawn,
-    PricingRefusal,
     PricingRejected,
-    Refusal,
-    ReleaseReason,
+)
+from shared.contract.booking import (
+    CourseAccepted,
     SessionCancelled,
     SessionCompleted,
     SessionMissed,
     SessionRescheduled,
+)
+from shared.contract.closed_sets import (
+    Basis,
+    Needs,
+    Payer,
+    PricingRefusal,
+    Refusal,
+    ReleaseReason,
     SessionState,
     WithdrawalReason,
 )
+from shared.contract.register import EventData
 from tests.billing_story import (
     COPAY,
     COURSE,
@@ -81,9 +85,6 @@ def granted(events: list[EventData]) -> list[tuple[int, Basis, int]]:
 
 def waived(number: int = 1) -> WaiverGranted:
     return WaiverGranted(course_id=COURSE, session_id=session_id(number), waived_by="A. Person", reason="goodwill")
-
-
-# The table: who pays, and what is approved ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -148,9 +149,6 @@ def test_the_patients_first_consultation_is_free_and_no_other(story: Story) -> N
     later.known = story.known
     assert asked(later.hear(accepted(1, "consultation"))) == [(1, MONEY, 15000)]
     assert granted(later.hear(accepted(1, "consultation"))) == []
-
-
-# Dates, counts and copays --------------------------------------------------------------------------------------------
 
 
 def test_an_authorization_known_beforehand_is_put_to_use_at_once(story: Story) -> None:
@@ -240,9 +238,6 @@ def test_one_that_waits_for_cover_holds_up_nobody_behind_it(story: Story) -> Non
 def test_one_that_costs_nothing_waits_for_nobodys_money(story: Story) -> None:
     story.hear_all(insured(2), approved("a", valid_through=day(1)))
     assert granted(story.hear(approved("b", valid_from=day(2), copay_cents=0))) == [(2, Basis.INSURED, 0)]
-
-
-# Cover that ends -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -344,9 +339,6 @@ def test_a_cancelled_session_that_was_given_after_all_costs_the_copay_of_its_cov
     assert (story.share(1).price_cents, story.share(1).basis) == (700, Basis.INSURED)
 
 
-# Somebody else pays --------------------------------------------------------------------------------------------------
-
-
 def by_insurance(of: int = 1) -> CourseAccepted:
     return changed(of, treatment="spray", payer=INSURANCE, insurance={"plan": "Good Health"})
 
@@ -401,9 +393,6 @@ def test_added_sessions_cost_what_the_course_was_accepted_for(story: Story) -> N
     story.hear(accepted(1))
     story.places = {}
     assert asked(story.hear(changed(2))) == [(2, MONEY, PRICE)]
-
-
-# Waivers -------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("course", [accepted(1), insured(1)], ids=["money", "cover"])

@@ -7,9 +7,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from services.billing import ledger
-from services.billing.profile import Late, MissedPolicy, Policy
-from shared.contract import By, SessionState
+from services.billing.account import ledger
+from services.billing.account.tariff import Late, MissedPolicy, Policy
+from shared.contract.closed_sets import By, SessionState
 from tests.billing_story import DAY, HOUR, T0, Story, accepted, approved, denied, insured
 from tests.billing_world import SESSIONS, TREATED, World, satisfied
 

@@ -4,10 +4,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.billing import ledger
-from services.billing.profile import Counted, Late, MissedPolicy, Policy
-from services.billing.terms import open_time
-from shared.contract import By, Payer, RefundDue, RefundReason, SessionCancelled, SessionMissed, SessionState
+from services.billing.account import ledger
+from services.billing.account.tariff import Counted, Late, MissedPolicy, Policy
+from services.billing.account.terms import open_time
+from shared.contract.billing import RefundDue
+from shared.contract.booking import SessionCancelled, SessionMissed
+from shared.contract.closed_sets import By, Payer, RefundReason, SessionState
 from tests.billing_story import (
     COPAY,
     DAY,

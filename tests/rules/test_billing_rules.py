@@ -4,36 +4,40 @@ from datetime import timedelta
 
 import pytest
 
-from services.billing.account import Stage
-from services.billing.profile import MissedPolicy, Policy
-from shared.contract import (
-    Basis,
-    ClosedReason,
-    Conflict,
-    CourseChanged,
-    CourseClosed,
-    CourseRejected,
-    Method,
-    Payer,
+from services.billing.account.account import Stage
+from services.billing.account.tariff import MissedPolicy, Policy
+from shared.contract.billing import (
     PaymentRecorded,
     PaymentRejected,
     PrepaymentOverdue,
     PrepaymentRequired,
     PrepaymentSatisfied,
-    PricingRefusal,
     PricingRejected,
     RefundDue,
-    RefundReason,
     RefundSettled,
-    Refusal,
-    ReleaseReason,
+)
+from shared.contract.booking import (
+    Conflict,
+    CourseChanged,
+    CourseClosed,
+    CourseRejected,
     SessionCancelled,
     SessionCompleted,
     SessionMissed,
     SessionRescheduled,
-    SessionState,
-    TimerDue,
 )
+from shared.contract.closed_sets import (
+    Basis,
+    ClosedReason,
+    Method,
+    Payer,
+    PricingRefusal,
+    RefundReason,
+    Refusal,
+    ReleaseReason,
+    SessionState,
+)
+from shared.contract.internal import TimerDue
 from tests.billing_story import (
     COURSE,
     DAY,
@@ -68,9 +72,6 @@ def story() -> Story:
 def rejected() -> CourseRejected:
     code = Refusal.CHAIR_TAKEN
     return CourseRejected(course_id=COURSE, code=code, detail="", conflicts=(Conflict(code=code),))
-
-
-# Pricing and asking --------------------------------------------------------------------------------------------------
 
 
 def test_a_package_asks_for_each_share_to_the_cent(story: Story) -> None:
@@ -131,9 +132,6 @@ def test_money_of_a_cancelled_course_without_a_price_goes_back_at_once(story: St
     assert story.timers == {}
 
 
-# Allocation ----------------------------------------------------------------------------------------------------------
-
-
 def test_money_goes_to_sessions_in_order_whole_shares_only(story: Story) -> None:
     story.hear(accepted(3))
     first = story.hear(paid(PRICE + 100))
@@ -170,9 +168,6 @@ def test_no_later_session_is_preferred_because_it_is_cheaper(story: Story) -> No
     assert granted.session_id == session_id(1)
 
 
-# Payments told twice, wrongly ----------------------------------------------------------------------------------------
-
-
 def test_a_payment_told_twice_counts_once(story: Story) -> None:
     story.hear_all(accepted(2), paid(PRICE))
     assert story.hear(paid(PRICE)) == []
@@ -206,9 +201,6 @@ def test_another_currency_is_refused_and_may_be_told_right_afterwards(story: Sto
     assert isinstance(refusal, PaymentRejected)
     assert refusal.code == "unknown_currency"
     assert kinds(story.hear(paid(PRICE))) == ["payment.recorded"]
-
-
-# Late ----------------------------------------------------------------------------------------------------------------
 
 
 def test_an_unpaid_session_is_overdue_once_when_due(story: Story) -> None:
@@ -294,9 +286,6 @@ def test_money_of_the_last_moment_is_in_time(story: Story) -> None:
     assert story.share(1).basis is Basis.PAID
 
 
-# Grants and their answers --------------------------------------------------------------------------------------------
-
-
 def test_a_release_that_crosses_a_grant_moves_no_money(story: Story) -> None:
     story.hear_all(accepted(1), paid(PRICE))
     assert story.hear(released(1, EXPIRED, grant=0)) == []
@@ -345,9 +334,6 @@ def test_an_answer_to_a_withdrawal_that_was_never_asked_for_goes_to_a_person(sto
     story.hear_all(accepted(2), paid(2 * PRICE), confirmed(1), confirmed(2), unconfirmed(1), kept(2))
     assert [item.kind for item in story.attention] == ["unexpected_withdrawal_answer"] * 2
     assert story.share(1).prepaid_cents == story.share(2).prepaid_cents == PRICE
-
-
-# What becomes of a session -------------------------------------------------------------------------------------------
 
 
 def test_a_moved_session_is_due_anew(story: Story) -> None:
@@ -419,9 +405,6 @@ def test_sessions_added_to_a_package_go_to_a_person(story: Story) -> None:
     story.hear(accepted(6, package="six"))
     assert story.hear(CourseChanged.model_validate(accepted(7, package="six").model_dump())) == []
     assert [item.kind for item in story.attention] == ["unpriced_change"]
-
-
-# What goes back ------------------------------------------------------------------------------------------------------
 
 
 def test_what_was_paid_too_much_goes_back_when_the_course_has_ended(story: Story) -> None:
@@ -496,9 +479,6 @@ def test_a_course_is_accepted_once(story: Story) -> None:
     story.hear(accepted(1))
     assert story.hear(accepted(1)) == []
     assert [item.kind for item in story.attention] == ["accepted_again"]
-
-
-# The order in which things are heard ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("release_first", [True, False])

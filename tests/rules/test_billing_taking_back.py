@@ -4,25 +4,12 @@ from uuid import UUID
 
 import pytest
 
-from services.billing import ledger
-from services.billing.requests import RefundRequested, Refused
-from shared.contract import (
-    Basis,
-    EventData,
-    PrepaymentSatisfied,
-    PrepaymentWithdrawn,
-    RefundDue,
-    RefundReason,
-    RefundSettled,
-    Refusal,
-    ReleaseReason,
-    SessionCancelled,
-    SessionCompleted,
-    SessionMissed,
-    SessionRescheduled,
-    SessionState,
-    WithdrawalReason,
-)
+from services.billing.account import ledger
+from services.billing.account.messages import RefundRequested, Refused
+from shared.contract.billing import PrepaymentSatisfied, PrepaymentWithdrawn, RefundDue, RefundSettled
+from shared.contract.booking import SessionCancelled, SessionCompleted, SessionMissed, SessionRescheduled
+from shared.contract.closed_sets import Basis, RefundReason, Refusal, ReleaseReason, SessionState, WithdrawalReason
+from shared.contract.register import EventData
 from tests.billing_story import (
     DAY,
     HOUR,
@@ -62,9 +49,6 @@ def taken_back(events: list[EventData]) -> list[tuple[UUID, int, WithdrawalReaso
 
 def promised(events: list[EventData]) -> list[tuple[int, RefundReason]]:
     return [(e.amount_cents, e.reason) for e in events if isinstance(e, RefundDue)]
-
-
-# A refund that somebody asks for -------------------------------------------------------------------------------------
 
 
 def test_a_refund_of_a_session_goes_out_after_booking_gave_the_grant_back(story: Story) -> None:
@@ -192,9 +176,6 @@ def test_a_refund_asked_for_twice_is_one_refund(story: Story) -> None:
     with pytest.raises(Refused):
         story.hear(please(2))
     assert promised(story.events) == [(PRICE, RefundReason.REQUESTED)]
-
-
-# Money that leaves by itself -----------------------------------------------------------------------------------------
 
 
 def test_a_chargeback_takes_the_latest_session_back_and_goes_to_a_person(story: Story) -> None:

@@ -7,8 +7,10 @@ from uuid import UUID
 
 import pytest
 
-from services.booking.profile import Place
-from shared.contract import CourseRejected, CourseRequested, RecordOnFile, Refusal
+from services.booking.chairs.location import Place
+from shared.contract.booking import CourseRejected
+from shared.contract.clinic import CourseRequested, RecordOnFile
+from shared.contract.closed_sets import Refusal
 from tests.booking_story import COURSE, DAY, HOUR, NOW, OTHER, PLACES, STELLA, Story, names, requested, room, session_id
 
 TEN = datetime.fromisoformat("2026-03-10T10:00-05:00")

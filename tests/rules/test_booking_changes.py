@@ -5,22 +5,12 @@ from uuid import UUID
 
 import pytest
 
-from services.booking.course import CourseState
-from shared.contract import (
-    CourseChanged,
-    CourseChangeRequested,
-    CourseRequested,
-    EventData,
-    Insurance,
-    Payer,
-    PricingRefusal,
-    PricingRejected,
-    Refusal,
-    RequestRejected,
-    SessionEvent,
-    SessionReleased,
-    SessionRescheduled,
-)
+from services.booking.rules.course import CourseState
+from shared.contract.billing import PricingRejected
+from shared.contract.booking import CourseChanged, RequestRejected, SessionEvent, SessionReleased, SessionRescheduled
+from shared.contract.clinic import CourseChangeRequested, CourseRequested, Insurance
+from shared.contract.closed_sets import Payer, PricingRefusal, Refusal
+from shared.contract.register import EventData
 from tests.booking_story import (
     COURSE,
     DAY,
@@ -65,9 +55,6 @@ def refused(events: list[EventData]) -> Refusal:
     [event] = events
     assert isinstance(event, RequestRejected)
     return event.code
-
-
-# Who pays, who comes along -------------------------------------------------------------------------------------------
 
 
 def test_a_change_is_told_with_the_whole_course_and_touches_no_session() -> None:
@@ -118,9 +105,6 @@ def test_a_course_that_is_over_cannot_be_changed() -> None:
     assert refused(story.tell(change(payer="insurance"))) is Refusal.WRONG_STATE
 
 
-# Further sessions ----------------------------------------------------------------------------------------------------
-
-
 def test_further_sessions_are_held_behind_the_others() -> None:
     story = confirmed(2)
     event = changed(story.tell(change(add_sessions=further(start(4), start(3)))))
@@ -166,9 +150,6 @@ def test_a_session_id_of_another_course_is_not_taken() -> None:
     story.tell(requested(course=OTHER, patient_id="x"))
     wish = ({"session_id": session_id(1, OTHER), "starts_at": start(3)},)
     assert refused(story.tell(change(add_sessions=wish))) is Refusal.COURSE_EXISTS
-
-
-# Missed and released, moved to later ---------------------------------------------------------------------------------
 
 
 def test_a_missed_session_that_is_moved_is_held_again_and_must_be_granted_anew() -> None:

@@ -5,9 +5,12 @@ from uuid import UUID
 
 import pytest
 
-from services.booking.closures import Closure
-from services.booking.profile import Place
-from shared.contract import CLINIC_TOPICS, ClosureRequested, CourseRejected, EventData, Refusal, SessionRescheduled
+from services.booking.chairs.location import Place
+from services.booking.rules.closures import Closure, ClosureRequested
+from shared.contract.booking import CourseRejected, SessionRescheduled
+from shared.contract.closed_sets import Refusal
+from shared.contract.register import EventData
+from shared.contract.topics import CLINIC_TOPICS
 from tests.booking_story import (
     COURSE,
     DAY,

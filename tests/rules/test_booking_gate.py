@@ -4,23 +4,23 @@ from datetime import timedelta
 
 import pytest
 
-from services.booking.course import TRANSITIONS, CourseState, Draft, IllegalTransition
-from services.booking.occupancy import Calendar
-from shared.contract import (
+from services.booking.chairs.calendar import Calendar
+from services.booking.rules.course import TRANSITIONS, CourseState
+from services.booking.rules.draft import Draft, IllegalTransition
+from shared.contract.booking import (
     CourseClosed,
     CourseCompleted,
-    EventData,
-    Refusal,
     RequestRejected,
     SessionCheckInRefused,
     SessionCompleted,
     SessionConfirmed,
     SessionReleased,
-    SessionState,
     SessionUnconfirmed,
     SessionWithdrawalRefused,
 )
-from shared.envelope import Message
+from shared.contract.closed_sets import Refusal, SessionState
+from shared.contract.register import EventData
+from shared.decision.message import Message
 from tests.booking_story import (
     COURSE,
     DAY,
@@ -66,9 +66,6 @@ def test_a_course_from_its_request_to_its_completion() -> None:
     assert (story.timers, story.attention) == ({}, [])
 
 
-# Grants --------------------------------------------------------------------------------------------------------------
-
-
 def test_a_grant_is_answered_by_its_number() -> None:
     [event] = accepted().tell(satisfied(1, grant=7))
     assert isinstance(event, SessionConfirmed)
@@ -111,9 +108,6 @@ def test_a_grant_for_a_cancelled_course_is_answered_slot_taken() -> None:
     story.tell(cancel())
     assert released(story.tell(satisfied())) == [("slot_taken", 1)]
     assert story.course().state is CourseState.CLOSED
-
-
-# Holds ---------------------------------------------------------------------------------------------------------------
 
 
 def test_a_course_of_which_nothing_is_confirmed_is_released_whole_when_its_hold_ends() -> None:
@@ -182,9 +176,6 @@ def test_money_taken_back_while_it_waits_for_the_holds_timer_does_not_confirm() 
     assert story.states() == ["held", "released"]
 
 
-# Overdue and late money ----------------------------------------------------------------------------------------------
-
-
 def test_an_overdue_session_is_released_and_its_chair_is_free() -> None:
     story = accepted(2, room(1))
     story.tell(satisfied(2))
@@ -247,9 +238,6 @@ def test_late_money_reopens_a_closed_course() -> None:
     assert names(story.tell(completed(1))) == ["session.completed", "course.completed"]
 
 
-# Taking back ---------------------------------------------------------------------------------------------------------
-
-
 def test_a_withdrawn_confirmation_is_held_again_and_can_be_granted_anew() -> None:
     story = confirmed(1)
     [event] = story.tell(withdrawn(1, grant=1))
@@ -273,9 +261,6 @@ def test_a_withdrawn_course_does_not_fall_back_under_its_hold() -> None:
     story.tell(withdrawn())
     assert story.deliver(HOLD_ENDS) == []
     assert released(story.tell(overdue())) == [("overdue", 1)]
-
-
-# The desk ------------------------------------------------------------------------------------------------------------
 
 
 def desk_refuses(events: list[EventData]) -> Refusal:
@@ -386,9 +371,6 @@ def test_who_is_in_the_chair_cannot_be_missed() -> None:
     assert event.code is Refusal.WRONG_STATE
 
 
-# Ends ----------------------------------------------------------------------------------------------------------------
-
-
 def test_a_session_of_which_nothing_is_told_twelve_hours_after_its_end_goes_to_a_person() -> None:
     story = confirmed(1)
     due_at = story.session().ends_at + 12 * HOUR
@@ -420,9 +402,6 @@ def test_a_treatment_that_turns_out_to_have_been_given_completes_a_closed_course
     story.tell(cancel())
     assert names(story.tell(completed(1))) == ["session.completed", "course.completed"]
     assert story.course().state is CourseState.COMPLETED
-
-
-# The table -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -14,18 +14,12 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from services.booking.course import CourseState
-from shared.contract import (
-    ClosureRequested,
-    CourseAccepted,
-    CourseChangeRequested,
-    CoursePlan,
-    EventData,
-    RequestedSession,
-    SessionEvent,
-    SessionRescheduled,
-    SessionState,
-)
+from services.booking.rules.closures import ClosureRequested
+from services.booking.rules.course import CourseState
+from shared.contract.booking import CourseAccepted, SessionEvent, SessionRescheduled
+from shared.contract.clinic import CourseChangeRequested, CoursePlan, RequestedSession
+from shared.contract.closed_sets import SessionState
+from shared.contract.register import EventData
 from tests.booking_story import (
     DAY,
     HOUR,

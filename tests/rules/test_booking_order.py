@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.booking.course import CourseState
-from services.booking.profile import Place
-from shared.contract import EventData
+from services.booking.chairs.location import Place
+from services.booking.rules.course import CourseState
+from shared.contract.register import EventData
 from tests.booking_story import (
     COURSE,
     DAY,

@@ -5,26 +5,22 @@ from uuid import UUID
 
 import pytest
 
-from services.booking.course import CourseState
-from services.booking.occupancy import Calendar
-from services.booking.rules import decide
-from shared.contract import (
-    By,
+from services.booking.chairs.calendar import Calendar
+from services.booking.rules.course import CourseState
+from services.booking.rules.decide import decide
+from shared.contract.billing import PricingRejected
+from shared.contract.booking import (
     CourseAccepted,
     CourseClosed,
     CourseRejected,
-    CourseRequested,
-    EventData,
-    Payer,
-    PricingRefusal,
-    PricingRejected,
-    Refusal,
-    RequestedSession,
     RequestRejected,
     SessionReleased,
     SessionRescheduled,
 )
-from shared.envelope import Message
+from shared.contract.clinic import CourseRequested, RequestedSession
+from shared.contract.closed_sets import By, Payer, PricingRefusal, Refusal
+from shared.contract.register import EventData
+from shared.decision.message import Message
 from tests.booking_story import (
     COURSE,
     DAY,
@@ -63,9 +59,6 @@ def type_name(fact: EventData) -> str:
 
 def first_type(facts: list[EventData]) -> str:
     return facts[0].type
-
-
-# Asking --------------------------------------------------------------------------------------------------------------
 
 
 def test_a_course_of_six_is_held_whole() -> None:
@@ -167,9 +160,6 @@ def test_a_rejected_course_may_be_asked_again_with_other_content() -> None:
     assert names(story.tell(requested())) == ["course.accepted"]
 
 
-# What comes first ----------------------------------------------------------------------------------------------------
-
-
 def test_facts_wait_for_their_course_and_are_decided_after_it() -> None:
     story = Story(now=start(1) - HOUR)
     assert story.tell(satisfied()) == []
@@ -227,9 +217,6 @@ def test_a_session_that_the_course_does_not_have_is_refused(fact: EventData) -> 
     assert refused(story.tell(fact.model_copy(update={"session_id": UUID(int=9)}))) is Refusal.UNKNOWN_SESSION
 
 
-# Cancelling ----------------------------------------------------------------------------------------------------------
-
-
 def test_cancelling_a_course_frees_what_has_not_begun() -> None:
     story = confirmed(3, room(1))
     story.now = start(1)
@@ -279,9 +266,6 @@ def test_a_course_that_cannot_be_priced_is_released_whole() -> None:
     assert {e.reason for e in events if isinstance(e, SessionReleased)} == {"unpriced"}
     story.deliver(NOW + 30 * DAY)
     assert len(story.told) == 4
-
-
-# Moving --------------------------------------------------------------------------------------------------------------
 
 
 def test_a_moved_session_keeps_its_payment_and_its_old_place_is_free() -> None:

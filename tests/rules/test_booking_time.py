@@ -8,13 +8,15 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from services.booking.occupancy import Calendar
-from services.booking.places import first_places, grid
-from services.booking.planning import plan_course
-from services.booking.profile import Place, Room, Shift
-from services.booking.seating import Seats, seat_course
-from shared.clinic import WEEKDAYS, Opening
-from shared.contract import CourseAccepted, CoursePlan, Refusal
+from services.booking.chairs.calendar import Calendar
+from services.booking.chairs.free_starts import first_places, grid
+from services.booking.chairs.location import Place, Room, Shift
+from services.booking.chairs.seating import Seats, seat_course
+from services.booking.chairs.series import plan_course
+from shared.configuration.clinic import WEEKDAYS, Opening
+from shared.contract.booking import CourseAccepted
+from shared.contract.clinic import CoursePlan
+from shared.contract.closed_sets import Refusal
 from tests.booking_story import HOUR, NOW, PLACES, STELLA, Story, names, requested, room, session_id
 
 DAY = timedelta(days=1)
@@ -42,9 +44,6 @@ def codes(place: Place, *walls: str) -> list[Refusal]:
     return [] if isinstance(found, Seats) else [conflict.code for conflict in found]
 
 
-# Gaps ----------------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("first", "second", "wrong"),
     [
@@ -69,9 +68,6 @@ def test_a_daily_series_keeps_its_hour_over_the_night(night: date) -> None:
     walls = [place.location.local(one.starts_at) for one in found]
     assert [wall.date() for wall in walls] == [night - DAY, night, night + DAY]
     assert {wall.time() for wall in walls} == {time(10)}
-
-
-# Nights --------------------------------------------------------------------------------------------------------------
 
 
 def test_the_hour_that_spring_leaves_out_is_not_proposed() -> None:
@@ -120,9 +116,6 @@ def test_a_shift_is_told_by_the_clock_on_the_wall(night: date) -> None:
         found = first_places(Calendar(), place, "ketamine_induction", day, 1, NOW, limit=99)
         shown = [f"{place.location.local(one.starts_at):%H:%M}" for one in found]
         assert (shown[0], shown[-1]) == ("09:00", "10:15")
-
-
-# Zones ---------------------------------------------------------------------------------------------------------------
 
 
 def test_a_plan_is_in_the_hours_of_the_clinic_and_not_of_the_patient() -> None:

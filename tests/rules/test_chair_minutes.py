@@ -3,8 +3,8 @@
 from dataclasses import replace
 from datetime import date, timedelta
 
-from services.booking.watch import Shut, open_minutes
-from shared.clinic import Opening
+from services.booking.gauges import Shut, open_minutes
+from shared.configuration.clinic import Opening
 from tests.booking_story import DAY, HOUR, NOW, STELLA, room
 
 MONDAY = date(2026, 3, 2)

@@ -8,8 +8,8 @@ from datetime import timedelta
 
 import pytest
 
-from services.booking.protocol import Protocol
-from shared.contract import Weekday
+from services.booking.chairs.protocol import Protocol
+from shared.contract.closed_sets import Weekday
 from tests.booking_story import PLACES
 
 MINUTE, HOUR, DAY, WEEK = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1), timedelta(weeks=1)

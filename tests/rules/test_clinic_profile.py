@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from services.booking.profile import read_places
-from shared.contract import Payer
-from shared.settings import Misconfigured
+from shared.configuration.settings import Misconfigured
+from shared.contract.closed_sets import Payer
 from tests.booking_story import CLINICS, PLACES
 
 
@@ -18,9 +18,6 @@ def folder(tmp_path: Path) -> Path:
     """The shipped clinics, to be spoiled."""
     shutil.copytree(CLINICS, tmp_path, dirs_exist_ok=True)
     return tmp_path
-
-
-# What is shipped -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -60,8 +57,6 @@ def test_only_the_clinics_that_are_named_are_served(folder: Path) -> None:
     assert read_places(folder, ("stella",)).keys() == {"stella"}
     assert read_places(folder, None).keys() >= {"stella", "albany", "carbondale"}
 
-
-# Mistakes ------------------------------------------------------------------------------------------------------------
 
 MISTAKES = [
     ("booking.toml", "treatment_minutes = 45", "", "protocols.ketamine_induction.treatment_minutes", "required"),

@@ -7,10 +7,10 @@ from hypothesis import given as for_all
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from services.billing.documents.codes import Missing, expected, given
-from services.billing.documents.deadlines import business_day_from, business_days, estimate_by, reissue_by
-from services.billing.profile import Npi, Papers
-from shared.contract import Service
+from services.billing.account.tariff import Npi, Papers
+from services.billing.papers.codes import Missing, expected, given
+from services.billing.papers.deadlines import business_day_from, business_days, estimate_by, reissue_by
+from shared.contract.clinic import Service
 
 KETAMINE = Papers(title="Ketamine infusion", infusion=True, codes=("J3490",))
 SPRAVATO = Papers(title="Esketamine", codes=("G2083",))
@@ -26,9 +26,6 @@ def codes(papers: Papers, minutes: int = 40, first: bool = True, told: tuple[Ser
 
 def floor(code: str, units: int = 1, *modifiers: str) -> Service:
     return Service(code=code, units=units, modifiers=modifiers or None)
-
-
-# Infusions ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -82,9 +79,6 @@ def test_further_hours_count_from_more_than_half(minutes: int) -> None:
     assert hours == max(1, round((minutes - 0.5) / 60)), "an hour more for each 31st minute, but the first has 90"
 
 
-# Other treatments -----------------------------------------------------------------------------------------------------
-
-
 def test_magnetic_stimulation_is_planned_once_a_course() -> None:
     assert codes(TMS, first=True) == [("90867", 1, ())]
     assert codes(TMS, first=False) == [("90868", 1, ())]
@@ -112,9 +106,6 @@ def test_the_estimate_expects_one_hour_of_infusion() -> None:
     assert [(s.code, s.units) for s in expected(KETAMINE, True)] == [("96365", 1), ("J3490", 1)]
 
 
-# Identifiers ----------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("npi", ["1234567893", "1245319599", "1679576722"])
 def test_a_real_npi_ends_with_its_check_digit(npi: str) -> None:
     assert TypeAdapter(Npi).validate_python(npi) == npi
@@ -139,8 +130,6 @@ def _is_npi(text: str) -> bool:
         return False
     return True
 
-
-# Deadlines of estimates -----------------------------------------------------------------------------------------------
 
 THANKSGIVING, CHRISTMAS, NEW_YEAR = date(2026, 11, 26), date(2026, 12, 25), date(2027, 1, 1)
 HOLIDAYS = (THANKSGIVING, CHRISTMAS, NEW_YEAR)

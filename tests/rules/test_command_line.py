@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 from confluent_kafka.admin import AclOperation
 
-from deploy.accounts import ACCOUNTS
 from deploy.commands.terminal import counted, instant
 from deploy.doctor.finding import State, clock
 from deploy.doctor.kafka import faults_of, judged, may
-from deploy.new_clinic import NewClinic, files_of
-from deploy.operator import without_phone
-from deploy.timeline import states, timeline
-from shared.topics import TOPICS
+from deploy.operating.services import without_phone
+from deploy.operating.timeline import states, timeline
+from deploy.preparing.accounts import ACCOUNTS
+from deploy.preparing.new_clinic import NewClinic, files_of
+from shared.kafka.topics import TOPICS
 
 FIRST, SECOND = "3f0c9a44-0d6e-4a7e-9f41-6f2f5a3a1c01", "3f0c9a44-0d6e-4a7e-9f41-6f2f5a3a1c02"
 
@@ -107,9 +107,6 @@ def test_instants_and_counts_as_people_read_them() -> None:
     assert (counted(1, "event"), counted(1200, "event")) == ("1 event", "1,200 events")
 
 
-# Doctor --------------------------------------------------------------------------------------------------------------
-
-
 def test_an_account_that_may_do_what_it_must_and_nothing_else_is_fine() -> None:
     for account in ACCOUNTS:
         assert judged(account, may(account)).state is State.OK
@@ -143,9 +140,6 @@ def test_a_topic_that_keeps_too_little_or_takes_others_stamps_is_a_fault_and_one
 )
 def test_a_clock_that_is_off_is_worse_the_more_it_is(ahead: float, state: State) -> None:
     assert clock("clock", "its clock", ahead).state is state
-
-
-# Init ----------------------------------------------------------------------------------------------------------------
 
 
 def test_a_new_clinics_texts_begin_with_its_own_name_and_nothing_of_the_shipped_one_is_left() -> None:

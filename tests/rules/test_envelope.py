@@ -12,20 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.contract import EVENTS, PaymentCaptured, PersonErased
-from shared.envelope import (
-    NAMESPACE,
-    Message,
-    NotForUs,
-    Record,
-    Unreadable,
-    derived_id,
-    event_id,
-    from_stored,
-    headers_of,
-    read,
-    to_stored,
-)
+from shared.contract.clinic import PaymentCaptured
+from shared.contract.internal import PersonErased
+from shared.contract.register import EVENTS
+from shared.decision.message import NAMESPACE, Message, Record, derived_id, event_id, from_stored, headers_of, to_stored
+from shared.kafka.envelope import NotForUs, Unreadable, read
 
 NOW = datetime(2026, 11, 3, 17, tzinfo=UTC)
 COURSE = "7d9f6f0e-51a1-4c1c-9d3e-0c7a5a0f6b01"
@@ -405,8 +396,6 @@ def test_a_message_that_waits_in_a_state_comes_back_the_same() -> None:
         stored = json.loads(json.dumps(to_stored(message), default=datetime.isoformat))
         assert from_stored(stored) == message._replace(record=None)
 
-
-# Whatever comes, reading answers: an exception that nobody expects would bring the same batch back for ever.
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.datetimes().map(str),

@@ -5,13 +5,16 @@ from uuid import UUID, uuid5
 
 import pytest
 
-from services.reminders.contact import Contact, opt_out
-from services.reminders.conversation import Conversation, Newest, ReplyCame, Visit
-from services.reminders.hearing import MOST_ANSWERS
-from services.reminders.rules import PHONE, STOP, aggregate_of, decide
-from shared.contract import ConsentChanged, ContactKind, EventData, Intent, ReplyReceived, TextKind
-from shared.decision import Attention
-from shared.envelope import Message
+from services.reminders.people.contact import Contact, opt_out
+from services.reminders.people.conversation import Conversation, Newest, ReplyCame, Visit
+from services.reminders.people.hearing import MOST_ANSWERS
+from services.reminders.rules.decide import aggregate_of, decide
+from services.reminders.text.aggregates import PHONE, STOP
+from shared.contract.closed_sets import ContactKind, Intent, TextKind
+from shared.contract.register import EventData
+from shared.contract.reminders import ConsentChanged, ReplyReceived
+from shared.decision.decision import Attention
+from shared.decision.message import Message
 from tests.reminders_story import COURSE_ID, DAY, HOUR, MONDAY, PATIENT, PLACES, contact, message, session_id, starts_at
 from tests.reminders_story import PHONE as NUMBER
 
@@ -73,9 +76,6 @@ class Phone:
     def matters(self) -> list[str]:
         """What is left to a person."""
         return [item.kind for item in self.attention]
-
-
-# Opt-out and opt-in ---------------------------------------------------------------------------------------------------
 
 
 def test_stop_covers_everybody_on_the_phone_and_is_confirmed_once() -> None:
@@ -183,9 +183,6 @@ def test_an_opt_out_has_a_name_of_its_own_so_that_nothing_else_said_holds_it_bac
     assert [aggregate_of(message(s, MONDAY)) for s in said] == [f"{STOP}{CONVERSATION}", f"{PHONE}{CONVERSATION}"]
 
 
-# Appointments ---------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("body", "intent"),
     [("C", Intent.CONFIRM), ("r", Intent.CANNOT_COME), ("cancel my appointment", Intent.CANNOT_COME)],
@@ -266,9 +263,6 @@ def test_there_is_nothing_to_confirm_without_an_appointment(body: str) -> None:
 
     assert phone.intents() == [(PATIENT, Intent.UNCLEAR, None)]
     assert phone.answers() == [(PATIENT, TextKind.UNMONITORED_REPLY)]
-
-
-# What is not understood -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("body", ["I want to end it", "👍", "", "please help"])

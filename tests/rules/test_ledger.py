@@ -5,10 +5,11 @@ from uuid import UUID
 
 import pytest
 
-from services.billing import ledger
-from services.billing.ledger import Entry, EntryKind, Line
-from services.billing.profile import MissedPolicy, Policy
-from shared.contract import Method, SessionCompleted, SessionMissed
+from services.billing.account import ledger
+from services.billing.account.ledger import Entry, EntryKind, Line
+from services.billing.account.tariff import MissedPolicy, Policy
+from shared.contract.booking import SessionCompleted, SessionMissed
+from shared.contract.closed_sets import Method
 from tests.billing_story import COURSE, DAY, PRICE, Story, accepted, confirmed, paid, reversed_, starts_at, told
 
 SOME = UUID(int=7)

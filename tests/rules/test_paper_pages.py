@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from justhtml import JustHTML
 
-from services.billing.documents.html import clock, day, dollars
-from services.billing.folder import Kind
-from shared.contract import Basis, PatientUpdated
+from services.billing.papers.folder import Kind
+from services.billing.papers.html import clock, day, dollars
+from shared.contract.clinic import PatientUpdated
+from shared.contract.closed_sets import Basis
 from tests.papers_story import ROBIN, PapersStory
 
 SIX = tuple(f"2026-11-{day} 10:00" for day in (16, 18, 20, 23, 25, 30))
@@ -46,9 +47,6 @@ def texts(page: JustHTML, selector: str) -> list[str]:
 
 def text(html: str) -> str:
     return " ".join(read(html).query("body")[0].to_text().split())
-
-
-# Every paper ----------------------------------------------------------------------------------------------------------
 
 
 @ALL
@@ -124,9 +122,6 @@ def test_the_wish_that_no_plan_be_told_stands_on_every_paper(no_claims: bool) ->
     for kind, html in pages(ROBIN.model_copy(update={"no_claims": no_claims})).items():
         assert ("asked that nothing about this care be told to a health plan" in text(html)) is no_claims, kind
         assert ("An insurer may give you back" in text(html)) is (not no_claims and kind is not Kind.RECEIPT), kind
-
-
-# Each of them ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -237,9 +232,6 @@ def test_a_patient_of_whom_little_is_known_gets_a_page_without_holes() -> None:
     assert "Address" not in text(html)
     assert "Diagnosis codes none yet" in text(html)
     assert "None" not in text(html)
-
-
-# Words ----------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -5,29 +5,25 @@ from typing import Any
 
 import pytest
 
-from services.billing.account import Stage
-from services.billing.documents.codes import Missing
-from services.billing.documents.estimate import Estimate, estimate
-from services.billing.documents.receipt import Receipt, receipt
-from services.billing.documents.superbill import Superbill, superbill
-from services.billing.folder import Kind
-from services.billing.papers import look_again
-from services.billing.requests import WaiverGranted
-from shared.contract import (
-    Basis,
-    EstimateIssued,
-    EventData,
-    Payer,
-    ReleaseReason,
-    Service,
+from services.billing.account.account import Stage
+from services.billing.account.messages import WaiverGranted
+from services.billing.papers.codes import Missing
+from services.billing.papers.decide import look_again
+from services.billing.papers.estimate import Estimate, estimate
+from services.billing.papers.folder import Kind
+from services.billing.papers.receipt import Receipt, receipt
+from services.billing.papers.superbill import Superbill, superbill
+from shared.contract.billing import EstimateIssued, SuperbillIssued
+from shared.contract.booking import (
     SessionCancelled,
     SessionCompleted,
     SessionMissed,
     SessionRescheduled,
-    SessionState,
     SessionUnconfirmed,
-    SuperbillIssued,
 )
+from shared.contract.clinic import Service
+from shared.contract.closed_sets import Basis, Payer, ReleaseReason, SessionState
+from shared.contract.register import EventData
 from tests.billing_story import T0, accepted, approved, changed, confirmed, paid, released, told
 from tests.papers_story import COURSE, DAY, HOUR, PLACE, ROBIN, PapersStory, local, made, session_id
 
@@ -54,9 +50,6 @@ def issued(story: PapersStory, kind: Kind) -> list[tuple[int, int | None]]:
     """Number of the session (0: the course) and version of each paper of a kind, in order."""
     numbers = {session_id(n): n for n in range(1, 10)} | {COURSE: 0}
     return [(numbers[paper.paper_id], paper.version) for paper in story.printed if paper.kind is kind]
-
-
-# What an estimate tells -----------------------------------------------------------------------------------------------
 
 
 def test_an_estimate_lists_every_date_with_its_codes_and_adds_up() -> None:
@@ -129,9 +122,6 @@ def test_the_day_is_the_clinics_own_through_the_night_on_which_clocks_change() -
     )
     ((_, charges),) = paper.charges
     assert [c.on.isoformat() for c in charges if c.cents] == ["2026-10-31", "2026-11-01", "2027-03-14"]
-
-
-# What a superbill tells -----------------------------------------------------------------------------------------------
 
 
 def test_a_superbill_has_all_that_a_claim_asks_for() -> None:
@@ -210,9 +200,6 @@ def test_a_receipt_is_for_the_day_of_care_and_not_of_the_payment() -> None:
         ("hsa",),
         "Ketamine infusion",
     )
-
-
-# When an estimate is issued -------------------------------------------------------------------------------------------
 
 
 def test_an_estimate_is_issued_at_once_where_the_patient_is_known() -> None:
@@ -358,9 +345,6 @@ def test_a_provider_without_an_npi_is_asked_for() -> None:
     )
 
 
-# What has papers looked at --------------------------------------------------------------------------------------------
-
-
 def looked_at(fact: EventData, owing: bool = False, **account: Any) -> list[timedelta]:
     """How long after a fact the course's papers are looked at."""
     story = PapersStory(*TWO_WEEKS_ON)
@@ -405,9 +389,6 @@ def test_money_has_papers_looked_at_only_where_care_was_given_unpaid(fact: Event
 @pytest.mark.parametrize("fact", [confirmed(1), told(SessionUnconfirmed, 1, grant=1, reason="refund")])
 def test_most_facts_change_no_paper(fact: EventData) -> None:
     assert looked_at(fact, owing=True) == []
-
-
-# When superbill and receipt are issued --------------------------------------------------------------------------------
 
 
 def test_superbill_and_receipt_are_issued_once_when_a_session_was_given() -> None:

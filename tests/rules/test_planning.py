@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.booking.occupancy import Calendar, Taken
-from services.booking.profile import Place, Room
-from services.booking.seating import Seats, Visitor, seat, seat_course
-from shared.contract import CourseRequested, Payer, RecordOnFile, Refusal, RequestedSession
+from services.booking.chairs.calendar import Calendar, Taken
+from services.booking.chairs.location import Place, Room
+from services.booking.chairs.seating import Seats, Visitor, seat, seat_course
+from shared.contract.clinic import CourseRequested, RecordOnFile, RequestedSession
+from shared.contract.closed_sets import Payer, Refusal
 from tests.booking_story import COURSE, NOW, OTHER, PLACES, STELLA
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -119,9 +120,6 @@ def test_the_present_is_past() -> None:
     assert refusals(wish(TEN), now=TEN - MINUTE) == []
 
 
-# Rhythm --------------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("later", "code"),
     [
@@ -150,9 +148,6 @@ def test_the_window_reaches_from_the_first_to_the_last_session() -> None:
     weekly = [TEN + n * 7 * DAY for n in range(4)]
     assert refusals(wish(*weekly)) == []
     assert refusals(wish(*weekly, weekly[-1] + DAY)) == [(4, Refusal.OUTSIDE_WINDOW)]
-
-
-# Opening hours -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -199,8 +194,6 @@ def test_a_night_that_ends_on_another_day_is_closed() -> None:
     place = replace(STELLA, location=location.model_copy(update={"hours": (late,)}))
     assert refusals(wish(datetime.fromisoformat("2026-03-10T23:30-05:00")), place=place) == [(0, Refusal.CLOSED)]
 
-
-# Never two -----------------------------------------------------------------------------------------------------------
 
 SLOTS = st.lists(st.integers(0, 3 * 8), min_size=1, max_size=4, unique=True)
 

@@ -11,23 +11,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.booking.course import CourseState
-from services.booking.occupancy import Calendar, Closed, Taken
-from services.booking.places import STEP, first_places
-from services.booking.planning import FIRST_WITHIN, days_of_request, plan_course
-from services.booking.profile import Place, Room, Shift
-from services.booking.seating import Seats, rhythm, seat_course
-from shared.clinic import WEEKDAYS, Opening
-from shared.contract import (
-    CourseAccepted,
-    CoursePlan,
-    CourseRejected,
-    CourseRequested,
-    EventData,
-    RecordOnFile,
-    Refusal,
-    RequestedSession,
-)
+from services.booking.chairs.calendar import Calendar, Closed, Taken
+from services.booking.chairs.free_starts import STEP, first_places
+from services.booking.chairs.location import Place, Room, Shift
+from services.booking.chairs.rhythm import rhythm
+from services.booking.chairs.seating import Seats, seat_course
+from services.booking.chairs.series import FIRST_WITHIN, days_of_request, plan_course
+from services.booking.rules.course import CourseState
+from shared.configuration.clinic import WEEKDAYS, Opening
+from shared.contract.booking import CourseAccepted, CourseRejected
+from shared.contract.clinic import CoursePlan, CourseRequested, RecordOnFile, RequestedSession
+from shared.contract.closed_sets import Refusal
+from shared.contract.register import EventData
 from tests.booking_story import COURSE, DAY, HOUR, NOW, OTHER, PLACES, STELLA, Story, names, requested, room
 
 MONDAY = date(2026, 3, 9)
@@ -68,9 +63,6 @@ def with_hours(place: Place, *openings: tuple[str, str], holidays: Iterable[date
         for opens, closes in openings
     )
     return replace(place, location=place.location.model_copy(update={"hours": hours, "holidays": tuple(holidays)}))
-
-
-# Series --------------------------------------------------------------------------------------------------------------
 
 
 def test_six_infusions_are_planned_over_three_weeks_and_held_whole() -> None:
@@ -190,9 +182,6 @@ def test_an_earlier_session_gives_way_where_a_later_one_finds_no_place() -> None
     assert [at.day for at in planned(asked(count=3), place)] == [9, 10, 13]
 
 
-# No plan -------------------------------------------------------------------------------------------------------------
-
-
 def test_what_cannot_be_planned_whole_holds_nothing_and_names_the_nearest_start() -> None:
     week = [MONDAY + n * DAY for n in range(7)]
     closed = with_hours(STELLA, ("08:00", "19:00"), holidays=week)
@@ -243,9 +232,6 @@ def test_a_long_series_that_cannot_be_is_given_up_soon() -> None:
     assert not isinstance(plan_course(Calendar(), place, wish, wish.plan, NOW), tuple)
 
 
-# Level ---------------------------------------------------------------------------------------------------------------
-
-
 def test_a_day_is_filled_evenly_and_not_from_the_morning() -> None:
     """Eleven hours, visits of 105 minutes: six at a time in one row, four chairs."""
     story = Story()
@@ -266,8 +252,6 @@ def quarters(session: object) -> Iterable[datetime]:
         yield at
         at += STEP
 
-
-# Properties ----------------------------------------------------------------------------------------------------------
 
 BUSY = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 43), st.integers(0, 3)), max_size=120)
 
@@ -342,9 +326,6 @@ def keeps_every_rule(
         assert wall.date() in known, "the calendar is read for every day that a plan may take"
         assert wish.plan.weekdays is None or WEEKDAYS[wall.weekday()] in wish.plan.weekdays
         assert (wish.plan.earliest or "00:00") <= f"{wall:%H:%M}" <= (wish.plan.latest or "24:00")
-
-
-# Availability --------------------------------------------------------------------------------------------------------
 
 
 def test_the_first_free_places_come_in_order_of_time() -> None:

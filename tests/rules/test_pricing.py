@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.billing.pricing import Unpriced, due_at, insurer_cents, integration_cents, price, split
-from services.billing.profile import Due, Tariff, read_places
-from services.billing.terms import Terms, terms_of
-from shared.clinic import read_profile
-from shared.contract import Payer, PricingRefusal
-from shared.settings import Misconfigured
+from services.billing.account.pricing import Unpriced, due_at, insurer_cents, integration_cents, price, split
+from services.billing.account.tariff import Due, Tariff
+from services.billing.account.terms import Terms, terms_of
+from services.billing.profile import read_places
+from shared.configuration.clinic import read_profile
+from shared.configuration.settings import Misconfigured
+from shared.contract.closed_sets import Payer, PricingRefusal
 
 CLINICS = Path(__file__).parents[2] / "deploy" / "clinics"
 PLACES = read_places(CLINICS, None)

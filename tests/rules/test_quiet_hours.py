@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.reminders.quiet_hours import (
+from services.reminders.text.quiet_hours import (
     CAUTIOUS,
     FEDERAL,
     MARGIN,

@@ -6,8 +6,10 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.reminders.contact import CARRIER, NEW_NUMBER, Contact, opt_out
-from shared.contract import ConsentChanged, PersonErased
+from services.reminders.people.consent import CARRIER, NEW_NUMBER
+from services.reminders.people.contact import Contact, opt_out
+from shared.contract.internal import PersonErased
+from shared.contract.reminders import ConsentChanged
 from tests.reminders_story import DAY, MONDAY, PATIENT, Story, contact
 
 OTHER_PHONE = "+13125550199"

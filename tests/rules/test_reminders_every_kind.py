@@ -5,23 +5,19 @@ from typing import Any
 
 import pytest
 
-from services.reminders.course import TextState
-from services.reminders.last_look import wording_of
-from shared.contract import (
-    By,
-    ContactUpdated,
-    EventData,
-    ReleaseReason,
+from services.reminders.rules.last_look import wording_of
+from services.reminders.text.text import TextState
+from shared.contract.booking import (
     SessionCancelled,
     SessionCompleted,
     SessionConfirmed,
     SessionMissed,
     SessionReleased,
     SessionRescheduled,
-    SessionState,
-    SuppressedReason,
-    TextKind,
 )
+from shared.contract.clinic import ContactUpdated
+from shared.contract.closed_sets import By, ReleaseReason, SessionState, SuppressedReason, TextKind
+from shared.contract.register import EventData
 from tests.reminders_story import (
     COMPANION,
     DAY,
@@ -99,9 +95,6 @@ def says(story: Story, kind: TextKind, person: str = PATIENT) -> str:
     return wording_of(text, story.course, story.contacts.get(person), PLACES["stella"])
 
 
-# Moves ----------------------------------------------------------------------------------------------------------------
-
-
 def test_a_move_is_told_with_the_old_time_and_the_new() -> None:
     story = listed()
     story.hear(moved(starts_at(1) + DAY, companions=(COMPANION,)), MONDAY + HOUR)
@@ -148,9 +141,6 @@ def test_a_move_told_from_the_start_on_would_be_useless() -> None:
     assert story.text(K.MOVED).deadline_at == MONDAY + 6 * HOUR
 
 
-# Ends -----------------------------------------------------------------------------------------------------------------
-
-
 def test_sessions_that_are_cancelled_together_are_one_text() -> None:
     story = listed()
     story.hear(cancelled(1), MONDAY + HOUR)
@@ -191,9 +181,6 @@ def test_late_money_takes_the_news_of_the_release_back_for_the_places_that_it_go
     assert K.RELEASED not in story.kinds(WAITING)
 
 
-# Companions -----------------------------------------------------------------------------------------------------------
-
-
 def test_a_companion_learns_when_and_where_and_nothing_else() -> None:
     both = (COMPANION,)
     story = told(contact(), companion(), accepted(1, companions=both), confirmed(1, companions=both))
@@ -225,9 +212,6 @@ def test_a_companion_who_was_never_told_a_date_hears_of_no_cancellation() -> Non
     story = told(contact(), accepted(1, companions=both), cancelled(1, version=2, companions=both))
 
     assert {t.contact_id for t in story.texts(WAITING) if t.kind is K.CANCELLED} == {PATIENT}
-
-
-# After ----------------------------------------------------------------------------------------------------------------
 
 
 def test_the_last_session_of_an_induction_brings_the_evaluation_and_later_the_next_visit() -> None:

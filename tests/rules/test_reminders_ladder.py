@@ -6,15 +6,11 @@ from typing import Any
 
 import pytest
 
-from services.reminders.course import TextState
-from services.reminders.rules import HEARS
-from shared.contract import (
-    By,
-    ContactUpdated,
+from services.reminders.rules.decide import HEARS
+from services.reminders.text.text import TextState
+from shared.contract.billing import PrepaymentOverdue
+from shared.contract.booking import (
     CourseAccepted,
-    EventData,
-    PrepaymentOverdue,
-    ReleaseReason,
     SessionCancelled,
     SessionCheckedIn,
     SessionCompleted,
@@ -23,13 +19,12 @@ from shared.contract import (
     SessionMissed,
     SessionReleased,
     SessionRescheduled,
-    SessionState,
     SessionUnconfirmed,
-    SuppressedReason,
-    TextKind,
-    TextSuppressed,
-    WithdrawalReason,
 )
+from shared.contract.clinic import ContactUpdated
+from shared.contract.closed_sets import By, ReleaseReason, SessionState, SuppressedReason, TextKind, WithdrawalReason
+from shared.contract.register import EventData
+from shared.contract.reminders import TextSuppressed
 from tests.reminders_story import (
     COURSE_ID,
     DAY,
@@ -171,9 +166,6 @@ def test_the_end_of_a_treatment_plans_after_care() -> None:
     assert story.text(K.NEXT_DAY).nominal_at == ended + 20 * HOUR
 
 
-# Payment --------------------------------------------------------------------------------------------------------------
-
-
 def test_six_demands_of_one_day_make_one_payment_text() -> None:
     story = told(contact(), accepted(*range(1, 7)), *(required(n) for n in range(1, 7)))
 
@@ -210,9 +202,6 @@ def test_a_new_demand_on_the_same_day_wants_the_text_back_that_was_taken_back() 
     story = told(contact(), accepted(1, 2), required(1), satisfied(1), required(2))
 
     assert story.kinds(WAITING) == [K.PAYMENT_DUE]
-
-
-# Order ----------------------------------------------------------------------------------------------------------------
 
 
 def test_what_billing_tells_before_booking_waits_with_a_deadline() -> None:

@@ -4,11 +4,13 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from services.reminders.contact import Contact
-from services.reminders.course import TextState
-from services.reminders.ladder import window_of
-from services.reminders.last_look import Send, Suppress, Wait, judge, wording_of
-from shared.contract import PersonErased, SessionConfirmed, SessionState, SuppressedReason, TextKind
+from services.reminders.people.contact import Contact
+from services.reminders.rules.ladder import window_of
+from services.reminders.rules.last_look import Send, Suppress, Wait, judge, wording_of
+from services.reminders.text.text import TextState
+from shared.contract.booking import SessionConfirmed
+from shared.contract.closed_sets import SessionState, SuppressedReason, TextKind
+from shared.contract.internal import PersonErased
 from tests.reminders_story import (
     DAY,
     HOUR,

@@ -6,9 +6,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from services.reminders.course import Text, TextState
-from services.reminders.sms import Accepted, Outcome, OutgoingText, Refused, Unknown, Unsent
-from shared.contract import SuppressedReason, TextDelivered, TextFailed, TextSent, TextSuppressed
+from services.reminders.text.provider import Accepted, Outcome, OutgoingText, Refused, Unknown, Unsent
+from services.reminders.text.text import Text, TextState
+from shared.contract.closed_sets import SuppressedReason
+from shared.contract.reminders import TextDelivered, TextFailed, TextSent, TextSuppressed
 from tests.reminders_oracle import faults
 from tests.reminders_patient import HAPPENINGS, Patient
 

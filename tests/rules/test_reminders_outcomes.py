@@ -6,10 +6,22 @@ from uuid import UUID
 
 import pytest
 
-from services.reminders.course import TextState
-from services.reminders.outcome import GIVE_UP, SEARCHES, Attempted, Report, Settled, next_search, of_outcome, of_report
-from services.reminders.sms import Accepted, Outcome, Refused, Unknown, Unsent, outcome_of
-from shared.contract import EventData, TextDelivered, TextFailed, TextKind, TextSent
+from services.reminders.rules.outcome import (
+    GIVE_UP,
+    SEARCHES,
+    Attempted,
+    Report,
+    Settled,
+    next_search,
+    of_outcome,
+    of_report,
+)
+from services.reminders.sending.twilio import outcome_of
+from services.reminders.text.provider import Accepted, Outcome, Refused, Unknown, Unsent
+from services.reminders.text.text import TextState
+from shared.contract.closed_sets import TextKind
+from shared.contract.register import EventData
+from shared.contract.reminders import TextDelivered, TextFailed, TextSent
 from tests.reminders_story import COURSE_ID, MONDAY, Story, accepted, contact, required
 
 SID = "SM" + "1" * 32

@@ -7,10 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.reminders.contact import Consent, Contact, Number, allowed_at, recorded
-from services.reminders.last_look import NONE, Paused, Pauses, Send, Suppress, judge_answer, wording_of
-from services.reminders.messages import AnswerWanted, ConsentRecorded
-from shared.contract import ConsentChanged, EventData, PersonErased, SuppressedReason, Texting, TextKind
+from services.reminders.people.consent import Consent, Number, allowed_at
+from services.reminders.people.contact import Contact, recorded
+from services.reminders.people.messages import AnswerWanted, ConsentRecorded
+from services.reminders.rules.last_look import NONE, Paused, Pauses, Send, Suppress, judge_answer, wording_of
+from shared.contract.clinic import Texting
+from shared.contract.closed_sets import SuppressedReason, TextKind
+from shared.contract.internal import PersonErased
+from shared.contract.register import EventData
+from shared.contract.reminders import ConsentChanged
 from tests.reminders_story import DAY, HOUR, MONDAY, PATIENT, PHONE, PLACES, Story, contact
 
 R = SuppressedReason
@@ -98,9 +103,6 @@ def test_staff_record_consent_for_a_number_and_a_later_number_needs_another() ->
     assert not person(story).allowed
 
 
-# Answers --------------------------------------------------------------------------------------------------------------
-
-
 def look(story: Story, now: datetime, pauses: Pauses = NONE) -> object:
     return judge_answer(person(story).answers[-1], person(story), STELLA, now, pauses)
 
@@ -170,8 +172,6 @@ def test_an_answer_in_the_name_of_a_place_that_nobody_serves_is_none() -> None:
 
     assert person(story).answers == ()
 
-
-# The ledger, rebuilt --------------------------------------------------------------------------------------------------
 
 WORDS = st.lists(
     st.tuples(

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from services.reminders.attempt import Due
-from services.reminders.course import Text, TextState
-from services.reminders.last_look import NONE, Pauses
-from services.reminders.store import Sent
-from services.reminders.trace import EXPLAINED, trace_of
-from shared.contract import SessionConfirmed, SessionState, SuppressedReason, TextKind
+from services.reminders.rules.judging import Due
+from services.reminders.rules.last_look import NONE, Pauses
+from services.reminders.rules.why import EXPLAINED, trace_of
+from services.reminders.text.provider import Sent
+from services.reminders.text.text import Text, TextState
+from shared.contract.booking import SessionConfirmed
+from shared.contract.closed_sets import SessionState, SuppressedReason, TextKind
 from tests.reminders_story import (
     HOUR,
     MONDAY,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.reminders.replies import Time, Word, read
+from services.reminders.people.meaning import Time, Word, read
 
 OPT_OUTS = """
     stop|STOP|Stop.| stop.|stop!!!|"stop"|Stop please|please stop|PLEASE STOP|stop now|ok stop|stop stop stop

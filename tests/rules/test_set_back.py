@@ -1,18 +1,11 @@
 """A database that was set back hears answers to what it has not said, and its own words as news."""
 
-from services.billing.account import Stage
-from services.reminders.course import TextState
-from shared.contract import (
-    ConsentChanged,
-    PrepaymentSatisfied,
-    SessionCompleted,
-    SessionConfirmed,
-    SessionState,
-    SuppressedReason,
-    TextKind,
-    TextSent,
-    TextSuppressed,
-)
+from services.billing.account.account import Stage
+from services.reminders.text.text import TextState
+from shared.contract.billing import PrepaymentSatisfied
+from shared.contract.booking import SessionCompleted, SessionConfirmed
+from shared.contract.closed_sets import SessionState, SuppressedReason, TextKind
+from shared.contract.reminders import ConsentChanged, TextSent, TextSuppressed
 from tests import billing_story as billing
 from tests.reminders_story import (
     COURSE_ID,
@@ -26,8 +19,6 @@ from tests.reminders_story import (
     satisfied,
     session_event,
 )
-
-# Billing -------------------------------------------------------------------------------------------------------------
 
 
 def test_what_pays_after_bookings_answer_is_answered() -> None:
@@ -54,9 +45,6 @@ def test_a_treatment_given_meanwhile_is_paid_by_the_money_that_is_heard_late() -
     assert story.account.stage is Stage.PRICED
     assert story.account.balance_cents == 0
     assert not story.share(1).owing
-
-
-# Reminders -----------------------------------------------------------------------------------------------------------
 
 
 def sent(story: Story, kind: TextKind) -> TextSent:

@@ -4,7 +4,7 @@ from uuid import uuid4
 
 import pytest
 
-from shared import trace
+from shared.decision import trace
 
 GIVEN = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 

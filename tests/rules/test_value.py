@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import pytest
 
-from shared.value import changed_often
+from shared.decision.value import changed_often
 
 
 class Plain(NamedTuple):

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.reminders.lint import fault_of
 from services.reminders.profile import read_places
-from services.reminders.wording import compiled, compose, segments, tell_dates, tell_phone
-from shared.contract import TextKind
-from shared.settings import Misconfigured
+from services.reminders.text.lint import fault_of
+from services.reminders.text.segments import segments
+from services.reminders.text.wording import compiled, compose, tell_dates, tell_phone
+from shared.configuration.settings import Misconfigured
+from shared.contract.closed_sets import TextKind
 from tests.reminders_story import PLACES, PROFILES
 
 STELLA = PLACES["stella"]

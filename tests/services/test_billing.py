@@ -10,28 +10,21 @@ from uuid import UUID
 import pytest
 from asyncpg import PostgresError
 
-from services.billing import paper_store, store
+from services.billing.account.messages import RefundRequested, Refused, WaiverGranted
+from services.billing.account.records import Given
 from services.billing.main import build
 from services.billing.profile import read_places
-from services.billing.records import Given
-from services.billing.requests import RefundRequested, Refused, WaiverGranted
 from services.billing.settings import BillingSettings
-from shared.contract import (
-    BookedSession,
-    EventData,
-    PatientUpdated,
-    ReleaseReason,
-    Service,
-    SessionCancelled,
-    SessionCompleted,
-    SessionMissed,
-    SessionRescheduled,
-    SessionState,
-    WithdrawalReason,
-)
-from shared.database import run
-from shared.envelope import Record
-from shared.settings import Misconfigured, read_settings
+from services.billing.store import accounts as store
+from services.billing.store import papers as paper_store
+from services.billing.store.patients import read_patient
+from shared.configuration.settings import Misconfigured, read_settings
+from shared.contract.booking import BookedSession, SessionCancelled, SessionCompleted, SessionMissed, SessionRescheduled
+from shared.contract.clinic import PatientUpdated, Service
+from shared.contract.closed_sets import ReleaseReason, SessionState, WithdrawalReason
+from shared.contract.register import EventData
+from shared.decision.message import Record
+from shared.postgres.query import run
 from tests.billing_rig import PROFILES, Billing, HandClock, running
 from tests.billing_story import (
     COURSE,
@@ -268,17 +261,14 @@ async def test_a_person_is_kept_for_papers_and_forgotten_on_demand(billing: Bill
     )
     await billing.hear(person.model_copy(update={"name": "Earlier"}), person)
     async with billing.service.database.begin() as connection:
-        assert await paper_store.read_patient(connection, "p-1") == person
+        assert await read_patient(connection, "p-1") == person
     erasure = Record("clinic.patients", 0, 99, int(T0.timestamp() * 1000), b"p-1", None, ())
     await billing.service.worker.on_records([erasure])
     async with billing.service.database.begin() as connection:
-        assert await paper_store.read_patient(connection, "p-1") is None
+        assert await read_patient(connection, "p-1") is None
     for table in ("outbox", "attention", "dead_letters", "accounts", "timers"):
         found = await billing.query(f"SELECT count(*) AS n FROM {table} t WHERE t::text LIKE :name", name=f"%{NAME}%")
         assert found[0].n == 0
-
-
-# HTTP ----------------------------------------------------------------------------------------------------------------
 
 
 def body(**other: Any) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from shared.contract import SessionUnconfirmed
+from shared.contract.booking import SessionUnconfirmed
 from tests.billing_rig import Billing, running
 from tests.billing_story import COURSE, DAY, PRICE, T0, accepted, confirmed, paid, session_id, starts_at, told
 from tests.callers import keys_file
@@ -33,9 +33,6 @@ async def booked(billing: Billing, of: int = 2, cents: int = 0) -> None:
 async def trail(billing: Billing) -> list[tuple[str, ...]]:
     """Who asked for what."""
     return [tuple(row) for row in await billing.query("SELECT caller, action, subject, detail FROM audit ORDER BY at")]
-
-
-# Refunds -------------------------------------------------------------------------------------------------------------
 
 
 async def test_what_rests_in_the_balance_goes_back_at_once(billing: Billing) -> None:
@@ -107,9 +104,6 @@ async def test_a_refund_of_a_course_that_nobody_knows_leaves_no_trace_of_it(bill
     assert await billing.query("SELECT 1 FROM accounts") == []
 
 
-# Waivers -------------------------------------------------------------------------------------------------------------
-
-
 async def test_a_waiver_counts_as_the_price_and_names_who_stands_for_it(billing: Billing) -> None:
     await booked(billing)
     answer = await billing.post({"by": "Avery Brooks", "reason": "hardship"}, role="biller", path=WAIVER)
@@ -147,9 +141,6 @@ async def test_what_needs_no_waiver_is_refused_and_the_same_again_is_answered_th
 async def test_a_waiver_needs_a_reason_and_nothing_else(billing: Billing, body: dict[str, Any]) -> None:
     await booked(billing)
     assert (await billing.post(body, role="biller", path=WAIVER)).status_code == 422
-
-
-# Who may, and who did ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
 
-from services.billing.answers import COURSE_ID, SESSION_ID
-from shared.contract import PatientUpdated, SessionCompleted
+from services.billing.http.shapes import COURSE_ID, SESSION_ID
+from shared.contract.booking import SessionCompleted
+from shared.contract.clinic import PatientUpdated
 from tests.billing_rig import Billing, running
 from tests.billing_story import PRICE, T0, accepted, paid, told
 from tests.callers import key_of, keys_file

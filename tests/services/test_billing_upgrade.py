@@ -10,11 +10,12 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import make_url
 
-from services.billing import store
+from services.billing.account.tariff import MissedPolicy
 from services.billing.main import MIGRATIONS
-from services.billing.profile import MissedPolicy
-from shared.contract import PrepaymentSatisfied, SessionCancelled
-from shared.database import Database
+from services.billing.store import accounts as store
+from shared.contract.billing import PrepaymentSatisfied
+from shared.contract.booking import SessionCancelled
+from shared.postgres.pool import Database
 from tests.billing_story import COURSE, PRICE, T0, Story, confirmed, paid, session_id, starts_at, told
 
 EARLIER = f"""

@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from shared.contract import Intent, Needs, ReplyReceived
+from shared.contract.closed_sets import Intent, Needs
+from shared.contract.reminders import ReplyReceived
 from tests.booking_desk import Desk, desk, required, wish
 from tests.booking_story import COURSE, DAY, HOUR, NOW, OTHER, satisfied, session_id, start
 from tests.callers import keys_file
@@ -28,9 +29,6 @@ async def booking(databases: dict[str, str], tmp_path: Path) -> AsyncIterator[De
 async def states(booking: Desk, course: UUID = COURSE) -> list[str]:
     shown = (await booking.get(f"/v1/courses/{course}")).json()
     return [session["state"] for session in shown["sessions"]]
-
-
-# Courses -------------------------------------------------------------------------------------------------------------
 
 
 async def test_a_course_is_held_whole_and_shown(booking: Desk) -> None:
@@ -136,9 +134,6 @@ async def test_a_course_is_cancelled_once(booking: Desk) -> None:
     assert (again.status_code, again.json()["title"]) == (409, "wrong_state")
 
 
-# Sessions ------------------------------------------------------------------------------------------------------------
-
-
 async def test_a_session_is_moved_and_its_chair_goes_with_it(booking: Desk) -> None:
     await booking.post("/v1/courses", wish())
     later = start(1) + HOUR
@@ -200,9 +195,6 @@ async def test_a_visit_is_told_from_check_in_to_completion(booking: Desk) -> Non
     ]
     refused = await booking.post(f"{second}/cancel", {"by": "patient"})
     assert (refused.status_code, refused.json()["title"]) == (409, "wrong_state")
-
-
-# The day's board -----------------------------------------------------------------------------------------------------
 
 
 async def board(booking: Desk, **parameters: Any) -> list[tuple[int, str, str | None]]:
@@ -305,9 +297,6 @@ async def test_the_days_on_which_the_clocks_change_have_all_their_hours(booking:
     assert (await booking.get("/v1/sessions", location="stella", day=day)).status_code == 200
 
 
-# Free places ---------------------------------------------------------------------------------------------------------
-
-
 async def free(booking: Desk, **parameters: Any) -> list[dict[str, Any]]:
     asked = {
         "location": "stella",
@@ -360,8 +349,6 @@ async def test_free_places_begin_now_and_end_where_the_day_does(booking: Desk) -
     unasked = await booking.get("/v1/availability", location="stella", treatment="ketamine_induction")
     assert datetime.fromisoformat(unasked.json()[0]["starts_at"]) == datetime(2026, 3, 10, 15, 15, tzinfo=UTC)
 
-
-# Closures ------------------------------------------------------------------------------------------------------------
 
 SNOW = {
     "closure_id": "00000000-0000-4000-8000-0000000c1053",

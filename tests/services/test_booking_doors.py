@@ -3,7 +3,6 @@
 import asyncio
 import json
 import re
-import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -15,8 +14,8 @@ from uuid import UUID, uuid4
 import httpx2
 import pytest
 
-from shared.database import run
-from shared.http import MAX_BODY, MAX_READ
+from shared.http.requests import MAX_BODY, MAX_READ
+from shared.postgres.query import run
 from tests.booking_desk import ROLES, Desk, desk, wish
 from tests.booking_story import COURSE, DAY, HOUR, OTHER, session_id, start
 from tests.callers import SECOND_DESK, key_of, keys_file
@@ -46,9 +45,6 @@ async def door(
     async with copies(postgres, template_databases) as urls, desk(urls["booking"], keys) as opened:
         assert (await opened.post(COURSES, wish())).status_code == 201
         yield opened
-
-
-# Bad input -----------------------------------------------------------------------------------------------------------
 
 
 ASKED: Final = wish(course=OTHER)
@@ -219,8 +215,6 @@ async def test_a_body_that_is_too_large_is_refused_and_its_sender_reads_why(
             assert await asyncio.to_thread(send, size) == (413, "too_large")
 
 
-# Keys and roles ------------------------------------------------------------------------------------------------------
-
 OPEN: Final = {"/asyncapi", "/health/live", "/health/ready", "/metrics", "/v1/calendars/{token}.ics"}
 """What needs no key: the last has its own."""
 
@@ -290,9 +284,6 @@ async def test_what_is_no_route_is_a_problem_too(door: Desk, method: str, path: 
     assert (answer.json()["status"], answer.json()["type"]) == (status, "urn:chairtime:http")
 
 
-# Idempotency keys ----------------------------------------------------------------------------------------------------
-
-
 async def test_a_request_without_an_idempotency_key_is_refused(booking: Desk) -> None:
     headers = {"Authorization": f"Bearer {key_of('front_desk')}"}
     for path, body in ((COURSES, wish()), (f"{COURSE_PATH}/cancel", {"by": "patient"}), (f"{SESSION_PATH}/miss", HERE)):
@@ -358,9 +349,6 @@ async def test_a_defect_is_a_problem_too_and_changes_nothing(
         assert (answer.status_code, answer.json()["title"]) == (500, "defect")
         assert SECRET not in answer.text
         assert (await booking.post(COURSES, wish(), key="k")).status_code == 201
-
-
-# Crowds --------------------------------------------------------------------------------------------------------------
 
 
 async def test_of_a_hundred_requests_for_the_last_chair_on_two_replicas_one_gets_it(

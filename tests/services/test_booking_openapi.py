@@ -15,7 +15,7 @@ from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import negative_data_rejection
 
-from services.booking.answers import COURSE_ID, EXAMPLES, SESSION_ID
+from services.booking.http.shapes import COURSE_ID, EXAMPLES, SESSION_ID
 from tests.booking_desk import desk, wish
 from tests.booking_story import start
 from tests.callers import key_of, keys_file

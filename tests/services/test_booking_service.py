@@ -11,15 +11,15 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from services.booking.main import build
-from services.booking.rules import HEARS
+from services.booking.rules.decide import HEARS
 from services.booking.settings import BookingSettings
-from shared.clock import WallClock
-from shared.contract import EventData
-from shared.envelope import Record, headers_of
-from shared.kafka import COMMIT_SECONDS
-from shared.outbox import partition_of
-from shared.service import Service
-from shared.topics import TOPICS
+from shared.contract.register import EventData
+from shared.decision.clock import WallClock
+from shared.decision.message import Record, headers_of
+from shared.kafka.consumer import COMMIT_SECONDS
+from shared.kafka.topics import TOPICS
+from shared.service.service import Service
+from shared.worker.relay import partition_of
 from tests.booking_story import CLINICS, requested, satisfied
 from tests.kafka_clients import Tail, begin_at_the_end, consumer, delete_all, places_of, producer, spoiled, tail
 from tests.road import Road, road

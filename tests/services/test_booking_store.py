@@ -9,10 +9,13 @@ from uuid import UUID
 import pytest
 from asyncpg import IntegrityConstraintViolationError
 
-from services.booking.occupancy_store import closure_results, occupancy
-from services.booking.places import first_places
-from services.booking.store import load_courses
-from shared.contract import ClosureRequested, CourseChangeRequested, CoursePlan, EventData
+from services.booking.chairs.free_starts import first_places
+from services.booking.rules.closures import ClosureRequested
+from services.booking.store.calendar import occupancy
+from services.booking.store.closures import closure_results
+from services.booking.store.courses import load_courses
+from shared.contract.clinic import CourseChangeRequested, CoursePlan
+from shared.contract.register import EventData
 from tests.booking_story import (
     COURSE,
     DAY,
@@ -55,9 +58,6 @@ async def results(booking: Road, closure_id: UUID = OTHER) -> list[tuple[UUID, s
 
 async def seats(booking: Road) -> Sequence[dict[str, Any]]:
     return await booking.rows("SELECT starts_at, chair, provider, state, version FROM sessions ORDER BY starts_at")
-
-
-# Plans ---------------------------------------------------------------------------------------------------------------
 
 
 async def test_a_plan_is_held_whole_around_what_is_taken(booking: Road) -> None:
@@ -113,9 +113,6 @@ async def test_the_first_free_places_are_read_without_a_lock(booking: Road) -> N
     assert not any("chair-2" in line for line in shown)
 
 
-# Changes -------------------------------------------------------------------------------------------------------------
-
-
 async def test_a_change_is_kept_beside_what_was_asked_first(booking: Road) -> None:
     wishes = ({"session_id": UUID(int=70), "starts_at": start(3)},)
     await booking.hear(requested(2))
@@ -131,9 +128,6 @@ async def test_a_change_is_kept_beside_what_was_asked_first(booking: Road) -> No
     assert course.original == requested(2)
     assert course.request == requested(2, companions=("driver",), payer="insurance")
     assert [s.number for s in course.sessions] == [1, 2, 3]
-
-
-# Closures ------------------------------------------------------------------------------------------------------------
 
 
 async def test_a_closure_lists_who_sits_there_and_each_is_moved_by_a_message_of_its_own(booking: Road) -> None:
@@ -178,9 +172,6 @@ async def test_a_request_that_comes_with_a_closure_finds_it(booking: Road) -> No
     assert (await booking.types()).count("course.accepted") in (1, 2)
 
 
-# Time ----------------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("location", "at", "wall"),
     [
@@ -200,9 +191,6 @@ async def test_the_time_on_the_wall_stands_beside_the_instant(booking: Road, loc
     await booking.hear(moved(1, later))
     [moved_to] = await booking.values("SELECT wall_time FROM sessions")
     assert moved_to - row["wall_time"] == HOUR
-
-
-# The provider's share ------------------------------------------------------------------------------------------------
 
 
 async def insert(booking: Road, at: timedelta, share: tuple[timedelta, timedelta] | None, number: int) -> None:

@@ -9,8 +9,11 @@ import asyncpg
 import pytest
 from asyncpg import InterfaceError, PostgresError
 
-from shared.contract import SessionState
-from shared.database import MANY, PIECE, REFUSED, Connection, Database, Writes, rows, run, sqlstate
+from shared.contract.closed_sets import SessionState
+from shared.postgres.pool import REFUSED, Database, sqlstate
+from shared.postgres.query import rows, run
+from shared.postgres.values import Connection
+from shared.postgres.writes import MANY, PIECE, Writes
 
 
 async def test_a_connection_that_the_server_has_closed_is_not_given_out(databases: dict[str, str]) -> None:

@@ -6,16 +6,17 @@ from dataclasses import replace
 import pytest
 from asyncpg import PostgresError
 
-from deploy.databases import provision
-from services.reminders import queue, store
-from services.reminders.course import TextState
-from services.reminders.sms import ConsoleSender, OutgoingText
-from shared.contract import (
-    PersonErased,
-    SessionCompleted,
-    SessionState,
-)
-from shared.database import rows, run
+from deploy.preparing.databases import provision
+from services.reminders.sending.sender import ConsoleSender
+from services.reminders.store import queue
+from services.reminders.store.contacts import load_contacts
+from services.reminders.store.texts import texts_on_record
+from services.reminders.text.provider import OutgoingText
+from services.reminders.text.text import TextState
+from shared.contract.booking import SessionCompleted
+from shared.contract.closed_sets import SessionState
+from shared.contract.internal import PersonErased
+from shared.postgres.query import rows, run
 from tests.reminders_rig import K, Rig, cancelled, confirmed, open_rig
 from tests.reminders_story import (
     DAY,
@@ -152,9 +153,6 @@ async def test_two_demands_around_midnight_bring_one_text_in_the_morning(rig: Ri
     assert [text.kind for text in rig.sender.texts] == [K.PAYMENT_DUE]
 
 
-# The database's own word ---------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     "statement",
     [
@@ -183,7 +181,7 @@ async def test_a_course_survives_being_stored(rig: Rig) -> None:
     assert course.waiting == ()
     assert {text.kind for text in course.texts} == {K.BOOKED, K.PAYMENT_DUE, K.PREPARATION, K.DAY_BEFORE, K.DAY_OF}
     async with rig.database.begin() as connection:
-        assert (await store.load_contacts(connection, [PATIENT])) == {}
+        assert (await load_contacts(connection, [PATIENT])) == {}
         assert await queue.next_look(connection, ["nowhere"]) is None
 
 
@@ -196,7 +194,7 @@ async def test_console_texts_are_on_record(rig: Rig) -> None:
     assert [replace(text, body="") for text in shown] == [replace(text, body="") for text in shown if text.to == PHONE]
     ids = [text.text_id for text in (await rig.course()).texts]
     async with rig.database.begin() as connection:
-        record = await store.texts_on_record(connection, ids)
+        record = await texts_on_record(connection, ids)
     assert [sent.body for sent in record.values() if sent.body] == [shown[0].body]
 
 

@@ -12,15 +12,18 @@ from uuid import UUID, uuid4
 import pytest
 from aiohttp import ClientTimeout
 
-from deploy.databases import provision
-from deploy.fake_twilio import ACCOUNT_SID, AUTH_TOKEN, FakeTwilio, Mood
-from services.reminders import dispatch, store
-from services.reminders.course import Text
-from services.reminders.messages import ConsentRecorded
-from services.reminders.sms import TwilioSender
-from shared.contract import By, EventData, SessionCancelled, SessionConfirmed, SessionState, TextKind
-from shared.database import rows
-from shared.envelope import Message
+from deploy.local.fake_twilio import ACCOUNT_SID, AUTH_TOKEN, FakeTwilio, Mood
+from deploy.preparing.databases import provision
+from services.reminders.people.messages import ConsentRecorded
+from services.reminders.sending import dispatch
+from services.reminders.sending.twilio import TwilioSender
+from services.reminders.store import courses as store
+from services.reminders.text.text import Text
+from shared.contract.booking import SessionCancelled, SessionConfirmed
+from shared.contract.closed_sets import By, SessionState, TextKind
+from shared.contract.register import EventData
+from shared.decision.message import Message
+from shared.postgres.query import rows
 from tests.failures.rounds import amount
 from tests.reminders_rig import Rig, ScriptedSender, open_rig
 from tests.reminders_story import HOUR, contact, session_event
@@ -138,9 +141,6 @@ async def test_two_replicas_send_nothing_twice(rig: Rig, monkeypatch: pytest.Mon
     assert set(sent.values()) == {1}
     assert len(sent) == REPLICATED * DUE
     assert min(len(rig.sender.texts), len(other.texts)) > 0, "both took part"
-
-
-# Races ----------------------------------------------------------------------------------------------------------------
 
 
 async def suppressed(rig: Rig) -> Counter[str]:

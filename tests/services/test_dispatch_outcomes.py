@@ -6,23 +6,13 @@ from uuid import UUID
 
 import pytest
 
-from deploy.databases import provision
-from services.reminders import store
-from services.reminders.course import TextState
-from services.reminders.sms import Refused, Unknown, Unsent
-from shared.database import run
+from deploy.preparing.databases import provision
+from services.reminders.store.contacts import load_contacts
+from services.reminders.text.provider import Refused, Unknown, Unsent
+from services.reminders.text.text import TextState
+from shared.postgres.query import run
 from tests.reminders_rig import MINUTE, K, Rig, ScriptedSender, cancelled, confirmed, open_rig
-from tests.reminders_story import (
-    COURSE_ID,
-    DAY,
-    HOUR,
-    MONDAY,
-    PATIENT,
-    accepted,
-    contact,
-    required,
-    starts_at,
-)
+from tests.reminders_story import COURSE_ID, DAY, HOUR, MONDAY, PATIENT, accepted, contact, required, starts_at
 
 
 @pytest.fixture(scope="module")
@@ -34,9 +24,6 @@ def reminders_url(postgres: str) -> str:
 async def rig(reminders_url: str) -> AsyncIterator[Rig]:
     async with open_rig(reminders_url) as rig:
         yield rig
-
-
-# Outcomes ------------------------------------------------------------------------------------------------------------
 
 
 async def test_what_was_proven_unsent_is_tried_again_with_back_off(rig: Rig) -> None:
@@ -137,9 +124,6 @@ async def test_a_call_that_hangs_holds_back_no_other_text(rig: Rig) -> None:
     assert (await rig.became())[K.BOOKED] == (TextState.SENT, None)
 
 
-# At the same time ----------------------------------------------------------------------------------------------------
-
-
 async def test_two_replicas_never_send_the_same_text(rig: Rig) -> None:
     await rig.hear(contact())
     for n in range(40):
@@ -188,7 +172,7 @@ async def test_a_contact_that_is_just_being_changed_leaves_its_texts_for_later(r
     await rig.planned()
     rig.clock.move(MONDAY + 5 * MINUTE)
     async with rig.database.begin() as connection:
-        await store.load_contacts(connection, [PATIENT], "FOR UPDATE OF contacts")
+        await load_contacts(connection, [PATIENT], "FOR UPDATE OF contacts")
         assert await rig.dispatch.send_due(rig.clock.now()) == 0
     await rig.dispatch.send_due(rig.clock.now())
     assert [text.kind for text in rig.sender.texts] == [K.BOOKED]

@@ -10,8 +10,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from deploy.postgres import EmbeddedPostgres
-from deploy.server_process import CannotStart
+from deploy.local.postgres import EmbeddedPostgres
+from deploy.local.server_process import CannotStart
 
 
 @pytest.fixture

@@ -20,14 +20,14 @@ from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.errors import KafkaConnectionError
 from aiokafka.protocol.metadata import MetadataRequest
 
-from deploy.kafka.node import KafkaNode
-from deploy.mock_kafka import PARTITIONS, MockKafka
-from deploy.server_process import CannotStart
-from shared.cluster import Cluster
-from shared.envelope import Record
-from shared.kafka import Kafka, Place
-from shared.topics import TOPICS
-from shared.unparsed import NO_HEADERS
+from deploy.local.kafka.node import KafkaNode
+from deploy.local.mock_kafka import PARTITIONS, MockKafka
+from deploy.local.server_process import CannotStart
+from shared.decision.message import Record
+from shared.kafka.cluster import Cluster
+from shared.kafka.consumer import Kafka, Place
+from shared.kafka.topics import TOPICS
+from shared.kafka.unparsed import NO_HEADERS
 from tests.kafka_clients import consumer, producer, spoiled
 
 from_the_start = partial(consumer, auto_offset_reset="earliest")

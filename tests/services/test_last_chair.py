@@ -13,10 +13,10 @@ import pytest
 
 from services.booking.main import build
 from services.booking.settings import BookingSettings
-from shared.clock import WallClock
-from shared.contract import CourseRequested
-from shared.envelope import Record, headers_of
-from shared.service import Service
+from shared.contract.clinic import CourseRequested
+from shared.decision.clock import WallClock
+from shared.decision.message import Record, headers_of
+from shared.service.service import Service
 from tests.booking_story import CLINICS, requested
 from tests.kafka_clients import Tail, begin_at_the_end, producer, tail
 from tests.road import Road, road

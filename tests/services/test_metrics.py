@@ -13,10 +13,13 @@ import pytest
 from fastapi import FastAPI
 
 from services.booking.main import build
+from services.booking.rules.closures import ClosureRequested
 from services.booking.settings import BookingSettings
-from shared import VERSION, metrics, readings
-from shared.contract import ClosureRequested, Needs
-from shared.database import run
+from shared import VERSION
+from shared.contract.closed_sets import Needs
+from shared.instruments import metrics
+from shared.postgres.query import run
+from shared.service import readings
 from tests.booking_desk import Desk, desk, required
 from tests.booking_story import CLINICS, HOUR, NOW, requested, satisfied, start
 from tests.callers import keys_file
@@ -38,9 +41,6 @@ async def booking(databases: dict[str, str], tmp_path: Path) -> AsyncIterator[De
 async def reminders(databases: dict[str, str], tmp_path: Path) -> AsyncIterator[Front]:
     async with open_front(databases["reminders"], tmp_path) as opened:
         yield opened
-
-
-# The road ------------------------------------------------------------------------------------------------------------
 
 
 async def test_what_waits_for_the_relay_is_counted_and_has_an_age(booking: Desk) -> None:
@@ -105,9 +105,6 @@ def test_a_service_that_has_just_begun_counts_from_nothing() -> None:
     assert {sample.labels["service"] for sample in told.samples if "service" in sample.labels} == {"a new one"}
 
 
-# What is away --------------------------------------------------------------------------------------------------------
-
-
 @asynccontextmanager
 async def booking_at(url: str) -> AsyncIterator[FastAPI]:
     settings = BookingSettings(kafka="127.0.0.1:1", booking_database=url, profiles=CLINICS)
@@ -145,9 +142,6 @@ async def test_while_postgresql_hangs_a_scrape_answers_in_time_and_asks_no_secon
             assert (await scrape(app)).value("chairtime_database_up") == 0
         assert time.monotonic() - began < 3
         assert asked == 1
-
-
-# Booking -------------------------------------------------------------------------------------------------------------
 
 
 async def test_who_has_not_paid_for_tomorrow_is_counted_by_what_is_missing(booking: Desk) -> None:
@@ -193,9 +187,6 @@ async def test_chair_use_is_what_is_taken_of_what_is_open(booking: Desk) -> None
     assert (taken("today", "confirmed"), taken("today", "held")) == (length, 0)
     assert (taken("7d", "confirmed"), taken("7d", "held")) == (length, length)
     assert told.value("chairtime_chair_minutes_open", location="stella", days="today") == 4 * 11 * 60 - 120
-
-
-# Reminders -----------------------------------------------------------------------------------------------------------
 
 
 async def test_texts_that_could_go_out_and_did_not_are_counted_and_have_an_age(reminders: Front) -> None:

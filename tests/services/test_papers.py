@@ -10,33 +10,17 @@ import orjson
 import pytest
 from asyncpg import PostgresError
 
-from services.billing.folder import Kind
-from services.billing.store import load
-from shared.contract import (
-    EventData,
-    PatientUpdated,
-    Payer,
-    SessionCancelled,
-    SessionCompleted,
-    SessionRescheduled,
-    TimerDue,
-)
-from shared.database import run
-from shared.envelope import Message
+from services.billing.papers.folder import Kind
+from services.billing.store.accounts import load
+from shared.contract.booking import SessionCancelled, SessionCompleted, SessionRescheduled
+from shared.contract.clinic import PatientUpdated
+from shared.contract.closed_sets import Payer
+from shared.contract.internal import TimerDue
+from shared.contract.register import EventData
+from shared.decision.message import Message
+from shared.postgres.query import run
 from tests.billing_rig import Billing, running
-from tests.billing_story import (
-    COURSE,
-    DAY,
-    HOUR,
-    PRICE,
-    T0,
-    accepted,
-    confirmed,
-    paid,
-    session_id,
-    starts_at,
-    told,
-)
+from tests.billing_story import COURSE, DAY, HOUR, PRICE, T0, accepted, confirmed, paid, session_id, starts_at, told
 from tests.callers import keys_file
 
 NAME = "Canary Q. Patient"
@@ -81,8 +65,6 @@ async def asked(billing: Billing) -> list[tuple[str, str]]:
     found = await billing.query("SELECT kind, subject FROM attention ORDER BY kind, subject")
     return [(row.kind, row.subject) for row in found]
 
-
-# Whatever comes last -------------------------------------------------------------------------------------------------
 
 MOVED = told(SessionRescheduled, 2, at=starts_at(4), provider="provider-1")
 MESSAGES: dict[str, EventData] = {"patient": ROBIN, "course": course(2), "money": paid(PRICE), "moved": MOVED}
@@ -165,9 +147,6 @@ async def test_prepayment_names_the_estimate_of_who_pays_themselves(billing: Bil
     assert required["estimate_id"] == str(COURSE)
 
 
-# When care was given -------------------------------------------------------------------------------------------------
-
-
 async def test_a_visit_that_was_paid_has_superbill_and_receipt(billing: Billing) -> None:
     await billing.hear(ROBIN, course(1), paid(PRICE), confirmed(1), given())
     await billing.until(T0)
@@ -224,9 +203,6 @@ async def test_who_is_insured_off_label_pays_in_full_and_gets_a_superbill_and_no
     await billing.until(T0)
     assert [kind for kind, _, _ in await papers(billing)] == ["receipt", "superbill"]
     assert (await told_of(billing, "prepayment.required"))[0].get("estimate_id") is None
-
-
-# As it was issued ----------------------------------------------------------------------------------------------------
 
 
 async def test_every_version_can_be_shown_again(billing: Billing) -> None:
@@ -312,9 +288,6 @@ async def test_papers_and_money_of_a_course_wait_for_each_other(billing: Billing
         await load({}, connection, [Message("look", look.type, "timers", T0, T0, look)])
         free = await billing.query("SELECT 1 FROM accounts FOR UPDATE SKIP LOCKED")
     assert free == [], "or an event of money could stand before an earlier one of papers"
-
-
-# Who may look --------------------------------------------------------------------------------------------------------
 
 
 async def test_who_looked_at_a_paper_is_known(billing: Billing) -> None:

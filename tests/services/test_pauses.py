@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from deploy.databases import provision
-from services.reminders import pauses
-from services.reminders.course import TextState
-from services.reminders.pauses import Scope
-from shared.contract import By, SessionCancelled, SessionState
-from shared.database import rows
+from deploy.preparing.databases import provision
+from services.reminders.store import pauses
+from services.reminders.store.pauses import Scope
+from services.reminders.text.text import TextState
+from shared.contract.booking import SessionCancelled
+from shared.contract.closed_sets import By, SessionState
+from shared.postgres.query import rows
 from tests.reminders_rig import K, Rig, cancelled, confirmed, open_rig
 from tests.reminders_story import DAY, HOUR, MONDAY, PATIENT, accepted, contact, session_event
 

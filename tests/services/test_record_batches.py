@@ -4,7 +4,8 @@ import random
 
 from aiokafka.partitioner import DefaultPartitioner
 
-from shared.outbox import Outgoing, partition_of
+from shared.decision.message import Outgoing
+from shared.worker.relay import partition_of
 from tests.kafka_clients import producer, tail
 from tests.road import Road
 from tests.services.test_relay import TOPIC, booking, events, relay, write  # noqa: F401 - booking is a fixture
@@ -19,7 +20,7 @@ def test_a_key_goes_where_javas_partitioner_puts_it() -> None:
         assert partition_of(key, partitions) == choose(key, list(range(partitions)), list(range(partitions)))
 
 
-async def test_rows_beyond_one_record_batch_keep_their_order_and_know_their_places(kafka: str, booking: Road) -> None:  # noqa: F811
+async def test_rows_beyond_one_record_batch_keep_their_order_and_know_their_places(kafka: str, booking: Road) -> None:
     values = [b"%04d" % number + b"x" * 900 for number in range(200)]  # told twice, in a header: a record batch holds 8
     row = events(b"one key", values)
     await write(booking, *row)
@@ -33,7 +34,7 @@ async def test_rows_beyond_one_record_batch_keep_their_order_and_know_their_plac
     assert [(row["partition"], row["kafka_offset"]) for row in found] == [(r.partition, r.offset) for r in records]
 
 
-async def test_a_record_with_neither_key_nor_value_is_published(kafka: str, booking: Road) -> None:  # noqa: F811
+async def test_a_record_with_neither_key_nor_value_is_published(kafka: str, booking: Road) -> None:
     await write(booking, Outgoing("dead/1", TOPIC, None, None, [("x-topic", b"clinic.contacts")]))
     async with tail(kafka, TOPIC) as topic, producer(kafka) as client, relay(booking, client):
         [record] = await topic.read(1, None)

@@ -11,10 +11,11 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import OutOfOrderSequenceNumber
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from shared import outbox
-from shared.clock import Alarm
-from shared.database import Writes
-from shared.outbox import Outgoing, Relay
+from shared.decision.message import Outgoing
+from shared.postgres.writes import Writes
+from shared.tables import outbox
+from shared.worker.alarm import Alarm
+from shared.worker.relay import BATCH, Relay
 from tests.booking_story import NOW
 from tests.kafka_clients import producer, tail
 from tests.road import Road, road
@@ -102,7 +103,7 @@ async def test_events_of_a_key_keep_their_order_and_every_byte(kafka: str, booki
         for n in range(250)
         for key in keys
     ]
-    assert len(rows) > outbox.BATCH
+    assert len(rows) > BATCH
     await write(booking, *rows)
     async with tail(kafka, TOPIC) as topic, producer(kafka) as client, relay(booking, client):
         records = await topic.read(len(rows), *keys)

@@ -8,11 +8,11 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from deploy.databases import provision
+from deploy.preparing.databases import provision
 from services.reminders.main import build
 from services.reminders.settings import RemindersSettings
-from shared.clock import SteppedClock
-from shared.settings import Misconfigured, read_settings
+from shared.configuration.settings import Misconfigured, read_settings
+from shared.decision.clock import SteppedClock
 from tests.reminders_front import Front, open_front, sid
 from tests.reminders_rig import MINUTE
 from tests.reminders_story import COURSE_ID, HOUR, MONDAY, PATIENT, PHONE, PROFILES, contact
@@ -31,9 +31,6 @@ async def front(reminders_url: str, tmp_path: Path) -> AsyncIterator[Front]:
     async with open_front(reminders_url, tmp_path) as front:
         await front.rig.planned()
         yield front
-
-
-# Texts and replies ----------------------------------------------------------------------------------------------------
 
 
 async def test_texts_are_shown_with_the_wording_that_they_would_have(front: Front) -> None:
@@ -108,9 +105,6 @@ async def test_replies_are_shown_with_what_answered_them(front: Front) -> None:
     assert (answer["kind"], answer["state"], answer["course_id"]) == ("unmonitored_reply", "sent", None)
 
 
-# Consent --------------------------------------------------------------------------------------------------------------
-
-
 async def test_consent_is_shown_with_its_ledger_and_without_the_number(front: Front) -> None:
     answer = await front.get(CONSENT)
 
@@ -173,9 +167,6 @@ async def test_consent_that_cannot_be_meant_is_refused(front: Front, body: dict[
     assert len((await front.get(CONSENT)).json()["entries"]) == 1
 
 
-# Pauses ---------------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("what", [{}, {"clinic": "stella"}, {"contact_id": PATIENT}])
 async def test_a_pause_stops_texts_at_once_and_a_resumption_lets_them_go(front: Front, what: dict[str, str]) -> None:
     paused = await front.post("/v1/pause", what | {"reason": "a fire drill"})
@@ -223,9 +214,6 @@ async def test_a_pause_of_nothing_is_refused(front: Front, body: dict[str, Any],
     for path in ("/v1/pause", "/v1/resume"):
         assert (await front.post(path, body)).status_code == status
     assert (await front.get("/v1/pauses")).json() == []
-
-
-# Doors ----------------------------------------------------------------------------------------------------------------
 
 
 READS = [TEXTS, CONSENT, "/v1/replies", f"/v1/replies/{sid(1)}", "/v1/pauses"]

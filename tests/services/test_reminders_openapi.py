@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
 
-from deploy.databases import provision
-from services.reminders.answers import CONTACT_ID
+from deploy.preparing.databases import provision
+from services.reminders.http.shapes import CONTACT_ID
 from tests.callers import key_of, served
 from tests.openapi import CHECKS, bounded, lacking_examples, name_known, operations
 from tests.reminders_front import Front, open_front, sid

@@ -9,18 +9,11 @@ from uuid import UUID
 import pytest
 from aiohttp import ClientTimeout
 
-from deploy.fake_twilio import ACCOUNT_SID, AUTH_TOKEN, FakeTwilio, Mood
-from services.reminders.sms import (
-    Accepted,
-    ConsoleSender,
-    Outcome,
-    OutgoingText,
-    Refused,
-    TwilioSender,
-    Unknown,
-    Unsent,
-)
-from shared.contract import TextKind
+from deploy.local.fake_twilio import ACCOUNT_SID, AUTH_TOKEN, FakeTwilio, Mood
+from services.reminders.sending.sender import ConsoleSender
+from services.reminders.sending.twilio import TwilioSender
+from services.reminders.text.provider import Accepted, Outcome, OutgoingText, Refused, Unknown, Unsent
+from shared.contract.closed_sets import TextKind
 from tests.reminders_story import MONDAY, PHONE
 
 SENDER = "+15550100001"

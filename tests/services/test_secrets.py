@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.secrets import API_KEYS, MADE_UP, TWILIO_AUTH_TOKEN, write_missing
-from shared.settings import weakness
+from deploy.preparing.secrets import API_KEYS, MADE_UP, TWILIO_AUTH_TOKEN, write_missing
+from shared.configuration.settings import weakness
 
 
 def test_each_secret_is_a_strong_file_of_its_own_that_only_the_folder_hides(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from services.booking.settings import BookingSettings
 from services.reminders.settings import RemindersSettings
-from shared.settings import Misconfigured, ServiceSettings, read_settings
+from shared.configuration.settings import Misconfigured, ServiceSettings, read_settings
 
 GOOD = "Vq3-8mZ0_tWc7LrXa1Pd"
 PRODUCTION = {"kafka": "kafka:9092", "kafka_user": "booking", "kafka_password": GOOD, "production": True}

@@ -8,16 +8,18 @@ from uuid import UUID, uuid4
 import pytest
 from asyncpg import PostgresError
 
-from deploy.databases import provision
-from services.reminders import queue, store
-from services.reminders.course import TextState
-from services.reminders.messages import AnswerWanted, ConsentRecorded
-from services.reminders.outcome import Report
-from services.reminders.settling import Settling
-from services.reminders.sms import Found, Unknown
-from shared.contract import EventData, TextKind
-from shared.database import rows, run
-from shared.envelope import Message
+from deploy.preparing.databases import provision
+from services.reminders.people.messages import AnswerWanted, ConsentRecorded
+from services.reminders.rules.outcome import Report
+from services.reminders.sending.settling import Settling
+from services.reminders.store import queue
+from services.reminders.store.contacts import allowed_then, load_contacts
+from services.reminders.text.provider import Found, Unknown
+from services.reminders.text.text import TextState
+from shared.contract.closed_sets import TextKind
+from shared.contract.register import EventData
+from shared.decision.message import Message
+from shared.postgres.query import rows, run
 from tests.reminders_rig import MINUTE, K, Rig, ScriptedSender, cancelled, confirmed, open_rig
 from tests.reminders_story import (
     COMPANION,
@@ -77,9 +79,6 @@ async def searched(rig: Rig, until_hours: float) -> None:
         await settling(rig).search(rig.sender, {"stella": "stella"}, rig.clock.now())
         await rig.dispatch.send_due(rig.clock.now())
     rig.clock.move(to)
-
-
-# Reports --------------------------------------------------------------------------------------------------------------
 
 
 async def test_a_report_settles_an_attempt_of_unknown_outcome(rig: Rig) -> None:
@@ -145,11 +144,8 @@ async def test_all_who_have_a_number_that_the_carrier_blocks_have_opted_out(rig:
     await settling(rig).report(Report(rig.sender.texts[0].attempt_id, SID, "undelivered", "21610"))
 
     async with rig.database.begin() as connection:
-        people = await store.load_contacts(connection, [PATIENT, "patient-2"])
+        people = await load_contacts(connection, [PATIENT, "patient-2"])
     assert {id: person.opted_out for id, person in people.items()} == {PATIENT: True, "patient-2": True}
-
-
-# The provider's list --------------------------------------------------------------------------------------------------
 
 
 async def test_one_message_in_the_list_settles_it(rig: Rig) -> None:
@@ -205,9 +201,6 @@ async def test_a_text_whose_process_died_is_looked_for_when_its_lease_has_run_ou
     assert (await rig.became())[K.BOOKED] == (TextState.SENT, None)
 
 
-# The sender's rate ----------------------------------------------------------------------------------------------------
-
-
 async def test_a_number_sends_no_faster_than_its_rate_and_what_is_for_today_first(rig: Rig) -> None:
     sender = ScriptedSender()
     replicas = [rig.dispatcher(sender, {"stella": 10}), rig.dispatcher(sender, {"stella": 10})]
@@ -235,9 +228,6 @@ async def test_a_number_sends_no_faster_than_its_rate_and_what_is_for_today_firs
     assert segments <= 10 * (took + 1)
     assert len({text.text_id for text in sender.texts}) == len(sender.texts)
     assert {text.kind for text in sender.texts[:30]} == {K.DAY_OF}
-
-
-# Answers and companions -----------------------------------------------------------------------------------------------
 
 
 def stop(now: int = 0) -> ConsentRecorded:
@@ -354,9 +344,7 @@ async def test_a_past_instant_can_be_rebuilt_and_an_erased_person_leaves_no_numb
     await rig.erase()
 
     async with rig.database.begin() as connection:
-        then = [
-            await store.allowed_then(connection, PATIENT, MONDAY + hours * HOUR) is not None for hours in (-1, 0, 1, 2)
-        ]
+        then = [await allowed_then(connection, PATIENT, MONDAY + hours * HOUR) is not None for hours in (-1, 0, 1, 2)]
         (dump,) = await rows(
             connection,
             """SELECT (SELECT json_agg(c) FROM contacts c)::text || (SELECT json_agg(c) FROM consents c)::text
@@ -365,9 +353,6 @@ async def test_a_past_instant_can_be_rebuilt_and_an_erased_person_leaves_no_numb
         )
     assert then == [False, True, False, False]
     assert "3125550" not in dump.everything
-
-
-# How it is found ------------------------------------------------------------------------------------------------------
 
 
 async def test_a_courses_texts_are_found_without_looking_through_all(rig: Rig) -> None:

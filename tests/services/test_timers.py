@@ -10,13 +10,15 @@ import pytest
 from aiokafka.errors import KafkaConnectionError
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from shared import timers
-from shared.clock import Alarm
-from shared.contract import TimerDue
-from shared.database import Writes
-from shared.decision import Timer
-from shared.kafka import Kafka, Place
-from shared.timers import Fence, TimerLoop, next_due, take_due
+from shared.contract.internal import TimerDue
+from shared.decision.decision import Timer
+from shared.kafka.consumer import Kafka, Place
+from shared.postgres.writes import Writes
+from shared.tables import timers
+from shared.tables.timers import next_due, take_due
+from shared.worker.alarm import Alarm
+from shared.worker.fence import Fence
+from shared.worker.timer_loop import TimerLoop
 from tests.booking_story import COURSE, HOUR, NOW, OTHER, requested, satisfied
 from tests.road import Road, record, road
 
@@ -42,9 +44,6 @@ async def due(booking: Road, now: datetime) -> list[tuple[str, str, str, datetim
         taken = [(m, cast(TimerDue, m.data)) for m in await take_due(connection, now)]
     assert all(message.arrived_at == now and message.time == data.due_at for message, data in taken)
     return [(data.of, data.kind, data.subject, data.due_at) for _, data in taken]
-
-
-# Setting them --------------------------------------------------------------------------------------------------------
 
 
 async def test_a_timer_that_is_set_again_is_replaced(booking: Road) -> None:
@@ -106,9 +105,6 @@ async def test_two_replicas_share_what_is_due(booking: Road) -> None:
         assert len(await take_due(two, NOW)) == 1, "the other one's is passed over, not waited for"
 
 
-# The fence -----------------------------------------------------------------------------------------------------------
-
-
 class Topics:
     """Kafka as far as the fence looks at it: ends and beginnings of partitions, counted looks."""
 
@@ -168,9 +164,6 @@ async def test_what_retention_has_deleted_does_not_block_the_fence(booking: Road
     assert not passed.done(), "the other partition still has something to hear"
     await booking.hear(heard)
     assert await asyncio.wait_for(passed, 5) == NOW
-
-
-# The loop ------------------------------------------------------------------------------------------------------------
 
 
 class Bell:

@@ -8,8 +8,8 @@ from uuid import uuid4
 
 import pytest
 
-from shared import trace
-from shared.outbox import unpack
+from shared.decision import trace
+from shared.tables.outbox import unpack
 from tests.booking_desk import Desk, desk, wish
 from tests.booking_story import COURSE, requested, satisfied
 from tests.callers import key_of, keys_file

@@ -9,10 +9,10 @@ from uuid import UUID
 import pytest
 from aiohttp import ClientTimeout
 
-from deploy.databases import provision
-from deploy.fake_twilio import ACCOUNT_SID, AUTH_TOKEN, FakeTwilio, Mood
-from deploy.kafka.node import free_port
-from services.reminders.sms import TwilioSender
+from deploy.local.fake_twilio import ACCOUNT_SID, AUTH_TOKEN, FakeTwilio, Mood
+from deploy.local.kafka.node import free_port
+from deploy.preparing.databases import provision
+from services.reminders.sending.twilio import TwilioSender
 from tests.callers import served
 from tests.reminders_front import NUMBERS, Front, open_front
 from tests.reminders_rig import confirmed

@@ -9,13 +9,13 @@ from uuid import UUID
 
 import pytest
 
-from deploy.databases import provision
-from deploy.fake_twilio import ACCOUNT_SID, inbound, signature
-from services.reminders import rules
-from services.reminders.hearing import decide_reply
-from services.reminders.sms import Accepted, Unknown
-from services.reminders.webhooks import Account
-from shared.envelope import Message
+from deploy.local.fake_twilio import ACCOUNT_SID, inbound, signature
+from deploy.preparing.databases import provision
+from services.reminders.http.webhooks import Account
+from services.reminders.people.hearing import decide_reply
+from services.reminders.rules import decide as rules
+from services.reminders.text.provider import Accepted, Unknown
+from shared.decision.message import Message
 from tests.reminders_front import NUMBERS, PUBLIC, Front, open_front, sid
 from tests.reminders_rig import MINUTE, K
 from tests.reminders_story import HOUR, MONDAY, PATIENT, PHONE, contact, session_id, starts_at
@@ -52,9 +52,6 @@ async def texted(front: Front) -> tuple[str, str]:
     await front.send()
     (text,) = front.rig.sender.texts
     return f"SM{text.attempt_id.hex}", f"attempt={text.attempt_id}"
-
-
-# Who is let in --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -216,9 +213,6 @@ async def test_what_is_no_form_is_refused(front: Front) -> None:
     assert [a.status_code for a in (as_json, large, twice, odd)] == [415, 413, 400, 400]
 
 
-# Status ---------------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("order", list(itertools.permutations(["queued", "sent", "delivered"])))
 async def test_reports_in_any_order_and_repeated_lead_to_the_same_end(front: Front, order: tuple[str, ...]) -> None:
     of, attempt = await texted(front)
@@ -296,9 +290,6 @@ async def test_a_carrier_that_tells_later_of_an_opt_out_is_believed(front: Front
     await front.webhook(STATUS, report("failed", of, "21610"), attempt)
 
     assert (await front.told("consent.changed"))[-1] == {"contact_id": PATIENT, "allowed": False, "source": "carrier"}
-
-
-# Inbound --------------------------------------------------------------------------------------------------------------
 
 
 async def test_stop_covers_everybody_on_the_phone_is_confirmed_once_and_then_there_is_silence(front: Front) -> None:
@@ -439,9 +430,6 @@ async def test_a_number_that_somebody_else_has_too_stays_when_one_is_erased(fron
     await front.rig.erase()
 
     assert [row["phone"] for row in await front.rows("SELECT phone FROM phones")] == [PHONE]
-
-
-# Defects --------------------------------------------------------------------------------------------------------------
 
 
 async def test_a_defect_keeps_what_was_said_and_never_holds_back_a_stop(

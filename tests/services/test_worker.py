@@ -8,24 +8,21 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from services.booking import store
-from services.booking.closures import Closure
-from services.booking.course import Course, CourseState
-from services.booking.occupancy import Calendar
-from shared.batch import Loaded
-from shared.contract import (
-    EVENTS,
-    ContactUpdated,
-    CourseRequested,
-    PersonErased,
-    SessionState,
-    TimerDue,
-)
-from shared.database import Connection, Writes
-from shared.decision import Decision, Timer
-from shared.envelope import Message
-from shared.outbox import unpack
-from shared.worker import HeldBack, InFlight, PayloadConflict
+from services.booking.chairs.calendar import Calendar
+from services.booking.rules.closures import Closure
+from services.booking.rules.course import Course, CourseState
+from services.booking.store import courses as store
+from shared.contract.clinic import ContactUpdated, CourseRequested
+from shared.contract.closed_sets import SessionState
+from shared.contract.internal import PersonErased, TimerDue
+from shared.contract.register import EVENTS
+from shared.decision.decision import Decision, Timer
+from shared.decision.message import Message
+from shared.postgres.values import Connection
+from shared.postgres.writes import Writes
+from shared.tables.outbox import unpack
+from shared.worker.service_rules import Loaded
+from shared.worker.worker import HeldBack, InFlight, PayloadConflict
 from tests.booking_story import (
     COURSE,
     DAY,
@@ -44,9 +41,6 @@ from tests.booking_story import (
 from tests.road import SetClock, booking_rules, failing_on, raw, record, road
 
 HOLD_ENDS = NOW + 72 * HOUR
-
-
-# One effect ----------------------------------------------------------------------------------------------------------
 
 
 async def test_a_request_leaves_its_course_its_event_its_deadline_and_its_place_on_kafka(
@@ -162,9 +156,6 @@ async def test_types_that_are_not_ours_and_newer_ones_of_our_services_are_passed
         assert await booking.values("SELECT count(*) FROM heard") == [1]
 
 
-# Bad input -----------------------------------------------------------------------------------------------------------
-
-
 async def test_an_unreadable_message_is_dead_lettered_once_to_the_byte_and_blocks_nothing(
     databases: dict[str, str],
 ) -> None:
@@ -216,9 +207,6 @@ async def test_bytes_of_a_personal_topic_stay_in_the_database(databases: dict[st
         assert (out["key"], out["value"]) == (None, None)
         assert b"16185550199" not in out["headers"]
         assert dict(unpack(out["headers"]))["x-topic"] == b"clinic.contacts"
-
-
-# Defects -------------------------------------------------------------------------------------------------------------
 
 
 async def test_a_rule_that_fails_holds_back_its_course_alone_until_it_is_retried(databases: dict[str, str]) -> None:
@@ -334,9 +322,6 @@ async def test_bad_input_that_a_newer_release_can_read_has_one_effect(
         assert await booking.letters() == [("unreadable", "unknown_type", "retried")] * 2
 
 
-# Where the database refuses ------------------------------------------------------------------------------------------
-
-
 def unpaid_confirmation(
     course: Course | None, message: Message, now: datetime, calendar: Calendar
 ) -> Decision[Course, Calendar]:
@@ -386,9 +371,6 @@ async def test_one_bad_timer_does_not_keep_its_deadline_for_others(databases: di
         assert await booking.worker.on_timers(NOW) == 0
 
 
-# Requests by HTTP ----------------------------------------------------------------------------------------------------
-
-
 async def test_the_same_request_twice_gets_the_same_answer(databases: dict[str, str]) -> None:
     async with road(databases["booking"]) as booking:
         first = await booking.submit(requested(), "key")
@@ -416,9 +398,6 @@ async def test_a_request_on_which_a_rule_fails_leaves_nothing_behind(databases: 
         assert await booking.letters() == []
         broken.clear()
         assert len(await booking.submit(requested(), "key")) == 1
-
-
-# Races ---------------------------------------------------------------------------------------------------------------
 
 
 async def test_of_twenty_requests_at_once_for_the_last_chair_one_is_accepted(databases: dict[str, str]) -> None:

@@ -10,21 +10,22 @@ from typing import Any
 import asyncpg
 from aiokafka import AIOKafkaProducer
 
-from deploy.embedded import SERVICES
-from deploy.profiles import PROFILES
-from deploy.stepping import Walk
+from deploy.local.embedded import SERVICES
+from deploy.local.stepping import Walk
+from deploy.preparing.profiles import PROFILES
 from services.billing import main as billing
 from services.billing.settings import BillingSettings
 from services.booking import main as booking
 from services.booking.settings import BookingSettings
 from services.reminders import main as reminders
+from services.reminders.sending.sender import ConsoleSender
 from services.reminders.settings import RemindersSettings
-from services.reminders.sms import ConsoleSender, OutgoingText
-from shared.batch import HTTP
-from shared.clock import SteppedClock
-from shared.database import TROUBLE
-from shared.envelope import Message, headers_of
-from shared.service import Service
+from services.reminders.text.provider import OutgoingText
+from shared.decision.clock import SteppedClock
+from shared.decision.message import Message, headers_of
+from shared.postgres.pool import TROUBLE
+from shared.service.service import Service
+from shared.worker.service_rules import HTTP
 from tests.failures.checker import check
 from tests.failures.evidence import Ends
 from tests.kafka_clients import begin_at_the_end

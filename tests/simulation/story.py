@@ -13,14 +13,11 @@ from typing import Final
 from uuid import UUID, uuid5
 from zoneinfo import ZoneInfo
 
-from shared.contract import (
-    By,
-    ClosureRequested,
+from services.booking.rules.closures import ClosureRequested
+from shared.contract.clinic import (
     ContactUpdated,
     CourseCancelRequested,
     CourseRequested,
-    EventData,
-    Method,
     PatientCheckedIn,
     PatientMissed,
     PatientUpdated,
@@ -31,7 +28,9 @@ from shared.contract import (
     SessionRescheduleRequested,
     TreatmentCompleted,
 )
-from shared.envelope import NAMESPACE
+from shared.contract.closed_sets import By, Method
+from shared.contract.register import EventData
+from shared.decision.message import NAMESPACE
 
 SHOPS: Final = {
     "albany": (ZoneInfo("America/New_York"), "ketamine_induction", 45000),

@@ -1,5 +1,5 @@
 """How Alembic runs billing's migrations."""
 
-from shared.migrations import run_env
+from shared.postgres.migrations import run_env
 
 run_env()

@@ -1,5 +1,5 @@
 """Alembic's way into this service's migrations."""
 
-from shared.migrations import run_env
+from shared.postgres.migrations import run_env
 
 run_env()

@@ -1,5 +1,5 @@
 """Alembic's entry: everything stands in the kit."""
 
-from shared.migrations import run_env
+from shared.postgres.migrations import run_env
 
 run_env()

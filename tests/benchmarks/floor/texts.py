@@ -24,7 +24,7 @@ from zoneinfo import ZoneInfo
 import asyncpg
 import orjson
 
-from shared.envelope import Record
+from shared.decision.message import Record
 
 BATCH: Final = 500
 NAMESPACE: Final = UUID(int=1)
@@ -34,8 +34,6 @@ LADDER: Final = (
     ("day_of", timedelta(hours=2), timedelta(minutes=30)),
 )
 OPENS, CLOSES, LATEST = time(9), time(20), time(19, 45)
-
-# A ladder -------------------------------------------------------------------------------------------------------------
 
 
 async def schedule(connection: asyncpg.Connection, heard: Sequence[Record], now: datetime) -> None:
@@ -130,8 +128,6 @@ def fit(zone_name: str, nominal_at: datetime, deadline_at: datetime) -> datetime
         return later
     return datetime.combine(day - timedelta(days=1), LATEST, zone).astimezone(UTC)
 
-
-# What is due ----------------------------------------------------------------------------------------------------------
 
 _DUE: Final = """
 SELECT t.text_id, t.course_id, t.contact_id, t.session_id, t.due_at, t.attempts, s.starts_at, k.phone, k.time_zone,

@@ -8,17 +8,11 @@ from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import DeclarativeBase, Mapped, MappedAsDataclass, mapped_column, relationship
 
-from shared.contract import (
-    Basis,
-    CourseAccepted,
-    EventData,
-    Needs,
-    PaymentCaptured,
-    PaymentRecorded,
-    PrepaymentRequired,
-    PrepaymentSatisfied,
-    SessionConfirmed,
-)
+from shared.contract.billing import PaymentRecorded, PrepaymentRequired, PrepaymentSatisfied
+from shared.contract.booking import CourseAccepted, SessionConfirmed
+from shared.contract.clinic import PaymentCaptured
+from shared.contract.closed_sets import Basis, Needs
+from shared.contract.register import EventData
 from tests.benchmarks.story import PRICE_CENTS
 from tests.benchmarks.usual import road
 

@@ -9,15 +9,11 @@ from sqlalchemy.dialects.postgresql import TIMESTAMP, ExcludeConstraint
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import DeclarativeBase, Mapped, MappedAsDataclass, mapped_column, relationship
 
-from shared.contract import (
-    BookedSession,
-    CourseAccepted,
-    CourseRequested,
-    EventData,
-    PrepaymentSatisfied,
-    SessionConfirmed,
-    SessionState,
-)
+from shared.contract.billing import PrepaymentSatisfied
+from shared.contract.booking import BookedSession, CourseAccepted, SessionConfirmed
+from shared.contract.clinic import CourseRequested
+from shared.contract.closed_sets import SessionState
+from shared.contract.register import EventData
 from tests.benchmarks.story import CHAIRS
 from tests.benchmarks.usual import road
 

@@ -7,7 +7,9 @@ from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import DeclarativeBase, Mapped, MappedAsDataclass, mapped_column
 
-from shared.contract import CourseAccepted, EventData, PrepaymentRequired, PrepaymentSatisfied, SessionConfirmed
+from shared.contract.billing import PrepaymentRequired, PrepaymentSatisfied
+from shared.contract.booking import CourseAccepted, SessionConfirmed
+from shared.contract.register import EventData
 from tests.benchmarks.floor.reminders import LADDER, fit
 from tests.benchmarks.usual import road
 

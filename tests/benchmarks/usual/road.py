@@ -12,7 +12,7 @@ from sqlalchemy import make_url, select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import Mapped, MappedAsDataclass, mapped_column
 
-from shared.contract import EVENTS, EventData
+from shared.contract.register import EVENTS, EventData
 
 Handle = Callable[[AsyncSession, EventData], Awaitable[None]]
 

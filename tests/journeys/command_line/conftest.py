@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.embedded import Embedded
+from deploy.local.embedded import Embedded
 from tests.command_line import House
 from tests.journeys.conftest import Journey
 from tests.kafka_clients import begin_at_the_end

@@ -7,9 +7,9 @@ from pathlib import Path
 import asyncpg
 from aiohttp import web
 
-from deploy.fake_twilio import ACCOUNT_SID, AUTH_TOKEN, FakeTwilio
-from deploy.mock_kafka import MockKafka
-from shared.topics import TOPICS
+from deploy.local.fake_twilio import ACCOUNT_SID, AUTH_TOKEN, FakeTwilio
+from deploy.local.mock_kafka import MockKafka
+from shared.kafka.topics import TOPICS
 from tests.command_line import House
 
 

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 from confluent_kafka import Producer
 
-from shared.contract import PaymentCaptured, SessionRescheduleRequested
+from shared.contract.clinic import PaymentCaptured, SessionRescheduleRequested
 from tests.callers import key_of, keys_file
 from tests.command_line import House, Ran, chairtime
 from tests.failures.test_defects import Defect
@@ -27,9 +27,6 @@ def put(kafka: str, topic: str, value: bytes) -> None:
     producer = Producer({"bootstrap.servers": kafka})
     producer.produce(topic, value, headers=[("ce_id", str(uuid4()).encode()), ("x-name", b"Robin Example")])
     producer.flush(10)
-
-
-# A course ------------------------------------------------------------------------------------------------------------
 
 
 async def test_a_courses_story_is_one_timeline_over_the_three_services_without_its_patient(house: House) -> None:
@@ -58,9 +55,6 @@ async def test_a_courses_story_is_one_timeline_over_the_three_services_without_i
 async def test_a_course_that_nobody_knows_is_said_so(house: House) -> None:
     ran = await house.run("course", str(uuid4()))
     assert (ran.code, ran.out, ran.err.count("\n")) == (1, "", 1)
-
-
-# Dead letters --------------------------------------------------------------------------------------------------------
 
 
 async def test_a_letter_is_listed_shown_and_dropped_once_and_never_without_being_asked(house: House) -> None:
@@ -114,9 +108,6 @@ async def test_what_a_mended_rule_had_held_back_is_retried_once_several_at_a_tim
     assert by_type == Ran(0, "0 retried\n", "")
 
 
-# Attention and texts -------------------------------------------------------------------------------------------------
-
-
 async def test_a_matter_is_listed_and_settled_once_with_its_reason(house: House) -> None:
     journey = house.journey
     orphan = PaymentCaptured(
@@ -153,9 +144,6 @@ async def test_texts_are_paused_and_resumed(house: House) -> None:
     assert (await house.run("texts", "pause", "--reason", "x")).code == 2
 
 
-# Kafka ---------------------------------------------------------------------------------------------------------------
-
-
 async def test_published_events_are_heard_and_nothing_lags_behind(house: House, tmp_path: Path) -> None:
     course = one_visit(house.journey, 15)
     data = course.requested.model_dump(mode="json", exclude_none=True)
@@ -182,9 +170,6 @@ async def test_what_a_service_has_not_read_is_its_lag(house: House) -> None:
     for row in rows:
         assert row["lag"] == row["end"] - (row["committed"] or 0) or row["committed"] is None
         assert row["behind"] == row["end"] - row["heard"]
-
-
-# Doors ---------------------------------------------------------------------------------------------------------------
 
 
 async def test_a_wrong_key_a_missing_role_and_a_service_that_is_away_are_told_apart(

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from deploy.profiles import PROFILES
-from deploy.secrets import MADE_UP
-from shared.http import Role
-from shared.settings import weakness
+from deploy.preparing.profiles import PROFILES
+from deploy.preparing.secrets import MADE_UP
+from shared.configuration.api_keys import Role
+from shared.configuration.settings import weakness
 from tests.command_line import Ran, Terminal, chairtime
 
 LAKESIDE = {
@@ -30,9 +30,6 @@ def init(folder: Path, *more: str, **environment: str) -> Ran:
     flags = [part for pair in LAKESIDE.items() for part in pair]
     profiles = {"CHAIRTIME_PROFILES": str(folder / "clinics")}
     return chairtime("init", "--folder", str(folder), *flags, "--yes", *more, **profiles | environment)
-
-
-# Check ---------------------------------------------------------------------------------------------------------------
 
 
 def test_check_tells_what_each_clinic_has() -> None:
@@ -69,9 +66,6 @@ def test_two_clinics_with_a_location_of_the_same_name_are_a_mistake(tmp_path: Pa
         shutil.copytree(PROFILES / "stella", tmp_path / name)
     checked = chairtime("check", CHAIRTIME_PROFILES=str(tmp_path))
     assert (checked.code, checked.err) == (78, "two/clinic.toml: locations.stella: one has it already\n")
-
-
-# Init ----------------------------------------------------------------------------------------------------------------
 
 
 def test_init_writes_a_deployment_that_check_finds_in_order(tmp_path: Path) -> None:
@@ -157,9 +151,6 @@ def test_init_writes_nothing_where_an_answer_cannot_be(
     assert (refused.code, refused.err.startswith(told)) == (code, True), refused.err
     assert not list(tmp_path.rglob("*_password"))
     assert not (tmp_path / ".env").exists()
-
-
-# Migrate --------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("wrong", [("booking@", "stranger@"), ("/booking_", "/nothing_"), ("%2Frun", "%2Fnowhere")])

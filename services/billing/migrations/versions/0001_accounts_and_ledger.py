@@ -1,6 +1,6 @@
 """Accounts, their shares and payments, the ledger, and the people that papers name."""
 
-from shared.migrations import KIT, execute_script
+from shared.postgres.migrations import KIT, execute_script
 
 revision = "0001"
 down_revision = None

@@ -1,6 +1,6 @@
 """Terms of courses, authorizations, grants that come back, money that left by itself, waivers, treatments given."""
 
-from shared.migrations import execute_script
+from shared.postgres.migrations import execute_script
 
 revision = "0002"
 down_revision = "0001"

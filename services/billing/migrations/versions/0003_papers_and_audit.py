@@ -1,6 +1,6 @@
 """Papers as they were issued, and who asked for what."""
 
-from shared.migrations import execute_script
+from shared.postgres.migrations import execute_script
 
 revision = "0003"
 down_revision = "0002"

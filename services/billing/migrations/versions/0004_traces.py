@@ -1,6 +1,6 @@
 """Deadlines keep the trace of what set them; open dead letters are counted by an index."""
 
-from shared.migrations import KIT_TRACES, execute_script
+from shared.postgres.migrations import KIT_TRACES, execute_script
 
 revision = "0004"
 down_revision = "0003"

@@ -1,6 +1,6 @@
 """What marks an event as published touches fewer indexes; an account has room for its next version beside it."""
 
-from shared.migrations import KIT_OUTBOX, execute_script
+from shared.postgres.migrations import KIT_OUTBOX, execute_script
 
 revision = "0005"
 down_revision = "0004"

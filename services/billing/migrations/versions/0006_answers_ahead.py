@@ -1,6 +1,6 @@
 """Booking may have answered a grant of which billing's database knows nothing: it was set back."""
 
-from shared.migrations import execute_script
+from shared.postgres.migrations import execute_script
 
 revision = "0006"
 down_revision = "0005"

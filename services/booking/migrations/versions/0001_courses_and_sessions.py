@@ -1,6 +1,6 @@
 """Courses, their sessions, and the constraints that make a double booking impossible."""
 
-from shared.migrations import KIT, execute_script
+from shared.postgres.migrations import KIT, execute_script
 
 revision = "0001"
 down_revision = None

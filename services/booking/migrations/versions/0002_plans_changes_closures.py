@@ -1,6 +1,6 @@
 """What plans, changes and closures need: the zone beside the instant, a provider's share of a visit, closures."""
 
-from shared.migrations import execute_script
+from shared.postgres.migrations import execute_script
 
 revision = "0002"
 down_revision = "0001"

@@ -1,6 +1,6 @@
 """Which sessions wait for an insurer, what their patients replied, and which link opens a location's calendar."""
 
-from shared.migrations import execute_script
+from shared.postgres.migrations import execute_script
 
 revision = "0003"
 down_revision = "0002"

@@ -1,6 +1,6 @@
 """Courses, contacts, the consent ledger, and texts with what became of them."""
 
-from shared.migrations import KIT, execute_script
+from shared.postgres.migrations import KIT, execute_script
 
 revision = "0001"
 down_revision = None

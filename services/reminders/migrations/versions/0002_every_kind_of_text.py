@@ -3,7 +3,7 @@
 A text's checks are all named here: those of the first revision had the names that PostgreSQL gave them.
 """
 
-from shared.migrations import execute_script
+from shared.postgres.migrations import execute_script
 
 revision = "0002"
 down_revision = "0001"

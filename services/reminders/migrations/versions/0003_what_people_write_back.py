@@ -1,6 +1,6 @@
 """Phones and what was said on them, reports of messages that nobody knows, and who did what by HTTP."""
 
-from shared.migrations import execute_script
+from shared.postgres.migrations import execute_script
 
 revision = "0003"
 down_revision = "0002"

@@ -1,6 +1,6 @@
 """A text that has not been sent stands in fewer indexes; sessions and courses have room for their next version."""
 
-from shared.migrations import KIT_OUTBOX, execute_script
+from shared.postgres.migrations import KIT_OUTBOX, execute_script
 
 revision = "0005"
 down_revision = "0004"

@@ -1,6 +1,6 @@
 """Of some texts only reminders' own topic knows what became of them: their database was set back."""
 
-from shared.migrations import execute_script
+from shared.postgres.migrations import execute_script
 
 revision = "0006"
 down_revision = "0005"

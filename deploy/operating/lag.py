@@ -1,0 +1,67 @@
+"""How far each service's consumer group stands behind the ends of its topics, as Kafka tells it."""
+
+from contextlib import closing
+from typing import Final, NamedTuple
+
+from confluent_kafka import OFFSET_INVALID, Consumer, KafkaException, TopicPartition
+
+from deploy.operating.kafka_account import SECONDS, admin, trouble
+from deploy.operating.services import ServiceName
+from services.billing.rules.decide import HEARS as BILLING_HEARS
+from services.booking.rules.decide import HEARS as BOOKING_HEARS
+from services.reminders.rules.decide import HEARS as REMINDERS_HEARS
+from shared.kafka.cluster import Cluster
+
+HEARS: Final = {
+    ServiceName.BOOKING: tuple(BOOKING_HEARS),
+    ServiceName.BILLING: tuple(BILLING_HEARS),
+    ServiceName.REMINDERS: tuple(REMINDERS_HEARS),
+}
+"""The topics of each service."""
+
+
+class Lag(NamedTuple):
+    """One partition as a service's group has read it.
+
+    Attributes:
+        committed: the group's offset; None where it has committed nothing yet.
+        end: the offset after the partition's last record.
+        lag: records between them.
+    """
+
+    service: ServiceName
+    topic: str
+    partition: int
+    committed: int | None
+    end: int
+    lag: int
+
+
+def lag_of(cluster: Cluster, service: ServiceName) -> list[Lag]:
+    """Every partition of a service's topics. It joins no group, so nobody is disturbed.
+
+    Raises:
+        KafkaTrouble: no broker answers, or the account may not see the group.
+    """
+    _, known = admin(cluster)
+    places = [
+        TopicPartition(topic, partition)
+        for topic in HEARS[service]
+        if topic in known.topics
+        for partition in sorted(known.topics[topic].partitions)
+    ]
+    settings = {"group.id": service, "enable.auto.commit": False, "log_level": 0}
+    with closing(Consumer({**cluster.librdkafka, **settings})) as consumer:
+        try:
+            return [_lag(service, place, consumer) for place in consumer.committed(places, timeout=SECONDS)]
+        except KafkaException as failure:
+            raise trouble(cluster, failure) from None
+
+
+def _lag(service: ServiceName, place: TopicPartition, consumer: Consumer) -> Lag:
+    if place.error is not None:
+        raise KafkaException(place.error)
+    start, end = consumer.get_watermark_offsets(place, timeout=SECONDS)
+    committed = None if place.offset == OFFSET_INVALID else place.offset
+    lag = end - max(start, committed or 0)
+    return Lag(service, place.topic, place.partition, committed, end, max(lag, 0))

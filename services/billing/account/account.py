@@ -1,0 +1,118 @@
+"""What billing knows of one course: its sessions' shares, its money, its refunds. Pure values that never change.
+
+How they become others stands in `draft`, why in `bookings`, `payments`, `settlement` and `rules`.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple
+from uuid import UUID
+
+from services.billing.account.ledger import Entry
+from services.billing.account.records import Authorization, FreeVisit, Given, Payment, Refund, Reversal, Waiver
+from services.billing.account.share import Share
+from services.billing.account.terms import Terms
+from shared.contract.closed_sets import Payer
+from shared.decision.value import changed_often
+
+
+class Stage(StrEnum):
+    """How far a course is known. `unknown`: something about it came, the course itself did not yet."""
+
+    UNKNOWN = "unknown"
+    REJECTED = "rejected"
+    UNPRICED = "unpriced"
+    PRICED = "priced"
+
+
+@changed_often
+class Account(NamedTuple):
+    """One course as billing knows it; shares in order of their number, payments as they were heard.
+
+    Attributes:
+        terms: prices, deadlines and policy as they were when the course was accepted.
+        plan: the insurance plan, as the request names it.
+        planned_until: the last planned start: of the request, or of a course that could not be priced.
+        rejected_at: when the last rejection was heard.
+        first_grant_at: when the course's first grant was given; a hold that nothing ended runs out.
+        refund_at: when the balance goes back, if nothing else becomes of it; there is a timer.
+        disputed_cents: money that left by itself while it rested at sessions; nothing has made up for it yet.
+        authorizations: what insurers decided, as it was heard.
+        unposted, given, waivers, free_visits: what is decided and not yet written down; it is only ever added.
+        touched: ids of the shares, payments, refunds and reversals that differ from what is written down.
+    """
+
+    course_id: UUID
+    stage: Stage = Stage.UNKNOWN
+    patient_id: str | None = None
+    location: str | None = None
+    treatment: str | None = None
+    package: str | None = None
+    payer: Payer | None = None
+    plan: str | None = None
+    terms: Terms | None = None
+    hold_expires_at: datetime | None = None
+    planned_until: datetime | None = None
+    rejected_at: datetime | None = None
+    first_grant_at: datetime | None = None
+    refund_at: datetime | None = None
+    balance_cents: int = 0
+    disputed_cents: int = 0
+    shares: tuple[Share, ...] = ()
+    payments: tuple[Payment, ...] = ()
+    refunds: tuple[Refund, ...] = ()
+    reversals: tuple[Reversal, ...] = ()
+    authorizations: tuple[Authorization, ...] = ()
+    unposted: tuple[Entry, ...] = ()
+    given: tuple[Given, ...] = ()
+    waivers: tuple[Waiver, ...] = ()
+    free_visits: tuple[FreeVisit, ...] = ()
+    touched: frozenset[UUID | str] = frozenset()
+
+    def share(self, session_id: UUID) -> Share | None:
+        """The share of this session."""
+        place = self.place_of(session_id)
+        return None if place is None else self.shares[place]
+
+    def place_of(self, session_id: UUID) -> int | None:
+        """Where the share of this session stands; numbers are compared faster than ids."""
+        wanted = session_id.int
+        for place, share in enumerate(self.shares):
+            if share.session_id.int == wanted:
+                return place
+        return None
+
+    def payment(self, payment_id: str) -> Payment | None:
+        """The payment of this id, where it came for this course."""
+        return next((p for p in self.payments if p.payment_id == payment_id), None)
+
+    @property
+    def insured(self) -> bool:
+        """Whether an insurer's authorization must cover its sessions."""
+        return self.payer is Payer.INSURANCE and self.terms is not None and self.terms.insured(self.payer)
+
+    @property
+    def funded_at(self) -> datetime | None:
+        """When the last money or authorization was heard of."""
+        heard = [payment.heard_at for payment in self.payments]
+        if self.authorizations:
+            heard += [one.heard_at for one in self.authorizations]
+        return max(heard, default=None)
+
+    def hold_ran_out(self, now: datetime) -> bool:
+        """Whether booking's hold had passed before anything was satisfied."""
+        end = self.hold_expires_at
+        return end is not None and now > end and (self.first_grant_at is None or self.first_grant_at > end)
+
+
+class Known(NamedTuple):
+    """What a batch knows beyond its courses.
+
+    Attributes:
+        payments: of any course by their id: those that the batch names.
+        visited: (clinic, patient, treatment) of patients who have had, or will have, their free first visit.
+    """
+
+    payments: Mapping[str, Payment]
+    visited: frozenset[tuple[str, str, str]] = frozenset()

@@ -1,0 +1,205 @@
+"""What is decided about a course's papers: when each is issued, and when a person is asked for what is missing. Pure.
+
+Papers are an aggregate beside the course's money, `papers:<course>`, so that a paper that cannot be made holds back
+nothing else. The money's rules set a timer when something has changed that papers tell, and of a course and its
+patient the one that comes later has the papers looked at (`paper_store`): what is missing costs no message a look.
+"""
+
+from datetime import datetime, time, timedelta
+from hashlib import sha256
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+
+from services.billing.account.account import Account, Stage
+from services.billing.account.messages import WaiverGranted
+from services.billing.account.records import Given
+from services.billing.account.share import Share
+from services.billing.account.tariff import Place, Places
+from services.billing.papers.codes import Missing
+from services.billing.papers.deadlines import estimate_by, reissue_by
+from services.billing.papers.estimate import counted, estimate, next_session
+from services.billing.papers.folder import Folder, Issued, Kind, Paper, State
+from services.billing.papers.html import Document, page
+from services.billing.papers.receipt import receipt
+from services.billing.papers.superbill import superbill
+from shared.contract.billing import EstimateIssued, SuperbillIssued
+from shared.contract.booking import (
+    CourseAccepted,
+    CourseChanged,
+    SessionCancelled,
+    SessionCompleted,
+    SessionMissed,
+    SessionReleased,
+    SessionRescheduled,
+)
+from shared.contract.clinic import AuthorizationDecided, PaymentCaptured
+from shared.contract.closed_sets import Basis, Payer, SessionState
+from shared.contract.internal import TimerDue
+from shared.contract.register import EventData
+from shared.decision.decision import Attention, Decision, Timer
+
+PAPERS: Final = "papers:"
+"""What the aggregate of a course's papers begins with."""
+
+LOOK: Final = "papers"
+"""The timer, set by the money's rules or by a patient's data, that has a course's papers looked at."""
+
+FIRST_LOOK: Final = timedelta(hours=12)
+"""An estimate for which the patient is not known yet is looked at so long after acceptance: on its last day if not
+before, since that is the next business day at the earliest."""
+
+ASKED_AFTER: Final = timedelta(hours=24)
+"""A superbill or receipt waits so long for what is missing before a person is asked (as for other facts: rule 7)."""
+
+CHANGE_AN_ESTIMATE: Final = frozenset(
+    {CourseChanged, SessionRescheduled, SessionCancelled, SessionReleased, SessionMissed}
+)
+SETTLE_WHAT_IS_OWED: Final = frozenset({PaymentCaptured, AuthorizationDecided, WaiverGranted})
+
+
+def look_again(before: Account, after: Account, fact: EventData, now: datetime) -> tuple[Timer, ...]:
+    """The timer that a fact sets which papers have to follow; most facts set none."""
+    kind, estimated = type(fact), after.payer is Payer.SELF_PAY
+    if after.stage is not Stage.PRICED:
+        return ()
+    if kind is CourseAccepted:
+        return (Timer(LOOK, now + FIRST_LOOK),) if estimated else ()
+    if (
+        kind is SessionCompleted
+        or (kind in CHANGE_AN_ESTIMATE and estimated)
+        or (kind in SETTLE_WHAT_IS_OWED and any(share.owing for share in before.shares))
+    ):
+        return (Timer(LOOK, now),)
+    return ()
+
+
+def folder_of(timer: TimerDue) -> str | None:
+    """The aggregate of the papers that a timer is about, if it is about papers."""
+    if timer.of.startswith(PAPERS):
+        return timer.of
+    return PAPERS + timer.of if timer.kind == LOOK else None
+
+
+def course_of_papers(folder: str) -> UUID:
+    """The course of an aggregate of papers."""
+    return UUID(folder.removeprefix(PAPERS))
+
+
+def decide_papers(places: Places, folder: Folder, now: datetime) -> Decision[State, Any]:
+    """Issue what can be issued now, and ask for what is missing when its deadline nears."""
+    place = places.get(folder.account.location or "") if folder.account is not None else None
+    if folder.account is None or folder.account.stage is not Stage.PRICED or place is None:
+        return Decision(folder)
+    review = _Review(folder, folder.account, place, now)
+    review.estimate()
+    for done in folder.given:
+        share = folder.account.share(done.session_id)
+        if share is not None and share.state is SessionState.COMPLETED and not share.owing and share.price_cents:
+            review.session(share, done)
+    return review.decision()
+
+
+class _Review:
+    """One look at a course's papers."""
+
+    def __init__(self, folder: Folder, account: Account, place: Place, now: datetime) -> None:
+        self.folder = folder
+        self.account = account
+        self.place = place
+        self.now = now
+        self.events: list[EventData] = []
+        self.timers: list[Timer] = []
+        self.attention: list[Attention] = []
+
+    def decision(self) -> Decision[State, Any]:
+        return Decision(self.folder, tuple(self.events), tuple(self.timers), tuple(self.attention))
+
+    def estimate(self) -> None:
+        """Issue the estimate to who pays themselves, or a new version where it tells anything else than the last."""
+        account, next_one = self.account, next_session(self.account, self.now)
+        if account.payer is not Payer.SELF_PAY or next_one is None:
+            self.timers.append(Timer("estimate", None))
+            return
+        made = estimate(account, self.place, self.folder.patient)
+        if isinstance(made, Missing):
+            self._ask("estimate", None, self._estimate_asked_at(next_one), made)
+        elif (version := self._issue(Kind.ESTIMATE, account.course_id, made)) is not None:
+            self.timers.append(Timer("estimate", None))
+            id, total = str(account.course_id), made.total_cents
+            self.events.append(
+                EstimateIssued(course_id=account.course_id, estimate_id=id, version=version, total_cents=total)
+            )
+
+    def _estimate_asked_at(self, next_one: Share) -> datetime | None:
+        """The beginning of the last day for an estimate that cannot be made; None where the law asks for none.
+
+        What was issued before a patient was erased still stands.
+        """
+        issued = self.folder.newest(Kind.ESTIMATE, self.account.course_id)
+        if issued is not None and self.folder.patient is None:
+            return None
+        sessions, location = counted(self.account), self.place.location
+        if issued is None:
+            scheduled_on = location.local(min(s.asked_at for s in sessions)).date()
+            first_on = location.local(sessions[0].starts_at).date()
+            last_day = estimate_by(scheduled_on, first_on, location.holidays)
+        else:
+            last_day = reissue_by(location.local(next_one.starts_at).date(), location.holidays)
+        return datetime.combine(last_day, time(), location.tz) if last_day is not None else None
+
+    def session(self, share: Share, done: Given) -> None:
+        """Issue what a session needs that was given and is settled: each paper once."""
+        id, before, missing = share.session_id, len(self.folder.fresh), None
+        if not share.insured and self.folder.newest(Kind.SUPERBILL, id) is None:
+            missing = self._superbill(share, done)
+        if share.basis is not Basis.WAIVED and self.folder.newest(Kind.RECEIPT, id) is None:
+            missing = self._receipt(share, done) or missing
+        if missing is not None:
+            self._ask("visit", id, done.ended_at + ASKED_AFTER, missing)
+        elif len(self.folder.fresh) > before:
+            self.timers.append(Timer("visit", None, str(id)))
+
+    def _superbill(self, share: Share, done: Given) -> Missing | None:
+        billed = any(issued.kind is Kind.SUPERBILL for issued in self.folder.issued)
+        first = not billed and done is self.folder.given[0]
+        made = superbill(self.account, share, done, first, self.place, self.folder.patient)
+        if isinstance(made, Missing):
+            return made
+        self._issue(Kind.SUPERBILL, share.session_id, made)
+        course, id = self.account.course_id, share.session_id
+        self.events.append(SuperbillIssued(course_id=course, session_id=id, superbill_id=str(id)))
+        return None
+
+    def _receipt(self, share: Share, done: Given) -> Missing | None:
+        made = receipt(self.account, share, done, self.place, self.folder.patient)
+        if isinstance(made, Missing):
+            return made
+        self._issue(Kind.RECEIPT, share.session_id, made)
+        return None
+
+    def _issue(self, kind: Kind, paper_id: UUID, document: Document) -> int | None:
+        """Make a paper of it; None where its last version tells the same."""
+        digest = sha256(orjson.dumps(document)).hexdigest()
+        last = self.folder.newest(kind, paper_id)
+        if last is not None and last.digest == digest:
+            return None
+        version = last.version + 1 if last is not None else 1
+        html = page(document, str(paper_id), version, self.place.location.local(self.now).date())
+        paper = Paper(
+            kind, paper_id, version, self.account.course_id, self.account.patient_id or "", self.now, digest, html
+        )
+        self.folder = self.folder._replace(
+            issued=(*(i for i in self.folder.issued if i is not last), Issued(kind, paper_id, version, digest)),
+            fresh=(*self.folder.fresh, paper),
+        )
+        return version
+
+    def _ask(self, what: str, session_id: UUID | None, at: datetime | None, missing: Missing) -> None:
+        """Leave it to a person when it is time, and wait until then."""
+        if at is None or at > self.now:
+            self.timers.append(Timer(what, at, str(session_id or "")))
+        else:
+            subject = str(session_id or self.account.course_id)
+            self.attention.append(Attention(f"{what}_without_data", subject, f"needed: {missing.what}"))

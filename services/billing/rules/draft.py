@@ -1,0 +1,98 @@
+"""One decision about an account in the making. Pure: it lives for one message, and what it holds are values.
+
+The course's balance and what is disputed are never counted by themselves: they move with the ledger entries that are
+posted, and so cannot differ from them. Deadlines, too, follow what is put, and are never set by hand.
+"""
+
+from datetime import datetime
+from uuid import UUID
+
+from services.billing.account import ledger
+from services.billing.account.account import Account, Known
+from services.billing.account.ledger import Entry, EntryKind, Line
+from services.billing.account.records import Payment, Refund, Reversal
+from services.billing.account.share import Share
+from services.billing.account.tariff import Places
+from services.billing.papers.folder import State
+from shared.contract.register import EventData
+from shared.decision.decision import Attention, Decision, Timer
+from shared.decision.message import Message
+
+
+class Draft:
+    """One decision in the making: the account as it becomes, and what is to be told."""
+
+    def __init__(self, places: Places, account: Account, message: Message, now: datetime, known: Known) -> None:
+        self.places = places
+        self.account = account
+        self.message = message
+        self.now = now
+        self.known = known
+        self.events: list[EventData] = []
+        self.timers: list[Timer] = []
+        self.attention: list[Attention] = []
+        self._entries = 0
+
+    def decision(self) -> Decision[State, Known]:
+        """What the worker writes down."""
+        return Decision(self.account, tuple(self.events), tuple(self.timers), tuple(self.attention), self.known)
+
+    def raise_attention(self, kind: str, subject: object, detail: str) -> None:
+        """Leave something to a person."""
+        self.attention.append(Attention(kind, str(subject), detail))
+
+    def put(self, share: Share) -> Share:
+        """Keep a share; its deadline comes and goes with what it waits for."""
+        shares = self.account.shares
+        place = self.account.place_of(share.session_id)
+        before = None if place is None else shares[place]
+        if share == before:
+            return share
+        if place is None:
+            shares = tuple(sorted((*shares, share), key=lambda s: s.number))
+        else:
+            shares = (*shares[:place], share, *shares[place + 1 :])
+        self._keep(share.session_id, shares=shares)
+        had = before.due_at if before is not None and before.awaits_deadline else None
+        has = share.due_at if share.awaits_deadline else None
+        if had != has:
+            self.timers.append(Timer("due", has, str(share.session_id)))
+        return share
+
+    def put_payment(self, payment: Payment) -> None:
+        """Keep a payment, for the rest of the batch, too."""
+        known = (p if p.payment_id != payment.payment_id else payment for p in self.account.payments)
+        fresh = () if self.account.payment(payment.payment_id) else (payment,)
+        self._keep(payment.payment_id, payments=(*known, *fresh))
+        self.known = self.known._replace(payments={**self.known.payments, payment.payment_id: payment})
+
+    def put_refund(self, refund: Refund) -> None:
+        """Keep a refund."""
+        others = (r for r in self.account.refunds if r.number != refund.number)
+        self._keep(refund.refund_id, refunds=tuple(sorted((*others, refund), key=lambda r: r.number)))
+
+    def put_reversal(self, reversal: Reversal) -> None:
+        """Keep that money left."""
+        self._keep(reversal.reversal_id, reversals=(*self.account.reversals, reversal))
+
+    def post(self, kind: EntryKind, *lines: Line) -> None:
+        """Write an entry into the ledger; the balance and what is disputed move with it."""
+        id = ledger.entry_id(self.message.id, self._entries)
+        entry = Entry(id, self.account.course_id, kind, self.message.id, self.now, lines)
+        self._entries += 1
+        self.account = self.account._replace(
+            unposted=(*self.account.unposted, entry),
+            balance_cents=self.account.balance_cents + ledger.credit((entry,), ledger.BALANCE),
+        )
+        if kind in (EntryKind.REVERSED, EntryKind.RECOVERED):
+            disputed_cents = self.account.disputed_cents - ledger.credit((entry,), ledger.DISPUTED)
+            self.account = self.account._replace(disputed_cents=disputed_cents)
+
+    def refund_at(self, at: datetime | None) -> None:
+        """Set, move or take back the instant at which the balance goes back."""
+        if at != self.account.refund_at:
+            self.account = self.account._replace(refund_at=at)
+            self.timers.append(Timer("refund", at))
+
+    def _keep(self, id: UUID | str, **changed: object) -> None:
+        self.account = self.account._replace(touched=self.account.touched | {id}, **changed)  # type: ignore[arg-type]

@@ -1,0 +1,254 @@
+"""What follows for the money from what booking tells of a course and its sessions. Pure.
+
+Booking says what a session is, billing says what it is worth. Each grant is answered by booking exactly once, by
+`confirmed` or by `released` with that grant; until then its money does not move (contract rule 4).
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from services.billing.account.account import Stage
+from services.billing.account.pricing import Unpriced, price, share_cents
+from services.billing.account.records import FreeVisit, Given
+from services.billing.account.share import Share
+from services.billing.account.tariff import Place
+from services.billing.account.terms import terms_of
+from services.billing.rules.coverage import ask
+from services.billing.rules.draft import Draft
+from services.billing.rules.settlement import allocate
+from services.billing.rules.shares import charged, deadline, follow_state, grant, take_back
+from shared.contract.billing import PricingRejected
+from shared.contract.booking import (
+    BookedSession,
+    CourseAccepted,
+    CourseChanged,
+    CourseClosed,
+    CourseCompleted,
+    CourseRejected,
+    SessionCancelled,
+    SessionCompleted,
+    SessionConfirmed,
+    SessionMissed,
+    SessionReleased,
+    SessionRescheduled,
+)
+from shared.contract.clinic import CourseRequested
+from shared.contract.closed_sets import Basis, By, ClosedReason, PricingRefusal, SessionState, WithdrawalReason
+from shared.decision.decision import Timer
+
+S = SessionState
+
+NOT_SERVED: Final = Unpriced(PricingRefusal.NO_PRICE, "no clinic that is served has this location")
+NOT_SOLD: Final = Unpriced(PricingRefusal.NO_PRICE, "the clinic has no price for this treatment")
+
+
+def on_requested(draft: Draft, fact: CourseRequested) -> None:
+    """Remember the last planned start: money of a rejected course goes back then."""
+    if fact.sessions is not None and draft.account.stage in (Stage.UNKNOWN, Stage.REJECTED):
+        planned_until = max(session.starts_at for session in fact.sessions)
+        draft.account = draft.account._replace(planned_until=planned_until)
+
+
+def on_accepted(draft: Draft, fact: CourseAccepted) -> None:
+    """Price the course whole, ask for each session's money, and put to use what is there already."""
+    if draft.account.stage not in (Stage.UNKNOWN, Stage.REJECTED):
+        draft.raise_attention("accepted_again", fact.course_id, "a course that is known was accepted once more")
+        return
+    draft.timers.append(Timer("course", None))
+    draft.account = draft.account._replace(
+        patient_id=fact.patient_id,
+        location=fact.location,
+        treatment=fact.treatment,
+        package=fact.package,
+        payer=fact.payer,
+        plan=fact.insurance.plan if fact.insurance is not None else None,
+        hold_expires_at=fact.hold_expires_at,
+        planned_until=None,
+    )
+    place = draft.places.get(fact.location)
+    if place is None or fact.treatment not in place.tariff.treatments:
+        _refuse_price(draft, fact, NOT_SERVED if place is None else NOT_SOLD)
+        return
+    terms = terms_of(place, fact.treatment, draft.account.plan)
+    prices = price(terms, fact.treatment, fact.package, fact.payer, len(fact.sessions))
+    if isinstance(prices, Unpriced):
+        _refuse_price(draft, fact, prices)
+        return
+    draft.account = draft.account._replace(stage=Stage.PRICED, terms=terms)
+    sessions = sorted(fact.sessions, key=lambda s: s.number)
+    if terms.treatment.first_free and _visits_first(draft, place, fact, sessions[0]):
+        prices = (0, *prices[1:])
+    _expect(draft, sessions, prices)
+    _allocate_what_waited(draft)
+
+
+def _refuse_price(draft: Draft, fact: CourseAccepted, refusal: Unpriced) -> None:
+    planned_until = max(session.starts_at for session in fact.sessions)
+    draft.account = draft.account._replace(stage=Stage.UNPRICED, planned_until=planned_until)
+    draft.events.append(PricingRejected(course_id=fact.course_id, code=refusal.code, detail=refusal.detail))
+
+
+def _visits_first(draft: Draft, place: Place, fact: CourseAccepted, session: BookedSession) -> bool:
+    """Whether it is the patient's first of its kind at the clinic; if so, it is so no more."""
+    visit = (place.clinic, fact.patient_id, fact.treatment)
+    if visit in draft.known.visited:
+        return False
+    draft.known = draft.known._replace(visited=draft.known.visited | {visit})
+    draft.account = draft.account._replace(free_visits=(FreeVisit(session.session_id, *visit),))
+    return True
+
+
+def _allocate_what_waited(draft: Draft) -> None:
+    """Money that came before its course is put to use as if the course had come first, each payment at its time."""
+    left = 0
+    for payment in draft.account.payments:
+        left = allocate(draft, left + payment.left_cents, max(draft.now, payment.heard_at))
+
+
+def _expect(draft: Draft, sessions: Sequence[BookedSession], prices: Iterable[int]) -> None:
+    """Open the sessions' shares: free of charge and satisfied at once, or waiting for money or cover."""
+    asked_at, insured = draft.message.time, draft.account.insured
+    waiting: list[Share] = []
+    for session, cents in zip(sessions, prices, strict=True):
+        due = deadline(draft, session.starts_at, asked_at)
+        share = Share(session.session_id, session.number, session.starts_at, session.version, cents, asked_at, due)
+        share = share._replace(provider=session.provider, insured=insured)
+        if cents or insured:
+            waiting.append(share)
+        else:
+            grant(draft, share, draft.now)
+    ask(draft, *waiting)
+
+
+def on_rejected(draft: Draft, fact: CourseRejected) -> None:
+    """Keep its money until the last planned start; until then it may be asked for again."""
+    if draft.account.stage in (Stage.UNKNOWN, Stage.REJECTED):
+        draft.account = draft.account._replace(stage=Stage.REJECTED, rejected_at=draft.now)
+        draft.timers.append(Timer("course", None))
+    else:
+        draft.raise_attention("rejected_after_acceptance", fact.course_id, f"the course is {draft.account.stage}")
+
+
+def on_changed(draft: Draft, fact: CourseChanged) -> None:
+    """Somebody else pays, or sessions were added: at the course's own terms. What has no price goes to a person."""
+    if draft.account.stage is not Stage.PRICED:
+        if draft.account.stage is not Stage.UNPRICED:
+            draft.raise_attention("changed_without_course", fact.course_id, f"the course is {draft.account.stage}")
+        return
+    for session in fact.sessions:
+        share = draft.account.share(session.session_id)
+        if share is not None and session.version > share.version:  # such as a check-in, of which billing does not hear
+            draft.put(share._replace(state=session.state, version=session.version))
+    plan = fact.insurance.plan if fact.insurance is not None else None
+    if (fact.payer, plan) != (draft.account.payer, draft.account.plan):
+        _change_payer(draft, fact, plan)
+    added = [s for s in sorted(fact.sessions, key=lambda s: s.number) if draft.account.share(s.session_id) is None]
+    if added:
+        _add(draft, added)
+
+
+def _change_payer(draft: Draft, fact: CourseChanged, plan: str | None) -> None:
+    """What is not satisfied costs what it costs now; what is satisfied otherwise is taken back first."""
+    account, place = draft.account, draft.places.get(fact.location)
+    assert account.terms is not None  # priced courses have them
+    terms = account.terms.with_plan(place.tariff.plan(plan) if place is not None else None)
+    bundle = None if account.package is None else terms.treatment.packages.get(account.package)
+    count = len(account.shares) if bundle is None else bundle.sessions
+    prices = price(terms, fact.treatment, account.package, fact.payer, count)
+    if isinstance(prices, Unpriced):
+        draft.raise_attention("unpriced_change", fact.course_id, f"{prices.code}: {prices.detail}; it stays as it was")
+        return
+    draft.account = account._replace(payer=fact.payer, plan=plan, terms=terms)
+    ask_for: list[Share] = []
+    for share in account.shares:
+        as_before = share.insured == draft.account.insured
+        if as_before and share.withdrawal is WithdrawalReason.PAYER_CHANGED and not share.asked_back:
+            draft.put(share._replace(withdrawal=None))
+        elif not as_before and share.basis in (Basis.PAID, Basis.INSURED) and share.may_be_asked_back:
+            draft.put(share._replace(withdrawal=WithdrawalReason.PAYER_CHANGED))
+        elif not as_before and share.wants(draft.now):
+            changed = charged(draft.account, share)
+            ask_for += [changed] if changed.awaits_deadline else []
+            draft.put(changed)
+    ask(draft, *ask_for)
+
+
+def _add(draft: Draft, added: Sequence[BookedSession]) -> None:
+    """Sessions beyond a package have no price that the patient has agreed to."""
+    account = draft.account
+    assert account.terms is not None
+    assert account.payer is not None
+    cents = share_cents(account.terms, None, account.payer, added[0].number)
+    if account.package is not None or cents is None:
+        draft.raise_attention("unpriced_change", account.course_id, f"{len(added)} sessions without a price were added")
+    else:
+        _expect(draft, added, [cents] * len(added))
+
+
+def on_ended(draft: Draft, fact: CourseCompleted | CourseClosed) -> None:
+    """What is over goes back because of how its sessions ended; only those of a course without a price are not known.
+
+    Such a course is released, and its money waits for its last planned start, but not when it was cancelled.
+    """
+    cancelled = isinstance(fact, CourseClosed) and fact.reason is ClosedReason.CANCELLED
+    if cancelled and draft.account.stage is Stage.UNPRICED:
+        draft.account = draft.account._replace(planned_until=None)
+
+
+def on_confirmed(draft: Draft, fact: SessionConfirmed, share: Share) -> None:
+    """The answer to a grant: the place is the patient's, and the money stays."""
+    if fact.grant > share.granted:
+        draft.put(share._replace(foretold=fact.grant))
+    if fact.grant != share.granted or share.basis is None:
+        draft.raise_attention("unknown_grant", share.session_id, f"confirmed for grant {fact.grant}")
+        return
+    follow_state(draft, draft.put(share._replace(answered=fact.grant)))
+
+
+def on_released(draft: Draft, fact: SessionReleased, share: Share) -> None:
+    """The place was given up; its money comes back, unless booking has not heard of it yet and so will answer."""
+    if fact.grant > share.granted:
+        draft.raise_attention("unknown_grant", share.session_id, f"released for grant {fact.grant}")
+        return
+    if fact.grant == share.granted and not share.asked_back:
+        take_back(draft, share._replace(answered=fact.grant))
+
+
+def on_cancelled(draft: Draft, fact: SessionCancelled, share: Share) -> None:
+    """Its money comes back, less the fee of the policy where a patient gives short notice.
+
+    Where a grant or a withdrawal is on its way, it waits for booking's answer; without the place there is no fee.
+    """
+    fee_cents = _late_fee(draft, share) if fact.by is By.PATIENT else 0
+    share = draft.put(share._replace(cancelled_by=fact.by, fee_cents=fee_cents))
+    if not share.unanswered:
+        take_back(draft, share, fee_cents)
+
+
+def _late_fee(draft: Draft, share: Share) -> int:
+    terms, place = draft.account.terms, draft.places.get(draft.account.location or "")
+    if terms is None:
+        return 0
+    fee_cents = terms.late_fee_cents(place.location if place is not None else None, draft.message.time, share.starts_at)
+    return min(fee_cents, share.prepaid_cents)
+
+
+def on_rescheduled(draft: Draft, fact: SessionRescheduled, share: Share) -> None:
+    """What is paid stays paid; what is not is due anew. A missed or released one begins again."""
+    if share.state is not S.HELD or share.basis is not None or share.overdue:
+        return  # paid; or its overdue is on its way to booking, which will release it
+    ask(draft, share._replace(due_at=deadline(draft, share.starts_at, share.asked_at)))
+
+
+def on_missed(draft: Draft, fact: SessionMissed, share: Share) -> None:
+    """The policy of the course says whose the money is, once no answer is open."""
+    follow_state(draft, share)
+
+
+def on_completed(draft: Draft, fact: SessionCompleted, share: Share) -> None:
+    """The treatment was given: its money is earned. Unpaid, a person hears of it, and the next money pays for it."""
+    told = Given(share.session_id, fact.provider, fact.started_at, fact.ended_at, fact.services)
+    draft.account = draft.account._replace(given=(*draft.account.given, told))
+    if share.owing:
+        draft.raise_attention("unpaid_completion", share.session_id, f"{share.price_cents} cents are open")
+    follow_state(draft, share)

@@ -1,0 +1,70 @@
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from services.billing.account.account import Account
+from services.billing.papers.decide import LOOK
+from services.billing.papers.folder import Patient
+from shared.contract.clinic import PatientUpdated
+from shared.contract.closed_sets import Payer
+from shared.postgres.query import rows
+from shared.postgres.values import Connection, to_json
+from shared.postgres.writes import Writes
+
+PERSON: Final = ("patient_id", "name", "born_on", "address", "member_id", "diagnoses", "no_claims")
+
+
+def save_patients(writes: Writes, patients: Sequence[Patient]) -> None:
+    """Keep what is told of people, have the papers of their courses looked at, and forget who is erased."""
+    known = [patient for patient in patients if patient.papers is not None]
+    if known:
+        people = [{name: getattr(patient.papers, name) for name in PERSON} for patient in known]
+        writes.insert("patients", PERSON, people, ("patient_id",))
+        writes.add(
+            """INSERT INTO timers (aggregate, kind, subject, due_at)
+               SELECT CAST(a.course_id AS text), CAST(:kind AS text), 'patient', CAST(:at AS timestamptz)
+               FROM json_populate_recordset(NULL::patients, CAST(:people AS json)) AS n
+               JOIN accounts a ON a.patient_id = n.patient_id AND a.stage = 'priced'
+               LEFT JOIN patients p ON p.patient_id = n.patient_id
+               WHERE p IS DISTINCT FROM n
+               ON CONFLICT (aggregate, kind, subject) DO UPDATE SET due_at = excluded.due_at, id = excluded.id""",
+            kind=LOOK,
+            at=max(patient.heard_at for patient in known),
+            people=to_json(people).decode(),
+        )
+    if erased := [patient.patient_id for patient in patients if patient.papers is None]:
+        writes.add("DELETE FROM patients WHERE patient_id = ANY(CAST(:ids AS text[]))", ids=erased)
+        writes.add(
+            """UPDATE papers SET html = NULL, digest = NULL
+               WHERE patient_id = ANY(CAST(:ids AS text[])) AND html IS NOT NULL""",
+            ids=erased,
+        )
+
+
+def wake_papers(writes: Writes, accepted: Iterable[Account], patients: Sequence[Patient]) -> None:
+    """Have the papers of courses looked at whose patient is known already, or became known in the same batch.
+
+    Of course and patient the one that comes later wakes the papers. Two transactions that do not see each other, in
+    two processes, wake nobody: then the first look, which every estimate has, comes upon them.
+    """
+    own = [account for account in accepted if account.payer is Payer.SELF_PAY and account.shares]
+    if own:
+        writes.add(
+            """INSERT INTO timers (aggregate, kind, subject, due_at)
+               SELECT course_id, CAST(:kind AS text), 'patient', at
+               FROM unnest(CAST(:courses AS text[]), CAST(:people AS text[]), CAST(:at AS timestamptz[]))
+                    AS a (course_id, patient_id, at)
+               WHERE patient_id = ANY(CAST(:told AS text[])) OR EXISTS (
+                   SELECT FROM patients p WHERE p.patient_id = a.patient_id)
+               ON CONFLICT (aggregate, kind, subject) DO UPDATE SET due_at = excluded.due_at, id = excluded.id""",
+            kind=LOOK,
+            courses=[str(account.course_id) for account in own],
+            people=[account.patient_id for account in own],
+            at=[account.shares[0].asked_at for account in own],
+            told=[patient.patient_id for patient in patients if patient.papers is not None],
+        )
+
+
+async def read_patient(connection: Connection, patient_id: str) -> PatientUpdated | None:
+    """What papers say of a person; None where we know nobody, or no longer."""
+    found = await rows(connection, f"SELECT {', '.join(PERSON)} FROM patients WHERE patient_id = :id", id=patient_id)
+    return PatientUpdated.model_validate(dict(found[0])) if found else None

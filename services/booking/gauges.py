@@ -1,0 +1,171 @@
+"""What an operator sees of the chairs: who has not paid for tomorrow, and how much of the open time is taken."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Final, NamedTuple
+
+from prometheus_client import Metric
+
+from services.booking.chairs.free_starts import DAY
+from services.booking.chairs.location import Place
+from shared.configuration.clinic import WEEKDAYS
+from shared.contract.closed_sets import Needs, SessionState
+from shared.instruments.metrics import Reading
+from shared.postgres.query import rows
+from shared.postgres.values import Connection
+from shared.service.readings import Look
+
+SERVICE: Final = "booking"
+
+UNPAID: Final = Reading(
+    "chairtime_unpaid_sessions",
+    "Sessions that start within so many hours and are still held, by what they wait for",
+    ("location", "within", "needs"),
+)
+OPEN_MINUTES: Final = Reading(
+    "chairtime_chair_minutes_open",
+    "Chair minutes within opening hours and outside of closures, today or on seven days from today",
+    ("location", "days"),
+)
+TAKEN_MINUTES: Final = Reading(
+    "chairtime_chair_minutes_taken",
+    "Chair minutes of sessions that are not cancelled or released, by their state, today or on seven days from today",
+    ("location", "days", "state"),
+)
+
+WITHIN: Final = {"24h": timedelta(hours=24), "48h": timedelta(hours=48)}
+DAYS: Final = {"today": 1, "7d": 7}
+TAKES: Final = tuple(s for s in SessionState if s not in (SessionState.CANCELLED, SessionState.RELEASED))
+
+Labels = tuple[str, ...]
+
+
+class Window(NamedTuple):
+    """Some days of one location, by its own clock."""
+
+    location: str
+    days: str
+    first: datetime
+    last: datetime
+
+
+class Shut(NamedTuple):
+    """A closure, as far as it concerns chairs: one of them, or all."""
+
+    chair: str | None
+    starts_at: datetime
+    ends_at: datetime
+
+
+def look(places: Mapping[str, Place]) -> Look:
+    """Reads the gauges of the served locations."""
+
+    async def read(connection: Connection, now: datetime) -> Iterable[Metric]:
+        unpaid = await _unpaid(connection, list(places), now)
+        opened, taken = await _chairs(connection, places, now)
+        return UNPAID.of(SERVICE, unpaid), OPEN_MINUTES.of(SERVICE, opened), TAKEN_MINUTES.of(SERVICE, taken)
+
+    return read
+
+
+async def _unpaid(connection: Connection, locations: Sequence[str], now: datetime) -> Mapping[Labels, float]:
+    count: dict[Labels, float] = {
+        (place, within, need): 0 for place in locations for within in WITHIN for need in Needs
+    }
+    for row in await rows(
+        connection,
+        """SELECT location, starts_at,
+                  EXISTS (SELECT FROM awaiting_authorization a WHERE a.session_id = s.session_id) AS insurer
+           FROM sessions s
+           WHERE location = ANY(CAST(:locations AS text[])) AND state = 'held'
+                 AND starts_at >= :now AND starts_at < :last""",
+        locations=locations,
+        now=now,
+        last=now + max(WITHIN.values()),
+    ):
+        need = Needs.AUTHORIZATION if row.insurer else Needs.MONEY
+        for within, long in WITHIN.items():
+            count[row.location, within, need] += row.starts_at < now + long
+    return count
+
+
+async def _chairs(
+    connection: Connection, places: Mapping[str, Place], now: datetime
+) -> tuple[Mapping[Labels, float], Mapping[Labels, float]]:
+    today = {name: place.location.local(now).date() for name, place in places.items()}
+    windows = [
+        Window(name, days, *(datetime.combine(today[name] + n * DAY, time(), place.location.tz) for n in (0, long)))
+        for name, place in places.items()
+        for days, long in DAYS.items()
+    ]
+    taken: dict[Labels, float] = {(w.location, w.days, state): 0 for w in windows for state in TAKES}
+    for row in await rows(
+        connection,
+        """SELECT place, days, state, sum(extract(epoch FROM ends_at - starts_at)) / 60 AS minutes
+           FROM unnest(CAST(:places AS text[]), CAST(:days AS text[]),
+                       CAST(:firsts AS timestamptz[]), CAST(:lasts AS timestamptz[])) AS w (place, days, first, last)
+                JOIN sessions ON location = place AND starts_at >= first AND starts_at < last
+           WHERE state = ANY(CAST(:takes AS text[])) GROUP BY place, days, state""",
+        places=[window.location for window in windows],
+        days=[window.days for window in windows],
+        firsts=[window.first for window in windows],
+        lasts=[window.last for window in windows],
+        takes=TAKES,
+    ):
+        taken[row.place, row.days, row.state] = float(row.minutes)
+    shut: dict[str, list[Shut]] = {name: [] for name in places}
+    for row in await rows(
+        connection,
+        """SELECT location, chair, starts_at, ends_at FROM closures
+           WHERE location = ANY(CAST(:locations AS text[])) AND provider IS NULL
+                 AND ends_at > :first AND starts_at < :last""",
+        locations=list(places),
+        first=min(window.first for window in windows),
+        last=max(window.last for window in windows),
+    ):
+        shut[row.location].append(Shut(row.chair, row.starts_at, row.ends_at))
+    opened: dict[Labels, float] = {
+        (w.location, w.days): open_minutes(places[w.location], today[w.location], DAYS[w.days], shut[w.location])
+        for w in windows
+    }
+    return opened, taken
+
+
+def open_minutes(place: Place, first_day: date, days: int, shut: Iterable[Shut]) -> float:
+    """Minutes in which somebody could sit on a chair, all chairs together, from a day on. Pure."""
+    closures = list(shut)
+    hours = [stretch for n in range(days) for stretch in _hours(place, first_day + n * DAY)]
+    return sum(
+        _length(hours) - _length(list(_common(hours, [c for c in closures if c.chair in (None, chair)])))
+        for chair in place.room.chairs
+    )
+
+
+Stretch = tuple[datetime, datetime]
+
+
+def _hours(place: Place, day: date) -> Iterable[Stretch]:
+    if day in place.location.holidays:
+        return
+    for opening in place.location.hours:
+        if WEEKDAYS[day.weekday()] in opening.days:
+            opens, closes = (datetime.combine(day, at, place.location.tz) for at in (opening.opens, opening.closes))
+            yield opens.astimezone(UTC), closes.astimezone(UTC)
+
+
+def _common(hours: Iterable[Stretch], closures: Sequence[Shut]) -> Iterable[Stretch]:
+    for begins, ends in hours:
+        for closure in closures:
+            first, last = max(begins, closure.starts_at), min(ends, closure.ends_at)
+            if first < last:
+                yield first, last
+
+
+def _length(stretches: Iterable[Stretch]) -> float:
+    """Minutes that lie in any of these."""
+    minutes, until = 0.0, datetime.min.replace(tzinfo=UTC)
+    for begins, ends in sorted(stretches):
+        if ends > until:
+            minutes += (ends - max(begins, until)).total_seconds() / 60
+            until = ends
+    return minutes

@@ -1,0 +1,157 @@
+"""A course and its sessions: where each can stand, and one decision about them in the making. Pure.
+
+A session moves along `TRANSITIONS` and nowhere else.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from services.booking.chairs.calendar import Taken
+from services.booking.chairs.location import Place
+from services.booking.chairs.protocol import Visit
+from shared.contract.booking import (
+    SessionCancelled,
+    SessionCheckedIn,
+    SessionCompleted,
+    SessionConfirmed,
+    SessionEvent,
+    SessionMissed,
+    SessionReleased,
+    SessionRescheduled,
+    SessionUnconfirmed,
+)
+from shared.contract.clinic import CourseRequested
+from shared.contract.closed_sets import SessionState
+from shared.decision.message import Message
+from shared.decision.value import changed_often
+
+S = SessionState
+
+TRANSITIONS: Final[Mapping[SessionState, Mapping[SessionState, type[SessionEvent]]]] = {
+    S.HELD: {
+        S.CONFIRMED: SessionConfirmed,
+        S.RELEASED: SessionReleased,
+        S.CANCELLED: SessionCancelled,
+        S.MISSED: SessionMissed,
+        S.COMPLETED: SessionCompleted,
+    },
+    S.CONFIRMED: {
+        S.HELD: SessionUnconfirmed,
+        S.CHECKED_IN: SessionCheckedIn,
+        S.CANCELLED: SessionCancelled,
+        S.MISSED: SessionMissed,
+        S.COMPLETED: SessionCompleted,
+    },
+    S.CHECKED_IN: {S.COMPLETED: SessionCompleted},
+    S.RELEASED: {
+        S.CONFIRMED: SessionConfirmed,
+        S.HELD: SessionRescheduled,
+        S.CANCELLED: SessionCancelled,
+        S.COMPLETED: SessionCompleted,
+    },
+    S.MISSED: {S.HELD: SessionRescheduled, S.COMPLETED: SessionCompleted},
+    S.CANCELLED: {S.COMPLETED: SessionCompleted},
+    S.COMPLETED: {},
+}
+"""Where a session can go, and what is told of it. A treatment that was given is a fact from wherever it came; unpaid, a
+person hears of it.
+"""
+
+OCCUPYING: Final = frozenset({S.HELD, S.CONFIRMED, S.CHECKED_IN})
+"""States in which a session has its chair, its provider and its patient to itself."""
+
+OVER: Final = frozenset({S.COMPLETED, S.MISSED, S.CANCELLED, S.RELEASED})
+
+
+class CourseState(StrEnum):
+    """Where a course stands. `awaited`: something about it came, its request did not yet."""
+
+    AWAITED = "awaited"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    COMPLETED = "completed"
+    CLOSED = "closed"
+
+
+@changed_often
+class Session(NamedTuple):
+    """One appointment. `grant` is the last that was answered (0: none); `here_at` remembers an unpaid check-in.
+
+    `provider_from` and `provider_until`: where the provider stays for a part of the visit only.
+    """
+
+    session_id: UUID
+    number: int
+    state: SessionState
+    starts_at: datetime
+    ends_at: datetime
+    time_zone: str
+    chair: str
+    provider: str
+    provider_from: datetime | None = None
+    provider_until: datetime | None = None
+    version: int = 1
+    grant: int = 0
+    here_at: datetime | None = None
+
+    def seated(self, place: Place, taken: Taken) -> "Session":
+        """This session at another time, or in another chair."""
+        return self._replace(
+            starts_at=taken.starts_at,
+            ends_at=taken.ends_at,
+            time_zone=place.location.zone,
+            chair=taken.chair,
+            provider=taken.provider,
+            provider_from=taken.provider_from,
+            provider_until=taken.provider_until,
+        )
+
+
+@changed_often
+class Course(NamedTuple):
+    """A course of sessions, in order of their number.
+
+    `request` is the course as it stands; `original` what was asked for first, where a change came since.
+    `hold_open`: nothing has been confirmed yet, and the hold has not run out. `waiting`: what must be decided later.
+    """
+
+    course_id: UUID
+    state: CourseState = CourseState.AWAITED
+    request: CourseRequested | None = None
+    original: CourseRequested | None = None
+    hold_expires_at: datetime | None = None
+    hold_open: bool = False
+    sessions: tuple[Session, ...] = ()
+    waiting: tuple[Message, ...] = ()
+
+    def session(self, session_id: UUID) -> Session | None:
+        """The session with this id."""
+        return next((s for s in self.sessions if s.session_id == session_id), None)
+
+
+def visit_of(session: Session) -> Visit:
+    """How long a session takes that has its place, whatever its protocol says by now."""
+    share = session.provider_from or session.starts_at, session.provider_until or session.ends_at
+    return Visit(session.ends_at - session.starts_at, share[0] - session.starts_at, share[1] - session.starts_at)
+
+
+Places = Mapping[str, Place]
+
+
+def held(place: Place, number: int, taken: Taken) -> Session:
+    """A session that has its place and nothing else yet."""
+    return Session(
+        taken.session_id,
+        number,
+        S.HELD,
+        taken.starts_at,
+        taken.ends_at,
+        place.location.zone,
+        taken.chair,
+        taken.provider,
+        taken.provider_from,
+        taken.provider_until,
+    )

@@ -1,0 +1,182 @@
+"""Booking's decisions: one state machine for a visit. Pure: no I/O, no clock, no random ids.
+
+A course is what its sessions are: accepted as a whole, over when each of them is over. What comes before the course
+itself is known waits in the course and is decided afterwards, so that any order across topics reaches the same end.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from services.booking.chairs.calendar import Calendar
+from services.booking.rules.changes import on_course_change, on_displaced, on_reschedule
+from services.booking.rules.closures import Closure, ClosureRequested, on_closure_requested
+from services.booking.rules.course import OVER, Course, CourseState, Places
+from services.booking.rules.draft import Draft
+from services.booking.rules.grants import end_hold, on_overdue, on_satisfied, on_withdrawn, release_all
+from services.booking.rules.requests import on_course_cancel, on_course_requested, on_session_cancel
+from services.booking.rules.visits import on_checked_in, on_completed, on_missed
+from shared.contract.billing import PrepaymentOverdue, PrepaymentSatisfied, PrepaymentWithdrawn, PricingRejected
+from shared.contract.booking import CourseClosed, CourseCompleted
+from shared.contract.clinic import (
+    CourseCancelRequested,
+    CourseChangeRequested,
+    CourseRequested,
+    PatientCheckedIn,
+    PatientMissed,
+    SessionCancelRequested,
+    SessionRescheduleRequested,
+    TreatmentCompleted,
+)
+from shared.contract.closed_sets import ClosedReason, Refusal, ReleaseReason, SessionState
+from shared.contract.internal import TimerDue
+from shared.contract.register import CourseEvent, EventData
+from shared.decision.decision import Attention, Decision, Timer
+from shared.decision.message import Message
+
+S = SessionState
+
+UNKNOWN_AFTER: Final = timedelta(hours=24)
+"""What waits this long for a course that nobody requested goes to a person (contract rule 7)."""
+
+
+def aggregate_of(message: Message) -> str:
+    """The course that a message is about, or the closure."""
+    return message.data.key
+
+
+def on_timer(draft: Draft, timer: TimerDue) -> None:
+    """A deadline of this course has passed."""
+    match timer.kind:
+        case "hold":
+            if draft.course.hold_open:
+                release_all(draft, ReleaseReason.HOLD_EXPIRED)
+                end_hold(draft)
+        case "unreported":
+            draft.attention.append(Attention("unreported_session", timer.subject, "12 hours after its end"))
+        case "unknown_course":
+            draft.attention.append(Attention("unknown_course", timer.of, "something waits for it"))
+        case "displaced":
+            session = draft.course.session(UUID(timer.subject))
+            if session is not None:
+                on_displaced(draft, session)
+        case other:
+            raise ValueError(f"unknown timer {other}")
+
+
+def decide(
+    places: Places, state: Course | Closure | None, message: Message, now: datetime, calendar: Calendar
+) -> Decision[Course | Closure, Calendar]:
+    """What follows from one message about one course, or one closure.
+
+    Args:
+        places: every served location.
+        calendar: what is taken, in the locations and for the patients that the batch concerns.
+    """
+    if isinstance(message.data, ClosureRequested):
+        assert not isinstance(state, Course)
+        return on_closure_requested(state, places[message.data.location], message.data, now, calendar)
+    assert not isinstance(state, Closure)
+    known = state or Course(UUID(message.data.key))
+    draft = Draft(places, known, message, now, calendar)
+    _decide(draft)
+    while draft.replay:
+        draft.message = draft.replay.pop(0)
+        draft.now = draft.message.arrived_at
+        _decide(draft)
+    _end(draft)
+    return draft.decision()
+
+
+def _decide(draft: Draft) -> None:
+    data = draft.message.data
+    if isinstance(data, CourseRequested):
+        on_course_requested(draft, data)
+    elif isinstance(data, TimerDue):
+        on_timer(draft, data)
+    elif draft.course.state is CourseState.AWAITED:
+        if not draft.course.waiting:
+            draft.timers.append(Timer("unknown_course", draft.now + UNKNOWN_AFTER))
+        draft.wait()
+    elif draft.course.waiting and type(data).topic == PrepaymentSatisfied.topic:
+        draft.wait()  # behind money that waits for the hold's end: billing's order is kept
+    elif draft.course.state is CourseState.REJECTED:
+        draft.refuse(Refusal.UNKNOWN_COURSE, "the course was rejected")
+    elif isinstance(data, CourseCancelRequested):
+        on_course_cancel(draft, data)
+    elif isinstance(data, CourseChangeRequested):
+        on_course_change(draft, data)
+    elif isinstance(data, PricingRejected):
+        release_all(draft, ReleaseReason.UNPRICED)
+    else:
+        _decide_session(draft, data)
+
+
+def _decide_session(draft: Draft, data: EventData) -> None:
+    session = draft.course.session(getattr(data, "session_id"))  # noqa: B009 - every type below has one
+    if session is None:
+        draft.refuse(Refusal.UNKNOWN_SESSION, "the course has no such session")
+        return
+    match data:
+        case PrepaymentSatisfied():
+            on_satisfied(draft, data, session)
+        case PrepaymentOverdue():
+            on_overdue(draft, session)
+        case PrepaymentWithdrawn():
+            on_withdrawn(draft, data, session)
+        case SessionCancelRequested():
+            on_session_cancel(draft, data, session)
+        case SessionRescheduleRequested():
+            on_reschedule(draft, data, session)
+        case PatientCheckedIn():
+            on_checked_in(draft, data, session)
+        case TreatmentCompleted():
+            on_completed(draft, data, session)
+        case PatientMissed():
+            on_missed(draft, data, session)
+        case other:
+            raise TypeError(f"booking does not hear {type(other).__name__}")
+
+
+def _end(draft: Draft) -> None:
+    """A course is over when each of its sessions is; a treatment that is told of late completes a closed one."""
+    course = draft.course
+    if course.state not in (CourseState.ACCEPTED, CourseState.CLOSED) or any(
+        s.state not in OVER for s in course.sessions
+    ):
+        return
+    completed = sum(s.state is S.COMPLETED for s in course.sessions)
+    end: CourseEvent
+    if course.state is CourseState.CLOSED and not completed:
+        return
+    if completed:
+        draft.course = course._replace(state=CourseState.COMPLETED)
+        end = CourseCompleted(course_id=course.course_id, sessions_completed=completed)
+    else:
+        cancelled = any(s.state is S.CANCELLED for s in course.sessions)
+        draft.course = course._replace(state=CourseState.CLOSED)
+        end = CourseClosed(
+            course_id=course.course_id, reason=ClosedReason.CANCELLED if cancelled else ClosedReason.RELEASED
+        )
+    draft.events.append(end)
+
+
+HEARS: Final[Mapping[str, frozenset[str]]] = {
+    "clinic.requests": frozenset(
+        event.type
+        for event in (
+            CourseRequested,
+            CourseChangeRequested,
+            CourseCancelRequested,
+            SessionRescheduleRequested,
+            SessionCancelRequested,
+        )
+    ),
+    "clinic.sessions": frozenset(event.type for event in (PatientCheckedIn, TreatmentCompleted, PatientMissed)),
+    "billing.events": frozenset(
+        event.type for event in (PrepaymentSatisfied, PrepaymentOverdue, PrepaymentWithdrawn, PricingRejected)
+    ),
+    "reminders.events": frozenset(),
+}
+"""What booking acts upon, by topic; of reminders' it only notes something for the board."""

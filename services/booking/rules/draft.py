@@ -1,0 +1,126 @@
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from services.booking.chairs.calendar import Calendar, Taken
+from services.booking.chairs.location import Place
+from services.booking.chairs.seating import Visitor
+from services.booking.rules.course import OCCUPYING, OVER, TRANSITIONS, Course, CourseState, Places, S, Session
+from services.booking.rules.telling import booked
+from shared.contract.booking import RequestRejected, SessionEvent
+from shared.contract.clinic import CourseRequested
+from shared.contract.closed_sets import Refusal, SessionState
+from shared.contract.register import EventData
+from shared.decision.decision import Attention, Decision, Timer
+from shared.decision.message import Message
+
+
+class IllegalTransition(Exception):
+    """A rule tried to move a session where `TRANSITIONS` has no way: a defect of the rule."""
+
+
+class Draft:
+    """One decision in the making: the course as it becomes, and what is to be told."""
+
+    def __init__(self, places: Places, course: Course, message: Message, now: datetime, calendar: Calendar) -> None:
+        self.places = places
+        self.course = course
+        self.message = message
+        self.now = now
+        self.calendar = calendar
+        self.events: list[EventData] = []
+        self.timers: list[Timer] = []
+        self.attention: list[Attention] = []
+        self.replay: list[Message] = []  # what had waited and can be decided now, in order
+
+    @property
+    def request(self) -> CourseRequested:
+        """What the course was accepted from, with later changes."""
+        assert self.course.request is not None
+        return self.course.request
+
+    @property
+    def place(self) -> Place:
+        """Where the course takes place."""
+        return self.places[self.request.location]
+
+    @property
+    def visitor(self) -> Visitor:
+        """The patient, with the visit that a session of this course takes."""
+        return Visitor.of(self.request, self.place)
+
+    def others(self, session: Session) -> list[tuple[UUID, datetime]]:
+        """The rhythm in which a session stands: what is still to be given, or was."""
+        return [
+            (other.session_id, other.starts_at)
+            for other in self.course.sessions
+            if other.session_id != session.session_id and (other.state in OCCUPYING or other.state is S.COMPLETED)
+        ]
+
+    def taken(self, session: Session) -> Taken:
+        """A session's place, as the calendar has it."""
+        return Taken(
+            session.session_id,
+            self.course.course_id,
+            self.request.location,
+            session.chair,
+            session.provider,
+            self.request.patient_id,
+            session.starts_at,
+            session.ends_at,
+            session.provider_from,
+            session.provider_until,
+        )
+
+    def decision(self) -> Decision[Any, Calendar]:
+        """What the worker writes down."""
+        return Decision(self.course, tuple(self.events), tuple(self.timers), tuple(self.attention), self.calendar)
+
+    def change(self, session: Session, event: type[SessionEvent], **told: Any) -> Session:
+        """Count the session's version up, keep it, and tell of it. Fields of the event go in `told`."""
+        changed = session._replace(version=session.version + 1)
+        self.course = self.course._replace(
+            sessions=tuple(changed if s.session_id == changed.session_id else s for s in self.course.sessions),
+        )
+        self.events.append(
+            event.model_construct(
+                course_id=self.course.course_id,
+                patient_id=self.request.patient_id,
+                companions=self.request.companions,
+                location=self.request.location,
+                treatment=self.request.treatment,
+                **booked(self.course, changed),
+                **told,
+            )
+        )
+        return changed
+
+    def move(self, session: Session, to: SessionState, **told: Any) -> Session:
+        """Move a session along the table and tell of it; its place in the calendar goes with its state.
+
+        Raises:
+            IllegalTransition: the table has no such way.
+        """
+        event = TRANSITIONS[session.state].get(to)
+        if event is None:
+            raise IllegalTransition(f"{session.state} -> {to}")
+        if session.state in OCCUPYING and to not in OCCUPYING:
+            self.calendar = self.calendar.free(session.session_id)
+        if to in OVER:
+            self.timers.append(Timer("unreported", None, str(session.session_id)))
+        return self.change(session._replace(state=to), event, **told)
+
+    def reopen(self) -> None:
+        """A course that was over goes on: one of its sessions has a place again."""
+        if self.course.state in (CourseState.CLOSED, CourseState.COMPLETED):
+            self.course = self.course._replace(state=CourseState.ACCEPTED)
+
+    def wait(self) -> None:
+        """Keep the message until it can be decided."""
+        self.course = self.course._replace(waiting=(*self.course.waiting, self.message))
+
+    def refuse(self, code: Refusal, detail: str) -> None:
+        """Answer a request or fact with the rule that it breaks."""
+        self.events.append(
+            RequestRejected(course_id=self.course.course_id, request_id=self.message.id, code=code, detail=detail)
+        )

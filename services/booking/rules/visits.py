@@ -1,0 +1,58 @@
+"""What the floor tells: the patient is here, was treated, did not come. Pure."""
+
+from datetime import timedelta
+from typing import Final
+
+from services.booking.rules.course import Session
+from services.booking.rules.draft import Draft
+from shared.contract.booking import SessionCheckInRefused
+from shared.contract.clinic import PatientCheckedIn, PatientMissed, TreatmentCompleted
+from shared.contract.closed_sets import Refusal, SessionState
+from shared.decision.decision import Attention
+
+S = SessionState
+
+CHECK_IN_OPENS: Final = timedelta(hours=12)
+"""Check-in is possible from this long before the start until the end (contract rule 2)."""
+
+
+def on_checked_in(draft: Draft, fact: PatientCheckedIn, session: Session) -> None:
+    """The gate: nobody is treated unpaid; who came a moment before the money is let in when it comes."""
+    if fact.starts_at is not None and fact.starts_at != session.starts_at:
+        draft.change(session, SessionCheckInRefused, reason=Refusal.STALE)
+    elif draft.now < session.starts_at - CHECK_IN_OPENS:
+        draft.change(session, SessionCheckInRefused, reason=Refusal.TOO_EARLY)
+    elif session.state is S.CONFIRMED and draft.now <= session.ends_at:
+        draft.move(session, S.CHECKED_IN)
+    elif session.state in (S.HELD, S.RELEASED):
+        draft.change(session._replace(here_at=fact.at), SessionCheckInRefused, reason=Refusal.NOT_PAID)
+    else:
+        draft.change(session, SessionCheckInRefused, reason=Refusal.WRONG_STATE)
+
+
+def on_completed(draft: Draft, fact: TreatmentCompleted, session: Session) -> None:
+    """A treatment that was given is a fact, paid or not."""
+    if session.state is S.COMPLETED:
+        draft.refuse(Refusal.WRONG_STATE, "the session is completed already")
+        return
+    if session.state not in (S.CHECKED_IN, S.CONFIRMED):
+        draft.attention.append(
+            Attention("unexpected_completion", str(session.session_id), f"completed while {session.state}")
+        )
+    draft.move(
+        session,
+        S.COMPLETED,
+        started_at=fact.started_at,
+        ended_at=fact.ended_at,
+        services=fact.services,
+    )
+
+
+def on_missed(draft: Draft, fact: PatientMissed, session: Session) -> None:
+    """Nobody came."""
+    if fact.starts_at is not None and fact.starts_at != session.starts_at:
+        draft.refuse(Refusal.STALE, "the session has another time")
+    elif session.state in (S.HELD, S.CONFIRMED):
+        draft.move(session, S.MISSED)
+    else:
+        draft.refuse(Refusal.WRONG_STATE, f"a session that is {session.state} cannot be missed")

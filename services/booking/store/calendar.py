@@ -1,0 +1,87 @@
+"""What is taken and what is closed, as the tables have it: the calendar of a batch, and closures with their results."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, datetime, time
+from typing import Final
+from uuid import UUID
+
+from services.booking.chairs.calendar import Calendar, Taken
+from services.booking.chairs.free_starts import DAY
+from services.booking.chairs.location import Place
+from services.booking.rules.closures import closed_by
+from services.booking.rules.days_needed import Sought
+from services.booking.store.closures import _request
+from shared.postgres.query import rows
+from shared.postgres.values import Connection
+
+TAKEN: Final = ", ".join(Taken._fields)
+
+
+async def lock_and_read(connection: Connection, seen: Sequence[Sought], named: Sequence[UUID]) -> Calendar:
+    """What is taken where a batch looks for places. One batch at a time looks at a location.
+
+    Args:
+        named: session ids that are asked for, which may belong to a course already.
+    """
+    await rows(
+        connection,
+        "SELECT pg_advisory_xact_lock(hashtextextended(l, 0)) FROM unnest(CAST(:locations AS text[])) AS l",
+        locations=sorted({one.place.name for one in seen}),
+    )
+    return await _read(connection, seen, named)
+
+
+async def occupancy(connection: Connection, place: Place, first_day: date, days: int, patient_id: str = "") -> Calendar:
+    """What is taken at a place and by a patient on so many days by the place's clock; nothing is locked."""
+    return await _read(connection, [Sought(place, first_day + n * DAY, patient_id) for n in range(days)], ())
+
+
+async def _read(connection: Connection, seen: Sequence[Sought], named: Sequence[UUID]) -> Calendar:
+    stretches = list(_stretches(seen))
+    first, last = min(first for _, first, _ in stretches), max(last for _, _, last in stretches)
+    locations = [location for location, _, _ in stretches]
+    others = await rows(
+        connection,
+        """SELECT session_id AS known, NULL::uuid AS closure_id, NULL AS location, NULL AS chair, NULL AS provider,
+                  NULL::timestamptz AS starts_at, NULL::timestamptz AS ends_at
+           FROM sessions WHERE session_id = ANY(CAST(:ids AS uuid[]))
+           UNION ALL
+           SELECT NULL, closure_id, location, chair, provider, starts_at, ends_at FROM closures
+           WHERE location = ANY(CAST(:locations AS text[])) AND ends_at > :first AND starts_at < :last""",
+        ids=list(named),
+        locations=locations,
+        first=first,
+        last=last,
+    )
+    taken = await rows(  # a session ends on the day on which it begins, by the clock of its place
+        connection,
+        f"""SELECT {TAKEN} FROM sessions
+            JOIN unnest(CAST(:locations AS text[]), CAST(:firsts AS timestamptz[]), CAST(:lasts AS timestamptz[]))
+                 AS w (place, first, last) ON location = place AND starts_at >= w.first AND starts_at < w.last
+            WHERE occupies
+            UNION
+            SELECT {TAKEN} FROM sessions JOIN unnest(CAST(:patients AS text[])) AS person
+                 ON patient_taken && taken(person, :first, :last)
+            WHERE occupies""",
+        locations=locations,
+        firsts=[first for _, first, _ in stretches],
+        lasts=[last for _, _, last in stretches],
+        patients=sorted({one.patient_id for one in seen} - {""}),
+        first=first,
+        last=last,
+    )
+    closed = (closed_by(_request(row)) for row in others if row.closure_id is not None)
+    return Calendar.of((Taken(*row) for row in taken), (row.known for row in others if row.known is not None), closed)
+
+
+def _stretches(seen: Iterable[Sought]) -> Iterator[tuple[str, datetime, datetime]]:
+    """Days that follow one another, as one stretch of a location."""
+    places = {one.place.name: one.place for one in seen}
+    for name, place in places.items():
+        zone = place.location.tz
+        days = sorted({one.day for one in seen if one.place is place})
+        begins = days[0]
+        for day, following in zip(days, [*days[1:], None], strict=True):
+            if following != day + DAY:
+                yield name, datetime.combine(begins, time(), zone), datetime.combine(day + DAY, time(), zone)
+                begins = following or begins

@@ -1,0 +1,30 @@
+"""Reminders' own metrics: what became of the texts, how late they are, and what somebody has paused."""
+
+from typing import Final
+
+from prometheus_client import Counter, Histogram
+
+from services.reminders.text.aggregates import SERVICE
+from shared.instruments.metrics import LATENESS
+
+TEXTS: Final = Counter("chairtime_texts_total", "Texts by what became of them", ["service", "outcome"])
+for _outcome in ("accepted", "refused", "unsent", "unknown"):
+    TEXTS.labels(SERVICE, _outcome)  # from 0: the first failure counts
+_LATENESS: Final = Histogram(
+    "chairtime_text_lateness_seconds",
+    "How long after its planned instant a text was first handed over, by our clock",
+    ["service"],
+    buckets=LATENESS,
+)
+_PROVIDER_SECONDS: Final = Histogram(
+    "chairtime_provider_seconds",
+    "How long a text was in the provider's hands before its answer: past taking back",
+    ["service"],
+)
+TEXT_LATENESS: Final = _LATENESS.labels(SERVICE)
+PROVIDER_SECONDS: Final = _PROVIDER_SECONDS.labels(SERVICE)
+
+
+def count(outcome: str) -> None:
+    """One text more of which this became."""
+    TEXTS.labels(SERVICE, outcome).inc()

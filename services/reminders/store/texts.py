@@ -1,0 +1,69 @@
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+
+from services.reminders.text.provider import Sent
+from services.reminders.text.text import Text, TextState, Told
+from shared.contract.closed_sets import SuppressedReason, TextKind
+from shared.postgres.query import rows
+from shared.postgres.values import Connection
+
+TEXT: Final = (
+    "text_id", "contact_id", "kind", "session_id", "session_version", "occasion",
+    "nominal_at", "due_at", "look_at", "deadline_at", "state", "reason", "sent_on", "location", "traceparent",
+    "recalled_at", "tells",
+)  # fmt: skip
+READ: Final = (*TEXT[:-1], "tells::text")
+"""The same as they are read: JSON inside a row comes as text."""
+
+_SOONER: Final = {
+    "look_at": """CASE WHEN texts.state = 'scheduled' AND excluded.state = 'scheduled'
+                  THEN least(texts.look_at, excluded.look_at) ELSE excluded.look_at END"""
+}
+"""Of a waiting text that is to be looked at sooner meanwhile, because a pause ended or a person moved, that counts."""
+
+
+def text_of(columns: Iterable[Any]) -> Text:
+    """A text of its columns, in the order of `READ`."""
+    *plan, tells = columns
+    text = Text(*plan)
+    return text._replace(
+        kind=TextKind(text.kind),
+        state=TextState(text.state),
+        reason=SuppressedReason(text.reason) if text.reason else None,
+        tells=()
+        if tells == "[]"
+        else tuple(Told(UUID(id), datetime.fromisoformat(at)) for id, at in orjson.loads(tells)),
+    )
+
+
+def _row_of(text: Text) -> dict[str, Any]:
+    row = text._asdict()  # its fields are TEXT
+    if text.tells:
+        row["tells"] = [tuple(told) for told in text.tells]
+    return row
+
+
+async def load_answers(connection: Connection, contact_id: str) -> list[Text]:
+    """The texts that answered what a person wrote: they belong to no course."""
+    found = await rows(
+        connection,
+        f"SELECT {', '.join(READ)} FROM texts WHERE contact_id = :id AND course_id IS NULL",
+        id=contact_id,
+    )
+    return [text_of(row) for row in found]
+
+
+async def texts_on_record(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, Sent]:
+    """Bodies and outcomes of texts."""
+    found = await rows(
+        connection,
+        """SELECT text_id, body, segments, attempts, attempted_at, sent_at, delivered_at, code, provider_status,
+                  wording, source, recorded_at, provider_sid
+           FROM texts LEFT JOIN consents USING (consent_id) WHERE text_id = ANY(CAST(:ids AS uuid[]))""",
+        ids=list(ids),
+    )
+    return {row.text_id: Sent(*row[1:]) for row in found}

@@ -1,0 +1,36 @@
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import Request, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from shared.configuration.api_keys import Role
+from shared.http.problem import Problem
+
+if TYPE_CHECKING:
+    from shared.service.service import Service
+
+
+def service_of(request: Request) -> "Service[Any, Any]":
+    """The service that a request came to."""
+    service: Service[Any, Any] = request.app.state.service
+    return service
+
+
+_bearer = HTTPBearer(auto_error=False, description="An API key")
+
+
+class caller:
+    """A dependency that lets in keys with one of the roles and gives their name."""
+
+    def __init__(self, *roles: Role) -> None:
+        self._roles = frozenset(roles)
+
+    async def __call__(
+        self, request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)] = None
+    ) -> str:
+        key = service_of(request).keys.owner(given.credentials) if given else None
+        if key is None:
+            raise Problem(401, "unauthorized", "an API key is needed: Authorization: Bearer <key>")
+        if self._roles.isdisjoint(key.roles):
+            raise Problem(403, "forbidden", f"this needs one of the roles {', '.join(sorted(self._roles))}")
+        return key.name

@@ -1,0 +1,387 @@
+"""Kafka: one subscriber a service, which hands over batches of raw records, and its producer.
+
+FastStream's defaults lose messages, so these are set on purpose: batches of raw bytes, a parser that no header can
+upset, NACK on error (the batch comes again), offsets committed only after the handler has returned, and no thread hops.
+They are committed twice a second, not with each batch: what is read again after a crash, the inbox drops.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Set
+from itertools import chain
+from typing import Any, Final
+
+import aiokafka.conn
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import CorruptRecordException, KafkaConnectionError, KafkaError, UnsupportedCodecError
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker
+from faststream.kafka import TopicPartition as Assigned
+from faststream.kafka.message import KafkaAckableMessage
+from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
+
+from shared.decision.message import Record
+from shared.instruments import crash, metrics
+from shared.kafka.cluster import Cluster
+from shared.kafka.connection import NodeConnection
+from shared.kafka.envelope import type_for_others
+from shared.kafka.topics import LARGEST, START_SECONDS
+from shared.kafka.unparsed import read_from
+from shared.postgres.pool import TROUBLE
+
+log = logging.getLogger(__name__)
+
+MAX_RECORDS: Final = 1000
+"""Records in one batch, and so in one transaction."""
+
+POLL_MS: Final = 200
+"""Milliseconds that the consumer waits for records before it looks at its positions."""
+
+COMMIT_SECONDS: Final = 0.5
+"""Between two commits of offsets."""
+
+STOP_SECONDS: Final = 5
+"""Seconds for the producer's last records: aiokafka waits for a broker for ever."""
+
+LONGEST_REST: Final = 0.01
+"""Seconds between two small batches, where nothing else was asked for."""
+
+LONGEST_SILENCE: Final = 0.05
+"""Seconds until what gives no message to hear counts as heard, at least: a deadline may wait for it."""
+
+MAX_POLL_MS: Final = 300_000
+"""Milliseconds between two polls after which the group gives our partitions to others."""
+
+STUCK_SECONDS: Final = 1.5 * MAX_POLL_MS / 1000
+"""Without a poll after which nothing is expected of this process any more."""
+
+UNPARSED: Final = (ValueError, CorruptRecordException, UnsupportedCodecError)
+"""What aiokafka's parser raises on a record batch that it cannot take."""
+
+Place = tuple[str, int]
+"""Topic and partition."""
+
+aiokafka.conn.AIOKafkaConnection = NodeConnection  # there is no other way to tell its clients what to connect with
+
+
+class Kafka:
+    """A service's connection to Kafka: its subscriber and its producer.
+
+    Args:
+        cluster: where it is, and the service's account.
+        service: name of the service, which is its consumer group.
+        hears: the event types that are for it, by topic; what our services tell others is passed over.
+        handle: takes a batch; what it raises brings the batch back after a pause.
+        passed: is told offsets before which nothing is to be heard any more.
+        rest: seconds between two small batches, at least.
+        alone: take this many partitions of each topic without joining a group, since nobody shares them.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        service: str,
+        hears: Mapping[str, Set[str]],
+        handle: Callable[[list[Record]], Awaitable[None]],
+        passed: Callable[[Mapping[Place, int]], Awaitable[None]],
+        rest: float,
+        alone: int | None = None,
+    ) -> None:
+        self.cluster = cluster
+        self._service = service
+        self._hears = hears
+        self._topics = tuple(hears)
+        self._handle = handle
+        self._passed = passed
+        self._rest = rest
+        self._pause = 0.0
+        self._rests_until = 0.0
+        self._uncommitted = False
+        self._committed_at = time.monotonic()
+        self._told: dict[Place, int] = {}  # before these offsets everything has had its effect, and the database knows
+        self._silent_since: float | None = None
+        self._polled_at = time.monotonic()
+        self._broker = KafkaBroker(
+            cluster.servers.split(","),
+            security=_security(cluster),
+            client_id=f"chairtime-{service}",
+            consumer_only=True,
+            allow_auto_create_topics=False,
+            metadata_max_age_ms=10_000,  # topics and partitions that come later are seen soon
+            apply_types=False,
+            log_level=logging.DEBUG,
+            logger=logging.getLogger("shared.faststream"),  # its own would write past our format
+            graceful_timeout=15,
+        )
+        self._subscriber = self._broker.subscriber(
+            *(() if alone else self._topics),
+            partitions=[Assigned(topic, number) for topic in self._topics for number in range(alone or 0)],
+            group_id=service,
+            batch=True,
+            max_records=MAX_RECORDS,
+            auto_offset_reset="earliest",
+            fetch_max_wait_ms=50,
+            session_timeout_ms=6000,
+            heartbeat_interval_ms=1500,
+            max_poll_interval_ms=MAX_POLL_MS,
+            ack_policy=AckPolicy.NACK_ON_ERROR,
+            parser=self._parse,
+            decoder=self._decode,
+        )
+        self._subscriber.get_msg = self._next_batch  # type: ignore[method-assign]  # its own sleeps after an empty poll
+        self._subscriber(self._on_batch)
+        # Offsets are asked for on a connection of their own: on the subscriber's they would wait behind each long poll.
+        self._offsets = AIOKafkaConsumer(**cluster.aiokafka, client_id=f"chairtime-{service}-fence")
+        self.producer = AIOKafkaProducer(
+            **cluster.aiokafka,
+            client_id=f"chairtime-{service}-relay",
+            acks="all",
+            enable_idempotence=True,
+            max_batch_size=256 * 1024,  # the relay's batches are complete when they come
+            max_request_size=LARGEST,
+        )
+
+    async def start(self) -> None:
+        """Connect and begin to listen.
+
+        Raises:
+            KafkaConnectionError: no broker answered in time.
+        """
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                await self.producer.start()
+                await self._offsets.start()
+                await self._offsets._client.set_topics(self._topics)  # else it tries three times for a first answer
+                await self._broker.start()
+        except TimeoutError:
+            raise KafkaConnectionError("Kafka did not answer in time") from None
+
+    async def stop_listening(self) -> None:
+        """Finish the batch in hand and leave the group."""
+        await self._broker.stop()
+
+    async def stop(self) -> None:
+        """Let go of all connections; what no broker has taken meanwhile stands in the outbox."""
+        await self._offsets.stop()
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                await self.producer.stop()
+        except TimeoutError:
+            log.warning("Kafka did not take what was on its way: it is published at the next start")
+
+    async def reader(self, *more: str) -> AIOKafkaConsumer:
+        """A started client with all partitions of our topics and `more`; it commits for the group, and is no member."""
+        reader = AIOKafkaConsumer(
+            **self.cluster.aiokafka,
+            client_id=f"chairtime-{self._service}-reader",
+            group_id=self._service,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            fetch_max_wait_ms=50,
+        )
+        await reader.start()
+        topics = (*self._topics, *more)
+        await reader._client.set_topics(topics)  # it knows of no topic before
+        reader.assign([TopicPartition(t, p) for t in topics for p in sorted(reader.partitions_for_topic(t) or ())])
+        return reader
+
+    async def ends(self) -> dict[Place, int]:
+        """The offset after the last record of every partition of our topics.
+
+        Raises:
+            KafkaConnectionError: not connected.
+        """
+        consumer = self._consumer()
+        places = [
+            TopicPartition(topic, partition)
+            for topic in self._topics
+            for partition in sorted(consumer.partitions_for_topic(topic) or ())
+        ]
+        return {(p.topic, p.partition): offset for p, offset in (await self._offsets.end_offsets(places)).items()}
+
+    async def starts(self, places: Iterable[Place]) -> Mapping[Place, int]:
+        """The oldest offset that each of the places still has."""
+        found = await self._offsets.beginning_offsets([TopicPartition(*place) for place in places])
+        return {(p.topic, p.partition): offset for p, offset in found.items()}
+
+    @property
+    def polled_at(self) -> float:
+        """When messages were last asked for, in seconds since 1970."""
+        return time.time() - (time.monotonic() - self._polled_at)
+
+    def trouble(self) -> str | None:
+        """Why this consumer hears nothing any more, or None; a ping would ask the broker, not the loop."""
+        consumer = self._subscriber.consumer
+        if consumer is None:
+            return "not connected"
+        if any(task.done() for task in self._subscriber.tasks):
+            return "the consume loop has ended"
+        if (silent := time.monotonic() - self._polled_at) > STUCK_SECONDS:
+            return f"the consume loop has not polled for {silent:.0f} seconds"
+        clients = consumer._client, self._offsets._client, self.producer.client
+        inside = {
+            "a client's metadata": [one._sync_task for one in clients],
+            "the consumer's fetching": [consumer._fetcher._fetch_task],
+            "the group's coordination": [getattr(consumer._coordinator, "_coordination_task", None)],
+            "the producer's sending": [self.producer._sender.sender_task],
+        }
+        for what, tasks in inside.items():  # nobody but us looks whether aiokafka's own tasks still run
+            if any(task is not None and task.done() for task in tasks):
+                return f"{what} has ended"
+        return None
+
+    def _consumer(self) -> Any:
+        if self._subscriber.consumer is None:
+            raise KafkaConnectionError("not connected")
+        return self._subscriber.consumer
+
+    async def _next_batch(self, consumer: AIOKafkaConsumer) -> tuple[Record, ...]:
+        """Some records. Called between two batches: all before the consumer's positions has had its effect.
+
+        Only partitions whose position is known are asked: where a poll raises, the consumer has gone beyond what it had
+        for others, and must be sent back.
+        """
+        self._polled_at = time.monotonic()
+        read = [p for p in consumer.assignment() if consumer.highwater(p) is not None]
+        positions = {p: await consumer.position(p) for p in read}
+        await self._pass_silence({(p.topic, p.partition): offset for p, offset in positions.items()})
+        if self._uncommitted and time.monotonic() - self._committed_at > COMMIT_SECONDS:
+            await self._commit(consumer)
+        if not positions:
+            await asyncio.sleep(LONGEST_REST)
+            return ()
+        try:
+            found = await self._poll(consumer, positions)
+        except UNPARSED:
+            return await self._around(consumer, positions)
+        except KafkaError:
+            _send_back(consumer, positions)
+            raise
+        return self._ours(chain(*found))
+
+    async def _poll(self, consumer: AIOKafkaConsumer, places: Iterable[TopicPartition]) -> list[list[Any]]:
+        """Records by partition, asked for before a small batch's rest and after it.
+
+        aiokafka fetches nothing while it has records that nobody has taken. What came while the last batch was carried
+        is taken at once, so that what came since is fetched during the rest, and shares this batch.
+        """
+        waiting = await consumer.getmany(*places, max_records=MAX_RECORDS)
+        if (rest := self._rests_until - time.monotonic()) > 0:
+            await asyncio.sleep(rest)
+        if not (room := MAX_RECORDS - sum(map(len, waiting.values()))):
+            return list(waiting.values())
+        patience = 0 if waiting else POLL_MS if self._silent_since is None else LONGEST_SILENCE * 1000
+        fetched = await consumer.getmany(*places, timeout_ms=patience, max_records=room)
+        return [*waiting.values(), *fetched.values()]
+
+    def _ours(self, found: Iterable[Any]) -> tuple[Record, ...]:
+        """What may be for this service; what our services tell others wakes nobody up."""
+        everything = list(found)
+        hears = self._hears
+        ours = tuple(
+            raw(r) for r in everything if r.value is None or not type_for_others(r.topic, r.headers, hears[r.topic])
+        )
+        if others := len(everything) - len(ours):
+            metrics.HEARD.labels(self._service, "not_ours").inc(others)
+        return ours
+
+    async def _pass_silence(self, positions: Mapping[Place, int]) -> None:
+        """Count as heard what gives no message to hear: what is for others, the markers of transactions, what
+        compaction has removed, what the group has read before this database was made. It costs a transaction, so not
+        at once.
+        """
+        silent = {place: offset for place, offset in positions.items() if offset > self._told.get(place, 0)}
+        if not silent:
+            self._silent_since = None
+        elif self._silent_since is None:
+            self._silent_since = time.monotonic()
+        elif time.monotonic() - self._silent_since > LONGEST_SILENCE:
+            try:
+                await self._passed(silent)
+            except TROUBLE as trouble:
+                log.warning("a gap in a topic waits to be passed: %s", type(trouble).__name__)
+            else:
+                self._told |= silent
+                self._silent_since = None
+
+    async def _around(self, consumer: AIOKafkaConsumer, positions: Mapping[TopicPartition, int]) -> tuple[Record, ...]:
+        """Read what aiokafka's parser raises on by another client, and the rest once more (see `unparsed`)."""
+        _send_back(consumer, positions)
+        await asyncio.sleep(POLL_MS / 1000)  # until all is fetched again
+        records: list[Record] = []
+        for place, offset in positions.items():
+            try:
+                found = await consumer.getmany(place, timeout_ms=0, max_records=MAX_RECORDS)
+                records += self._ours(found.get(place, ()))
+            except UNPARSED as trouble:
+                log.warning("%s/%s has what cannot be parsed: %s", place.topic, place.partition, type(trouble).__name__)
+                where = (place.topic, place.partition, offset)
+                there = await asyncio.to_thread(read_from, self.cluster, self._service, *where)
+                consumer.seek(place, there[-1].offset + 1 if there else offset)
+                records += there
+        return tuple(records)
+
+    async def _commit(self, consumer: AIOKafkaConsumer) -> None:
+        """Between two batches: what was read has had its effect, or has been sought again."""
+        self._committed_at = time.monotonic()
+        try:
+            await consumer.commit()
+            self._uncommitted = False
+        except KafkaError as trouble:  # such as a rebalance: whoever gets the partition reads a little again
+            log.info("offsets are committed later: %s", type(trouble).__name__)
+
+    async def _parse(self, records: Any) -> KafkaAckableMessage:
+        return KafkaAckableMessage(body=b"", raw_message=records, consumer=_Later(self))
+
+    async def _decode(self, message: Any) -> Any:
+        return message.raw_message
+
+    async def _on_batch(self, records: tuple[Record, ...]) -> None:
+        began = time.monotonic()
+        try:
+            await self._handle(list(records))
+            self._told |= {(r.topic, r.partition): r.offset + 1 for r in records}
+            self._pause = 0.0
+            crash.step("worker.before_offsets")
+        except Exception as trouble:
+            log.warning("a batch of %d waits: %s", len(records), type(trouble).__name__, exc_info=True)
+            self._pause = min(max(self._pause * 2, 0.1), 5)
+            await asyncio.sleep(self._pause)
+            raise
+        if len(records) < MAX_RECORDS / 2:
+            # A small batch is followed by a rest as long as it took: under load, what comes meanwhile shares the next.
+            now = time.monotonic()
+            self._rests_until = now + max(self._rest, min(now - began, LONGEST_REST))
+
+
+def _send_back(consumer: AIOKafkaConsumer, positions: Mapping[TopicPartition, int]) -> None:
+    for place, offset in positions.items():
+        consumer.seek(place, offset)
+
+
+def raw(r: Any) -> Record:
+    """A record as aiokafka has read it."""
+    return Record(r.topic, r.partition, r.offset, r.timestamp, r.key, r.value, tuple(r.headers))
+
+
+def _security(cluster: Cluster) -> BaseSecurity:
+    if cluster.user is None:
+        return BaseSecurity(cluster.tls)
+    kinds = {"SCRAM-SHA-512": SASLScram512, "SCRAM-SHA-256": SASLScram256, "PLAIN": SASLPlaintext}
+    return kinds[cluster.mechanism](cluster.user, cluster.password or "", cluster.tls)
+
+
+class _Later:
+    """A batch's consumer, as FastStream's message uses it: its offsets are committed with others'."""
+
+    def __init__(self, kafka: Kafka) -> None:
+        self._kafka = kafka
+
+    async def commit(self) -> None:
+        """After the batch has had its effect."""
+        self._kafka._uncommitted = True
+
+    def seek(self, partition: TopicPartition, offset: int) -> None:
+        """After the batch has failed."""
+        self._kafka._consumer().seek(partition, offset)

@@ -1,0 +1,39 @@
+from collections.abc import Mapping
+
+from shared.postgres.query import rows, run
+from shared.postgres.values import Connection
+from shared.postgres.writes import Writes
+
+
+async def heard_to(connection: Connection) -> dict[tuple[str, int], int]:
+    """Up to which offset each partition has had its effect, by topic and partition."""
+    found = await rows(connection, "SELECT topic, partition, next_offset FROM heard")
+    return {(row.topic, row.partition): row.next_offset for row in found}
+
+
+async def keep_place(connection: Connection, service: str) -> None:
+    """Remember how far our own topic is known, before old rows of the outbox are purged."""
+    await run(
+        connection,
+        """INSERT INTO heard (topic, partition, next_offset)
+           SELECT topic, partition, max(kafka_offset) + 1 FROM outbox
+           WHERE topic = :own AND kafka_offset IS NOT NULL GROUP BY topic, partition
+           ON CONFLICT (topic, partition) DO UPDATE
+           SET next_offset = greatest(heard.next_offset, excluded.next_offset)""",
+        own=f"{service}.events",
+    )
+
+
+def remember(writes: Writes, heard: Mapping[tuple[str, int], int]) -> None:
+    """Write down how far partitions have been heard."""
+    if heard:
+        places = sorted(heard)
+        writes.add(
+            """INSERT INTO heard (topic, partition, next_offset)
+               SELECT * FROM unnest(CAST(:topics AS text[]), CAST(:partitions AS int[]), CAST(:offsets AS bigint[]))
+               ON CONFLICT (topic, partition) DO UPDATE
+               SET next_offset = greatest(heard.next_offset, excluded.next_offset)""",
+            topics=[topic for topic, _ in places],
+            partitions=[partition for _, partition in places],
+            offsets=[heard[place] for place in places],
+        )

@@ -1,0 +1,125 @@
+import asyncio
+import logging
+from collections.abc import Awaitable, Sequence
+from contextlib import suppress
+from functools import lru_cache
+from typing import Any, Final
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError, OutOfOrderSequenceNumber
+from aiokafka.partitioner import murmur2
+from asyncpg import InterfaceError
+
+from shared.instruments import crash, metrics
+from shared.postgres.pool import TROUBLE, Database
+from shared.postgres.query import rows, run
+from shared.postgres.values import Connection
+from shared.tables.outbox import unpack
+from shared.worker.alarm import Alarm
+
+log = logging.getLogger(__name__)
+
+LOCK: Final = 0x43484149
+"""The advisory lock of the one relay of a database."""
+
+BATCH: Final = 1000
+
+
+class Relay:
+    """Publishes a database's outbox. `run` goes on until cancelled; trouble that passes is waited out.
+
+    It ends when the producer has lost its place: only a new one, in a process that is started again, can go on.
+    """
+
+    def __init__(self, service: str, database: Database, producer: AIOKafkaProducer, alarm: Alarm) -> None:
+        self._service = service
+        self._database = database
+        self._producer = producer
+        self._alarm = alarm
+        self.holds = False  # whether this process is the one relay
+
+    async def run(self) -> None:
+        """Publish whatever comes, as the one relay or waiting to become it."""
+        pause = 0.1
+        while True:
+            try:
+                async with self._database.session() as connection:
+                    while not (await rows(connection, "SELECT pg_try_advisory_lock(:lock) AS got", lock=LOCK))[0].got:
+                        await self._alarm.wait()
+                    # A server that crashes may forget a mark, as a relay that crashes may not make it: told again.
+                    await run(connection, "SET synchronous_commit = off")
+                    self.holds = True
+                    try:
+                        while True:
+                            if await self._publish(connection) < BATCH:
+                                await self._alarm.wait()
+                            pause = 0.1
+                    finally:
+                        self.holds = False
+                        with suppress(InterfaceError):  # it is closed already
+                            connection.terminate()  # and so gives the lock back
+            except OutOfOrderSequenceNumber:
+                raise
+            except (*TROUBLE, KafkaError) as trouble:
+                log.warning("relay waits: %s", type(trouble).__name__)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 5)
+
+    async def _publish(self, connection: Connection) -> int:
+        waiting = await rows(
+            connection,
+            "SELECT id, topic, key, value, headers FROM outbox WHERE published_at IS NULL ORDER BY id LIMIT :batch",
+            batch=BATCH,
+        )
+        if not waiting:
+            return 0
+        crash.step("relay.read")
+        places = await self._send(waiting)
+        crash.step("relay.sent")
+        await run(
+            connection,
+            """UPDATE outbox
+               SET published_at = clock_timestamp(), partition = p.partition, kafka_offset = p.kafka_offset
+               FROM unnest(CAST(:ids AS bigint[]), CAST(:partitions AS int[]), CAST(:offsets AS bigint[]))
+                    AS p (id, partition, kafka_offset) WHERE outbox.id = p.id""",
+            ids=[id for id, _, _ in places],
+            partitions=[partition for _, partition, _ in places],
+            offsets=[offset for _, _, offset in places],
+        )
+        crash.step("relay.marked")
+        metrics.PUBLISHED.labels(self._service).inc(len(waiting))
+        return len(waiting)
+
+    async def _send(self, waiting: Sequence[Any]) -> list[tuple[int, int, int]]:
+        """Publish rows as record batches made here: `send` looks at each record alone, and costs five times as much.
+
+        Returns:
+            Id, partition and offset of each row.
+        """
+        of_place: dict[tuple[str, int], list[Any]] = {}
+        for row in waiting:
+            partitions = len(await self._producer.partitions_for(row.topic))
+            of_place.setdefault((row.topic, partition_of(row.key or b"", partitions)), []).append(row)
+        sent: list[tuple[int, list[int], Awaitable[Any]]] = []
+        for (topic, partition), rows_there in of_place.items():
+            batch, ids = self._producer.create_batch(), list[int]()
+            for row in rows_there:
+                record = {"timestamp": None, "key": row.key, "value": row.value, "headers": unpack(row.headers)}
+                if batch.append(**record) is None:  # full; a batch takes its first record whatever its size
+                    sent.append((partition, ids, await self._producer.send_batch(batch, topic, partition=partition)))
+                    batch, ids = self._producer.create_batch(), []
+                    batch.append(**record)
+                ids.append(row.id)
+            sent.append((partition, ids, await self._producer.send_batch(batch, topic, partition=partition)))
+        places = await asyncio.gather(*(there for _, _, there in sent))
+        return [
+            (id, partition, place.offset + number)
+            for (partition, ids, _), place in zip(sent, places, strict=True)
+            for number, id in enumerate(ids)
+        ]
+
+
+@lru_cache(65536)
+def partition_of(key: bytes, partitions: int) -> int:
+    """Where Java's default partitioner puts a key."""
+    return int(murmur2(key) & 0x7FFFFFFF) % partitions
