@@ -36,7 +36,7 @@ up: .venv/.ready ## Run all services in one process, with their own PostgreSQL a
 
 .PHONY: kafka
 kafka: .venv/.ready ## Run a real Kafka without Docker until Ctrl-C (Java 17; PORT=9092)
-	@$(BIN)/python -m deploy.kafka --port $(PORT)
+	@$(BIN)/python -m deploy.local.kafka --port $(PORT)
 
 .PHONY: test
 test: .venv/.ready ## Run all tests (a quarter of an hour; ARGS="-k booking" or ARGS=tests/journeys for some of them)

@@ -2,8 +2,8 @@
 
 It takes what the real SDK sends and is checked against Twilio's own description (`tests/contracts/twilio`).
 
-As a process of its own (`python -m deploy.fake_twilio`) it delivers every text at once and shows them all at `/`; the
-account is CHAIRTIME_TWILIO_ACCOUNT_SID, its token a variable or file as for reminders. For trials and tests alone.
+As a process of its own (`python -m deploy.local.fake_twilio`) it delivers every text at once and shows them all at `/`;
+the account is CHAIRTIME_TWILIO_ACCOUNT_SID, its token a variable or file as for reminders. For trials and tests alone.
 """
 
 import asyncio

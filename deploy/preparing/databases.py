@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from shared.postgres.migrations import migrate
 
 SERVICES: Final = ("booking", "billing", "reminders")
-MIGRATIONS: Final = {s: Path(__file__).parent.parent / "services" / s / "migrations" for s in SERVICES}
+MIGRATIONS: Final = {s: Path(__file__).parents[2] / "services" / s / "migrations" for s in SERVICES}
 
 
 def provision(admin_url: str, passwords: Mapping[str, str] | None = None, suffix: str = "") -> dict[str, str]:

@@ -12,7 +12,7 @@ from services.reminders.profile import read_places as read_wording
 from shared.configuration.clinic import clinic_folders
 from shared.configuration.settings import Misconfigured, ServiceSettings, read_settings
 
-PROFILES: Final = Path(__file__).parent / "clinics"
+PROFILES: Final = Path(__file__).parents[1] / "clinics"
 READERS: Final[tuple[Callable[[Path, tuple[str, ...] | None], Any], ...]] = (read_places, read_tariffs, read_wording)
 
 

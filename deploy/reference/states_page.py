@@ -9,8 +9,8 @@ from shared.contract.closed_sets import SessionState
 HEAD = """\
 # The states of a session
 
-Generated from `TRANSITIONS` in `services/booking/course.py` by `chairtime export-schemas docs`; do not edit. A session
-goes along these ways and no other: a rule that tried another would be a defect, and its message a dead letter.
+Generated from `TRANSITIONS` in `services/booking/rules/course.py` by `chairtime export-schemas docs`; do not edit. A
+session goes along these ways and no other: a rule that tried another would be a defect, and its message a dead letter.
 """
 
 MEANINGS = {

@@ -1,3 +1,6 @@
+"""A service's FastAPI application: its own routes, the common ones, and every error as problem details."""
+
+import logging
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, FastAPI, Request
@@ -5,7 +8,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from shared.http.operations import common, log
+from shared.http.health import health
+from shared.http.operations import operations
 from shared.http.problem import Problem
 from shared.http.story import story
 from shared.postgres.pool import TROUBLE
@@ -13,12 +17,14 @@ from shared.postgres.pool import TROUBLE
 if TYPE_CHECKING:
     from shared.service.service import Service
 
+log = logging.getLogger(__name__)
+
 
 def create_api(service: "Service[Any, Any]", *routers: APIRouter) -> FastAPI:
     """The service's application: its own routes, the common ones, and every error as problem details."""
     app = FastAPI(title=f"Chairtime {service.name}", version="1", redoc_url=None)
     app.state.service = service
-    for router in (*routers, story, common):
+    for router in (*routers, story, operations, health):
         app.include_router(router)
 
     @app.exception_handler(Problem)

@@ -1,36 +1,37 @@
-from fastapi import Request
+"""The routes that tell how a service is, and what it hears and tells: no key is needed for them."""
+
+from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from shared.http import asyncapi
 from shared.http.callers import service_of
-from shared.http.operations import common
+
+health = APIRouter()
+JSON, HTML = "application/json", "text/html"
 
 
-@common.get("/health/live", tags=["health"])
+@health.get("/health/live", tags=["health"])
 async def live(request: Request) -> Response:
     """200 while this process does its work; 503 with the reason when it must be restarted."""
     trouble = service_of(request).trouble()
     return PlainTextResponse(trouble or "ok\n", 503 if trouble else 200)
 
 
-@common.get("/health/ready", tags=["health"])
+@health.get("/health/ready", tags=["health"])
 async def ready(request: Request) -> Response:
     """200 while PostgreSQL and Kafka answer."""
     trouble = await service_of(request).unready()
     return PlainTextResponse(trouble or "ok\n", 503 if trouble else 200)
 
 
-@common.get("/metrics", tags=["health"])
+@health.get("/metrics", tags=["health"])
 async def prometheus(request: Request) -> Response:
     """Prometheus' text format."""
     return Response(await service_of(request).metrics(), media_type=CONTENT_TYPE_LATEST)
 
 
-JSON, HTML = "application/json", "text/html"
-
-
-@common.get("/asyncapi", tags=["events"], response_class=Response, responses={200: {"content": {JSON: {}, HTML: {}}}})
+@health.get("/asyncapi", tags=["events"], response_class=Response, responses={200: {"content": {JSON: {}, HTML: {}}}})
 async def events(request: Request) -> Response:
     """What the service hears and tells on Kafka, as AsyncAPI 3.0; to a browser as a page that loads nothing."""
     service = service_of(request)

@@ -22,7 +22,7 @@ from shared.tables import attention, dead_letters
 
 log = logging.getLogger(__name__)
 
-common = APIRouter()
+operations = APIRouter()
 Operator = Annotated[str, Depends(caller(Role.OPERATOR))]
 LetterId = Annotated[int, Field(ge=1, lt=2**63)]
 HEARD_PLACE: Final[dict[str, Any]] = {"topic": "clinic.payments", "partition": 3, "next_offset": 1284}
@@ -73,7 +73,7 @@ class Discarded(BaseModel):
     failed: list[Failure] = []
 
 
-@common.get("/ops/dead-letters", tags=["operations"])
+@operations.get("/ops/dead-letters", tags=["operations"])
 async def list_dead_letters(
     request: Request, by: Operator, status: Annotated[dead_letters.Status, Query()] = "open"
 ) -> list[dict[str, Any]]:
@@ -82,7 +82,7 @@ async def list_dead_letters(
         return await dead_letters.listed(connection, status)
 
 
-@common.get("/ops/dead-letters/{id}", tags=["operations"], responses=problems(401, 403, 404, 422, 503))
+@operations.get("/ops/dead-letters/{id}", tags=["operations"], responses=problems(401, 403, 404, 422, 503))
 async def show_dead_letter(request: Request, id: Annotated[LetterId, Path(examples=[7])], by: Operator) -> ShownLetter:
     """One letter, open or ended: its place, its reason and its headers, and how many wait behind it; not its bytes."""
     async with service_of(request).database.begin() as connection:
@@ -92,21 +92,21 @@ async def show_dead_letter(request: Request, id: Annotated[LetterId, Path(exampl
     return letter
 
 
-@common.post("/ops/dead-letters/retry", tags=["operations"])
+@operations.post("/ops/dead-letters/retry", tags=["operations"])
 async def retry_dead_letters(request: Request, by: Operator) -> Retried:
     """Retry many: each with all that waits behind it, in order; one that fails again holds up no other."""
     which = await read_body(request, Which)
     return await _retry(request, by, await _matching(request, which))
 
 
-@common.post("/ops/dead-letters/discard", tags=["operations"])
+@operations.post("/ops/dead-letters/discard", tags=["operations"])
 async def discard_dead_letters(request: Request, by: Operator) -> Discarded:
     """Drop many for good, with one reason."""
     which = await read_body(request, WhichAndWhy)
     return await _discard(request, by, await _matching(request, which), which.reason)
 
 
-@common.post("/ops/dead-letters/{id}/retry", tags=["operations"])
+@operations.post("/ops/dead-letters/{id}/retry", tags=["operations"])
 async def retry_dead_letter(request: Request, id: LetterId, by: Operator) -> Retried:
     """Put a message, and all that waits behind it, through the rules again, in order."""
     done = await _retry(request, by, [id])
@@ -117,7 +117,7 @@ async def retry_dead_letter(request: Request, id: LetterId, by: Operator) -> Ret
     return done
 
 
-@common.post("/ops/dead-letters/{id}/discard", tags=["operations"])
+@operations.post("/ops/dead-letters/{id}/discard", tags=["operations"])
 async def discard_dead_letter(request: Request, id: LetterId, by: Operator) -> Discarded:
     """Drop one message for good, with a reason; what waits behind it goes on when the last defect is gone."""
     resolution = await read_body(request, Resolution)
@@ -173,21 +173,21 @@ class HeardPlace(BaseModel):
     next_offset: int
 
 
-@common.get("/ops/heard", tags=["operations"], responses=problems(401, 403, 503))
+@operations.get("/ops/heard", tags=["operations"], responses=problems(401, 403, 503))
 async def heard(request: Request, by: Operator) -> list[HeardPlace]:
     """How far this service has read each partition of its topics, effects included; Kafka's own figure runs behind."""
     places = await service_of(request).heard()
     return [HeardPlace(topic=t, partition=p, next_offset=places[t, p]) for t, p in sorted(places)]
 
 
-@common.get("/ops/attention", tags=["operations"])
+@operations.get("/ops/attention", tags=["operations"])
 async def list_attention(request: Request, by: Operator) -> list[dict[str, Any]]:
     """What software must not decide."""
     async with service_of(request).database.begin() as connection:
         return await attention.open_rows(connection)
 
 
-@common.post("/ops/attention/{id}/resolve", tags=["operations"])
+@operations.post("/ops/attention/{id}/resolve", tags=["operations"])
 async def resolve_attention(request: Request, id: UUID, by: Operator) -> dict[str, str]:
     """Say what was done about it."""
     service = service_of(request)

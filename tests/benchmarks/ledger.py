@@ -24,7 +24,6 @@ from unittest.mock import patch
 from uuid import UUID
 
 import asyncpg
-import shared.database
 
 from deploy.local.postgres import EmbeddedPostgres
 from deploy.preparing.databases import provision
@@ -37,6 +36,7 @@ from shared.contract.closed_sets import Method, SessionState
 from shared.contract.register import EventData
 from shared.decision.clock import WallClock
 from shared.decision.message import Record, headers_of
+from shared.postgres import writes
 from shared.postgres.pool import Database, read_json
 from shared.postgres.values import Connection
 from shared.postgres.writes import Rows
@@ -72,7 +72,7 @@ class Recording:
     @contextmanager
     def of(self, database: Database) -> Iterator[None]:
         """Write down what is sent in transactions of this database meanwhile."""
-        begin, copy = database.begin, shared.database.copy
+        begin, copy = database.begin, writes.copy
 
         @asynccontextmanager
         async def begin_listening() -> AsyncIterator[Connection]:
@@ -87,7 +87,7 @@ class Recording:
             self.transactions[-1].append(methodcaller("copy_records_to_table", table, columns=columns, records=rows))
             await copy(connection, table, columns, new)
 
-        with patch.object(database, "begin", begin_listening), patch("shared.database.copy", copy_listening):
+        with patch.object(database, "begin", begin_listening), patch("shared.postgres.writes.copy", copy_listening):
             yield
 
     def _statement(self, query: Any) -> None:

@@ -179,7 +179,7 @@ async def test_new_rows_that_cannot_be_are_refused_and_not_quoted(
 async def test_a_statement_that_takes_too_long_is_given_up(
     databases: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shared.database.PATIENCE", 0.2)
+    monkeypatch.setattr("shared.postgres.pool.PATIENCE", 0.2)
     database = Database(databases["booking"])
     try:
         with pytest.raises(TimeoutError):

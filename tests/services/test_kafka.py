@@ -94,7 +94,7 @@ def taken_port() -> Iterator[int]:
 
 
 def test_a_taken_port_is_named_in_one_line(tmp_path: Path, taken_port: int) -> None:
-    command = [sys.executable, "-m", "deploy.kafka", "--port", str(taken_port), "--home", str(tmp_path)]
+    command = [sys.executable, "-m", "deploy.local.kafka", "--port", str(taken_port), "--home", str(tmp_path)]
     ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert ended.returncode == 1
     assert ended.stderr.strip() == (

@@ -20,7 +20,7 @@ def test_a_key_goes_where_javas_partitioner_puts_it() -> None:
         assert partition_of(key, partitions) == choose(key, list(range(partitions)), list(range(partitions)))
 
 
-async def test_rows_beyond_one_record_batch_keep_their_order_and_know_their_places(kafka: str, booking: Road) -> None:
+async def test_rows_beyond_one_record_batch_keep_their_order_and_know_their_places(kafka: str, booking: Road) -> None:  # noqa: F811
     values = [b"%04d" % number + b"x" * 900 for number in range(200)]  # told twice, in a header: a record batch holds 8
     row = events(b"one key", values)
     await write(booking, *row)
@@ -34,7 +34,7 @@ async def test_rows_beyond_one_record_batch_keep_their_order_and_know_their_plac
     assert [(row["partition"], row["kafka_offset"]) for row in found] == [(r.partition, r.offset) for r in records]
 
 
-async def test_a_record_with_neither_key_nor_value_is_published(kafka: str, booking: Road) -> None:
+async def test_a_record_with_neither_key_nor_value_is_published(kafka: str, booking: Road) -> None:  # noqa: F811
     await write(booking, Outgoing("dead/1", TOPIC, None, None, [("x-topic", b"clinic.contacts")]))
     async with tail(kafka, TOPIC) as topic, producer(kafka) as client, relay(booking, client):
         [record] = await topic.read(1, None)

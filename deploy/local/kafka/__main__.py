@@ -1,4 +1,4 @@
-"""`python -m deploy.kafka`: a Kafka node in the foreground, until Ctrl-C."""
+"""`python -m deploy.local.kafka`: a Kafka node in the foreground, until Ctrl-C."""
 
 import signal
 import threading

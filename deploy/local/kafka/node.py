@@ -23,7 +23,7 @@ from confluent_kafka.admin import AdminClient
 from deploy.local.server_process import CannotStart, ServerProcess, last_complaint
 
 POM = Path(__file__).with_name("pom.xml")
-HOME = Path(__file__).resolve().parents[2] / ".kafka"
+HOME = Path(__file__).resolve().parents[3] / ".kafka"
 JARS = HOME / "libs"
 START_SECONDS = 60
 
