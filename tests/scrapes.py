@@ -2,12 +2,14 @@
 
 from typing import Any, Final
 
-import services.reminders.metrics
-import shared.metrics
 from fastapi import FastAPI
 from prometheus_client import Counter, Histogram
 from prometheus_client.parser import text_string_to_metric_families
 
+from services.booking import gauges as booking_gauges
+from services.reminders import gauges as reminders_gauges
+from services.reminders.sending import counters
+from shared.instruments import metrics
 from shared.instruments.metrics import Reading
 
 
@@ -40,7 +42,7 @@ async def scrape(app: FastAPI) -> Scrape:
     return Scrape((await service.metrics()).decode())
 
 
-ROOMS: Final = (shared.metrics, services.booking.watch, services.reminders.metrics)
+ROOMS: Final = (metrics, booking_gauges, reminders_gauges, counters)
 """Where metrics are declared."""
 
 _SUFFIXES: Final = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), "gauge": ("",)}

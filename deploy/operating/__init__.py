@@ -1,1 +1,1 @@
-"""operating"""
+"""What an operator's commands do with a deployment that runs."""

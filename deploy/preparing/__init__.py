@@ -1,1 +1,1 @@
-"""preparing"""
+"""What must be there before the services start: accounts, databases, secrets, profiles."""

@@ -1,3 +1,5 @@
+"""What each service acts upon, by topic: what its Kafka account may read, and what its document tells."""
+
 from typing import Final
 
 from services.billing.rules import decide as billing_rules

@@ -1,1 +1,1 @@
-"""reference"""
+"""The reference in docs/ that is written from the code."""

@@ -1,4 +1,4 @@
-"""The page of the states of a session (docs/states.md), generated from the one table in `services.booking.course`."""
+"""The page of the states of a session (docs/states.md), generated from the table in `services.booking.rules.course`."""
 
 from collections.abc import Iterator
 

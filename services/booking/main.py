@@ -6,7 +6,7 @@ from typing import Final
 
 from fastapi import FastAPI
 
-from services.booking import gauges as watch
+from services.booking import gauges
 from services.booking.chairs.calendar import Calendar
 from services.booking.http import board
 from services.booking.http import calendar_feed as feed
@@ -45,7 +45,7 @@ def build(settings: BookingSettings, clock: Clock) -> FastAPI:
         notes=NOTES,
     )
     service = Service(rules, settings, settings.database_url, MIGRATIONS, clock)
-    service.add_look(watch.look(places))
+    service.add_look(gauges.look(places))
     return create_api(service, api.routes(places), board.board_routes(places), feed.feed_routes(places))
 
 

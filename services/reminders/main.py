@@ -7,7 +7,7 @@ from typing import Final
 
 from fastapi import FastAPI
 
-from services.reminders import gauges as watch
+from services.reminders import gauges
 from services.reminders.http import consent_and_pauses as desk
 from services.reminders.http import texts as api
 from services.reminders.http import webhooks
@@ -77,7 +77,7 @@ def build(settings: RemindersSettings, clock: Clock, sender: Sender | None = Non
         places,
         settings.rates({place.clinic for place in places.values()}),
     )
-    service.add_look(watch.look(sorted(places)))
+    service.add_look(gauges.look(sorted(places)))
     service.add_loop("texts", alarm, dispatch.run, dispatch.next_due)
     return create_api(service, api.routes(places), desk.routes(places), webhooks.routes(_account(settings), settling))
 

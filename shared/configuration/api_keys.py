@@ -1,3 +1,5 @@
+"""API keys: who calls, and in which roles. Keys are compared by their digests; the file holds nothing else."""
+
 import hashlib
 import hmac
 import tomllib

@@ -1,3 +1,5 @@
+"""What billing tells on `billing.events`."""
+
 from uuid import UUID
 
 from shared.contract.closed_sets import Basis, Needs, PaymentRefusal, PricingRefusal, RefundReason, WithdrawalReason

@@ -1,3 +1,5 @@
+"""What booking tells on `booking.events`."""
+
 from uuid import UUID
 
 from shared.contract.clinic import Insurance, Service

@@ -1,3 +1,5 @@
+"""What the systems of a clinic tell and ask, on the topics `clinic.*`."""
+
 from typing import Annotated
 from uuid import UUID
 

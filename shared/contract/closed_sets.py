@@ -1,3 +1,5 @@
+"""The closed sets of the contract. One may get a member: who reads passes over what they do not know."""
+
 from enum import StrEnum
 
 

@@ -1,3 +1,5 @@
+"""The kinds of field that events are made of: ids, lines, instants, money. Each refuses what cannot be written down."""
+
 import re
 from datetime import UTC, date, datetime
 from typing import Annotated, Final

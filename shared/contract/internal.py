@@ -1,3 +1,5 @@
+"""What a service tells itself: these messages stand on no topic."""
+
 from shared.contract.fields import Id, Instant
 from shared.contract.register import EventData
 

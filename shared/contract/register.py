@@ -1,3 +1,5 @@
+"""The register of every event type, and what each of them is: data with a type, a topic and a key."""
+
 from functools import cached_property
 from typing import Any, ClassVar, Final
 from uuid import UUID

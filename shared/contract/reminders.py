@@ -1,3 +1,5 @@
+"""What reminders tells on `reminders.events`."""
+
 from uuid import UUID
 
 from shared.contract.closed_sets import Intent, SuppressedReason, TextKind

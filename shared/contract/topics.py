@@ -1,3 +1,5 @@
+"""The topics by who writes them, and who answers what stands on them. How they are made stands in `shared.kafka`."""
+
 from collections.abc import Mapping
 from typing import Final, Literal
 

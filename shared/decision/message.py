@@ -1,3 +1,5 @@
+"""A message on its way through a service, an event on its way out, and the ids that derive from their cause. Pure."""
+
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache

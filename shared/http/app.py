@@ -1,7 +1,7 @@
 """A service's FastAPI application: its own routes, the common ones, and every error as problem details."""
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -13,14 +13,12 @@ from shared.http.operations import operations
 from shared.http.problem import Problem
 from shared.http.story import story
 from shared.postgres.pool import TROUBLE
-
-if TYPE_CHECKING:
-    from shared.service.service import Service
+from shared.service.service import Service
 
 log = logging.getLogger(__name__)
 
 
-def create_api(service: "Service[Any, Any]", *routers: APIRouter) -> FastAPI:
+def create_api(service: Service[Any, Any], *routers: APIRouter) -> FastAPI:
     """The service's application: its own routes, the common ones, and every error as problem details."""
     app = FastAPI(title=f"Chairtime {service.name}", version="1", redoc_url=None)
     app.state.service = service

@@ -1,16 +1,16 @@
-from typing import TYPE_CHECKING, Annotated, Any
+"""Who calls: the service that a request came to, and the API key that it came with."""
+
+from typing import Annotated, Any
 
 from fastapi import Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from shared.configuration.api_keys import Role
 from shared.http.problem import Problem
-
-if TYPE_CHECKING:
-    from shared.service.service import Service
+from shared.service.service import Service
 
 
-def service_of(request: Request) -> "Service[Any, Any]":
+def service_of(request: Request) -> Service[Any, Any]:
     """The service that a request came to."""
     service: Service[Any, Any] = request.app.state.service
     return service

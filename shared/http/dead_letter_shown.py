@@ -1,3 +1,5 @@
+"""A dead letter as an operator sees it: its place, its reason and its headers, never its bytes."""
+
 from datetime import datetime
 from typing import Any, Final
 

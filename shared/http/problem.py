@@ -1,3 +1,5 @@
+"""Errors as RFC 9457 problem details. They name the field, never the value."""
+
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final

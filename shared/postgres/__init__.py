@@ -1,1 +1,1 @@
-"""postgres"""
+"""PostgreSQL: connections, queries, writes in one round trip, migrations."""

@@ -1,3 +1,5 @@
+"""Queries and statements with named parameters, on asyncpg."""
+
 import re
 from collections.abc import Iterable, Sequence
 from functools import cache

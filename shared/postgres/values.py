@@ -1,3 +1,5 @@
+"""What PostgreSQL is given: a connection's type, and values as JSON."""
+
 from typing import Any, TypeAlias
 from uuid import UUID
 

@@ -1,3 +1,5 @@
+"""What a transaction writes down, gathered and sent in one round trip, and copies of many rows."""
+
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache

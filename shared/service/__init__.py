@@ -1,1 +1,1 @@
-"""service"""
+"""A service put together and run as a process."""

@@ -1,3 +1,5 @@
+"""How far each partition has been read, effects included, as this database knows it."""
+
 from collections.abc import Mapping
 
 from shared.postgres.query import rows, run

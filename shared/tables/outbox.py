@@ -1,9 +1,4 @@
-"""Events on their way out: rows written with the decision, published in order by one relay.
-
-Exactly one relay works on a database: it holds an advisory lock on its own connection, reads and marks on that same
-connection, and so cannot mark anything once the lock is lost. A crash between publishing and marking repeats events;
-whoever hears them drops repeats by their id.
-"""
+"""Events on their way out: rows written with the decision. What publishes them stands in `shared.worker.relay`."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -1,7 +1,7 @@
-"""Deadlines that rules have set, and the fence that they wait behind.
+"""Deadlines that rules have set. What delivers them stands in `shared.worker.timer_loop`.
 
 A timer due at T is delivered only when the service has heard everything that stood on its topics at T: after an
-outage nothing expires before the backlog is read.
+outage nothing expires before the backlog is read (`shared.worker.fence`).
 """
 
 from collections.abc import Sequence

@@ -1,3 +1,5 @@
+"""What wakes a loop: somebody who rings, or an instant that has come."""
+
 import asyncio
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""What a service brings to the road, and a batch on its way through it: one message after the other, decided in order.
+"""A batch on its way along the road: one message after the other, decided in order.
 
 Nothing here reaches a database or a broker.
 """

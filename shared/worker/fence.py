@@ -1,3 +1,5 @@
+"""The fence that what is due waits behind: everything that stood on the topics at that instant has been heard."""
+
 import asyncio
 from datetime import datetime
 

@@ -1,3 +1,10 @@
+"""The relay: publishes the outbox in order, and marks what Kafka has taken.
+
+Exactly one works on a database: it holds an advisory lock on its own connection, reads and marks on that same
+connection, and so cannot mark anything once the lock is lost. A crash between publishing and marking repeats events;
+whoever hears them drops repeats by their id.
+"""
+
 import asyncio
 import logging
 from collections.abc import Awaitable, Sequence

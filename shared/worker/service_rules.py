@@ -1,3 +1,5 @@
+"""What a service brings to the road: `Rules`, its pure decisions and its SQL. The road itself stands in `worker`."""
+
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime

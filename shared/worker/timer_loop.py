@@ -1,3 +1,5 @@
+"""Delivers deadlines that are due, as messages, once the fence is passed."""
+
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable

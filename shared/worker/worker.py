@@ -3,7 +3,7 @@
     inbox: seen before? -> load what the batch names, locked -> decide, one message after the other
     -> save what changed, timers, outbox, dead letters, attention -> commit
 
-One transaction a batch. What a service brings is `Rules` (see `batch`): pure decisions and its SQL; the rest is here.
+One transaction a batch. What a service brings is `Rules` (`service_rules`): pure decisions and its SQL.
 """
 
 import logging

@@ -1,1 +1,1 @@
-"""account"""
+"""A course's money as values: shares, ledger entries, terms, prices. Pure."""

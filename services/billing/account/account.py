@@ -1,6 +1,6 @@
 """What billing knows of one course: its sessions' shares, its money, its refunds. Pure values that never change.
 
-How they become others stands in `draft`, why in `bookings`, `payments`, `settlement` and `rules`.
+How they become others stands in `rules.draft`, why in the other rooms of `rules`.
 """
 
 from collections.abc import Mapping

@@ -1,3 +1,5 @@
+"""What people ask of billing over HTTP, as messages that never travel, and how it is refused."""
+
 from uuid import UUID
 
 from pydantic import Field

@@ -1,3 +1,5 @@
+"""A session as billing sees it: its share of the course's price, what it owes, and its grants. A pure value."""
+
 from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID

@@ -1,3 +1,8 @@
+"""What a clinic's profile tells billing: prices, packages, deadlines, cancellation policy, who treats and who bills.
+
+How the profile is read from its file stands in `services.billing.profile`; what a course costs in `pricing`.
+"""
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,1 +1,1 @@
-"""http"""
+"""Billing over HTTP: accounts, payments and refunds, and papers."""

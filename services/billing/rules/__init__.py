@@ -1,1 +1,1 @@
-"""rules"""
+"""What billing decides. `decide` is the front door. Pure."""

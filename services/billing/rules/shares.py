@@ -1,6 +1,6 @@
 """What can be done with a session's share: ask for its money, grant it, earn it, take it back. Pure.
 
-Why it is done stands in `bookings`, `coverage`, `settlement` and `withdrawals`.
+Why it is done stands in `on_booking`, `coverage`, `settlement` and `withdrawals`.
 """
 
 from datetime import datetime

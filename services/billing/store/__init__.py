@@ -1,1 +1,1 @@
-"""store"""
+"""Billing's SQL."""

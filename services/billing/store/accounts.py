@@ -1,4 +1,4 @@
-"""Billing's tables: load many, save many. People and papers have a store of their own; elsewhere there is no SQL."""
+"""Accounts and their ledger: load many, save many. The SQL of people and of papers stands beside it."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter

@@ -1,4 +1,4 @@
-"""SQL of people, of the papers that name them, and of who asked for what: rows with personal data stand here alone."""
+"""SQL of the papers that name people, and of who asked for them: rows with personal data."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Final

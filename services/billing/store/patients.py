@@ -1,3 +1,5 @@
+"""SQL of people as papers name them: rows with personal data."""
+
 from collections.abc import Iterable, Sequence
 from typing import Final
 

@@ -1,3 +1,5 @@
+"""How rows become billing's values, and values rows: columns by the fields of each kind. No SQL of its own."""
+
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from operator import attrgetter

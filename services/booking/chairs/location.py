@@ -1,3 +1,5 @@
+"""A place that has chairs: its rooms, the shifts of its providers, and its protocols. Clinic data."""
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta

@@ -1,3 +1,5 @@
+"""The rhythm of a series: how close and how far apart its sessions may lie. Pure."""
+
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise

@@ -1,1 +1,1 @@
-"""http"""
+"""Booking over HTTP: courses and sessions, the day's board, calendar links, refusals."""

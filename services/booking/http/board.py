@@ -1,9 +1,4 @@
-"""What the desk looks at: free places, the day's board, what a session waits for, what its patient replied. Nothing is
-decided here.
-
-Whether a session waits for money or for an insurer is billing's to say. Six such events come for every course and most
-say money, so they are notes: no course is loaded for them, and only what waits for an insurer has a row.
-"""
+"""What the desk looks at: free places, and the day's board. Nothing is decided here."""
 
 import asyncio
 from collections.abc import Mapping
@@ -92,7 +87,7 @@ def board_routes(places: Mapping[str, Place]) -> APIRouter:
         first, last = (datetime.combine(day + timedelta(days=n), time(), zone) for n in (0, 1))
         async with service_of(request).database.begin() as connection:
             found = await sessions_of_day(connection, location, first, last, limit + 1, _cursor(after))
-        shown = found[:limit]
+        shown = [BoardSession(**row._asdict(), needs=row.needs) for row in found[:limit]]
         if len(found) > limit:
             end = Cursor(shown[-1].starts_at, shown[-1].session_id)
             page = urlencode({"location": location, "day": day, "limit": limit, "after": end})

@@ -1,1 +1,1 @@
-"""rules"""
+"""What booking decides. `decide` is the front door. Pure."""

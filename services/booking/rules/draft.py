@@ -1,3 +1,5 @@
+"""One decision about a course in the making: it lives for one message, and what it holds are values. Pure."""
+
 from datetime import datetime
 from typing import Any
 from uuid import UUID

@@ -1,3 +1,5 @@
+"""A course and its sessions as booking's events tell of them. Pure."""
+
 from typing import Any
 
 from services.booking.rules.course import Course, Session

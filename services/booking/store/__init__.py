@@ -1,1 +1,1 @@
-"""store"""
+"""Booking's SQL."""

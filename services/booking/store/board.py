@@ -1,3 +1,9 @@
+"""What the desk's board reads and notes: what a session waits for, what its patient replied, a day's sessions.
+
+Whether a session waits for money or for an insurer is billing's to say. Six such events come for every course and most
+say money, so they are notes: no course is loaded for them, and only what waits for an insurer has a row.
+"""
+
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
@@ -5,7 +11,6 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from services.booking.http.shapes import BoardSession
 from shared.contract.billing import PrepaymentRequired
 from shared.contract.closed_sets import Intent, Needs, SessionState
 from shared.contract.reminders import ReplyReceived
@@ -117,9 +122,42 @@ class Cursor(NamedTuple):
 _INSTANT: Final = "%Y%m%dT%H%M%S.%fZ"
 
 
+class SessionOfDay(NamedTuple):
+    """A session on the day's board, with what the desk must know of its course.
+
+    Attributes:
+        of: how many sessions its course has.
+        reply: what the patient last wrote back about this time.
+        insurer: whether it waits for an insurer's word, as far as billing has told.
+    """
+
+    session_id: UUID
+    course_id: UUID
+    patient_id: str
+    treatment: str
+    payer: str
+    number: int
+    of: int
+    state: SessionState
+    starts_at: datetime
+    ends_at: datetime
+    time_zone: str
+    chair: str
+    provider: str
+    version: int
+    here_at: datetime | None
+    reply: str | None
+    insurer: bool
+
+    @property
+    def needs(self) -> Needs | None:
+        """Why it is not confirmed."""
+        return needs_of(self.state, self.insurer)
+
+
 async def sessions_of_day(
     connection: Connection, location: str, first: datetime, last: datetime, limit: int, after: Cursor | None = None
-) -> list[BoardSession]:
+) -> list[SessionOfDay]:
     """The sessions that start at a location from `first` until before `last`, in order of time."""
     begin = Cursor(first, UUID(int=0))
     since = max(after or begin, begin)
@@ -142,4 +180,4 @@ async def sessions_of_day(
         last=last,
         limit=limit,
     )
-    return [BoardSession(**row, needs=needs_of(SessionState(row.state), row.insurer)) for row in found]
+    return [SessionOfDay(*row)._replace(state=SessionState(row.state)) for row in found]

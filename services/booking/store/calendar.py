@@ -1,4 +1,4 @@
-"""What is taken and what is closed, as the tables have it: the calendar of a batch, and closures with their results."""
+"""What is taken and what is closed, as the tables have it: the calendar of a batch."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, time

@@ -1,3 +1,5 @@
+"""SQL of the links for calendar apps: which sessions a link shows. Its token is kept as a digest alone."""
+
 import hashlib
 from datetime import datetime
 from typing import Any

@@ -1,3 +1,5 @@
+"""SQL of closures: what each closes, and what became of the sessions that sat in it."""
+
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final

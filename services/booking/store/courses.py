@@ -1,4 +1,4 @@
-"""Booking's tables: load many courses locked, save many. With `occupancy_store` the only SQL of the service."""
+"""Booking's tables: load many courses locked, save many."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final

@@ -1,1 +1,1 @@
-"""http"""
+"""Reminders over HTTP: texts, consent and pauses, and the provider's webhooks."""

@@ -1,3 +1,5 @@
+"""Whether a number may be texted: what was agreed to, by whom and when, so that late news cannot upset it. Pure."""
+
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime

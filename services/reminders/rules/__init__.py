@@ -1,1 +1,1 @@
-"""rules"""
+"""What reminders decides. `decide` is the front door. Pure."""

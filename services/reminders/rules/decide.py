@@ -1,7 +1,7 @@
 """What reminders hears, and what follows from it. Pure: no I/O, no clock, no random ids.
 
-Courses plan and sweep texts (`course`, `ladder`); contacts keep numbers and consent (`contact`). Whether a text may
-really go out is judged when it is due (`last_look`), by `dispatch`.
+Courses plan and sweep texts (`planning`, `ladder`); contacts keep numbers and consent (`people.contact`). Whether a
+text may really go out is judged when it is due (`last_look`), by `sending.dispatch`.
 """
 
 from collections.abc import Collection, Mapping

@@ -1,6 +1,6 @@
 """One batch of due texts being judged: decisions as columns and events, committed by `dispatch` before it sends.
 
-No database and no network.
+No database, no network and no metrics: what is counted is counted after the commit.
 """
 
 import logging
@@ -27,7 +27,6 @@ from services.reminders.rules.last_look import (
     wording_of,
 )
 from services.reminders.rules.outcome import LONGEST_PAUSE, Attempted
-from services.reminders.sending import counters as metrics
 from services.reminders.text.aggregates import CONTACT, COURSE, SERVICE
 from services.reminders.text.clinic import Place
 from services.reminders.text.provider import OutgoingText
@@ -123,7 +122,6 @@ class Claim:
                 self.suppressions.append({"text_id": text.text_id, "state": TextState.SUPPRESSED, "reason": reason})
                 event = suppressed(due.course_id, text, reason)
                 self.outgoing.append(publication_of(text, event, now, now.isoformat()))
-                metrics.count(f"suppressed_{reason}")
             case Send():
                 try:
                     return self._send(due, verdict)
@@ -176,8 +174,6 @@ class Claim:
                 "sent_on": sent_on,
             }
         )
-        if due.number == 1:
-            metrics.TEXT_LATENESS.observe(max(0.0, (now - text.due_at).total_seconds()))
         return due.course and due.course.with_text(text._replace(state=TextState.SENDING, sent_on=sent_on))
 
     def _raise(self, due: Due, what: Attention) -> None:

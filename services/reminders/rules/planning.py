@@ -1,3 +1,5 @@
+"""Texts planned and swept as the facts of a course come in; a course that is not known yet is waited for. Pure."""
+
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Final

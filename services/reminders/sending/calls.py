@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from services.reminders.rules.judging import Attempt, about
-from services.reminders.sending import counters as metrics
+from services.reminders.sending import counters
 from services.reminders.sending.sender import Sender
 from services.reminders.sending.settling import Settling
 from services.reminders.text.aggregates import SERVICE
@@ -63,7 +63,7 @@ class Sending:
 
     async def _call(self, attempt: Attempt) -> None:
         outcome: Outcome
-        with metrics.PROVIDER_SECONDS.time():
+        with counters.PROVIDER_SECONDS.time():
             try:
                 outcome = await self._sender.send(attempt.outgoing)
             except Exception:

@@ -1,9 +1,10 @@
-"""Reminders' own metrics: what became of the texts, how late they are, and what somebody has paused."""
+"""Reminders' own counters: what became of the texts, how late they are, how long the provider has them."""
 
 from typing import Final
 
 from prometheus_client import Counter, Histogram
 
+from services.reminders.rules.judging import Claim
 from services.reminders.text.aggregates import SERVICE
 from shared.instruments.metrics import LATENESS
 
@@ -28,3 +29,12 @@ PROVIDER_SECONDS: Final = _PROVIDER_SECONDS.labels(SERVICE)
 def count(outcome: str) -> None:
     """One text more of which this became."""
     TEXTS.labels(SERVICE, outcome).inc()
+
+
+def count_judged(claim: Claim) -> None:
+    """What a batch of due texts came to. Call it when the batch is committed: one that is tried again counts once."""
+    for suppression in claim.suppressions:
+        count(f"suppressed_{suppression['reason']}")
+    for attempted, _ in claim.attempts:
+        if attempted.number == 1:
+            TEXT_LATENESS.observe(max(0.0, (attempted.attempted_at - attempted.text.due_at).total_seconds()))

@@ -13,8 +13,8 @@ from typing import Final
 
 from aiokafka.errors import KafkaError
 
-from services.reminders.rules.judging import Attempt, Claim, Due, Room
-from services.reminders.sending import settling
+from services.reminders.rules.judging import Claim, Due, Room
+from services.reminders.sending import counters, settling
 from services.reminders.sending.calls import Sending
 from services.reminders.sending.sender import Sender
 from services.reminders.sending.settling import Settling
@@ -143,9 +143,10 @@ class Dispatch:
         self._claiming = True
         try:
             async with self._database.begin() as connection:
-                handled, attempts = await self._claim(connection, until)
+                handled, claim = await self._claim(connection, until)
             crash.step("dispatch.committed")
-            self._sending.hand_over(attempts)
+            counters.count_judged(claim)
+            self._sending.hand_over(claim.attempts)
         finally:
             self._claiming = False
         if handled:
@@ -164,7 +165,7 @@ class Dispatch:
 
     # Claiming ---------------------------------------------------------------------------------------------------------
 
-    async def _claim(self, connection: Connection, until: datetime) -> tuple[int, list[Attempt]]:
+    async def _claim(self, connection: Connection, until: datetime) -> tuple[int, Claim]:
         """Judge what is due; write down what waits, what will never go out, and what is about to be sent."""
         now = self._clock.now()
         writes = Writes()
@@ -181,7 +182,7 @@ class Dispatch:
         texts = await queue.claim(connection, until, served, most)
         if not texts:
             await writes.run(connection)
-            return len(lapsed), []
+            return len(lapsed), Claim(now)
         courses = await queue.courses_of(connection, {of for _, of, _ in texts if of})
         people = sorted({text.contact_id for text, _, _ in texts})
         contacts, changing = await queue.contacts_at_rest(connection, people)
@@ -203,4 +204,4 @@ class Dispatch:
         outbox.add(writes, claim.outgoing, now)
         await writes.run(connection)
         crash.step("dispatch.claimed")
-        return len(lapsed) + claim.handled, claim.attempts
+        return len(lapsed) + claim.handled, claim

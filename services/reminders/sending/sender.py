@@ -1,3 +1,5 @@
+"""What can send a text: the protocol of a provider, and the console, which only shows it."""
+
 from collections.abc import Callable, Sequence
 from typing import Protocol
 

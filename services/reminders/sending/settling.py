@@ -15,7 +15,7 @@ from services.reminders.people.consent import CARRIER
 from services.reminders.people.contact import consent_events, opt_out
 from services.reminders.rules.judging import Attempt, about, aggregate_of, publication_of
 from services.reminders.rules.outcome import GIVE_UP, Attempted, Report, Settled, next_search, of_outcome, of_report
-from services.reminders.sending import counters as metrics
+from services.reminders.sending import counters
 from services.reminders.sending.sender import Sender
 from services.reminders.store import courses as store
 from services.reminders.store import queue
@@ -86,7 +86,7 @@ class Settling:
                         outgoing += await _opt_out(connection, attempt.of, attempt.outgoing.to, now)
                     if isinstance(outcome, Unknown) and not self._traceable:
                         tell_unknown(writes, [_lost(attempt.of)], now)
-                    metrics.count(type(outcome).__name__.lower())
+                    counters.count(type(outcome).__name__.lower())
             queue.update_texts(writes, [one.columns for one in settled])
             outbox.add(writes, outgoing, now)
             await writes.run(connection)
@@ -126,7 +126,7 @@ class Settling:
                 outgoing += await _opt_out(connection, attempted, None, now)
             outbox.add(writes, outgoing, now)
             await writes.run(connection)
-        metrics.count(f"reported_{settled.columns['state']}")
+        counters.count(f"reported_{settled.columns['state']}")
         self._published()
         return True
 

@@ -1,4 +1,4 @@
-"""How a text leaves the house: by Twilio's SDK, or shown on a console.
+"""How a text leaves the house by Twilio's SDK.
 
 The provider takes no idempotency key, so the one thing that matters here is to tell apart what was proven not to have
 been sent, and may be tried again, from what nobody can know, and must not be.

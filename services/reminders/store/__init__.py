@@ -1,1 +1,1 @@
-"""store"""
+"""Reminders' SQL."""

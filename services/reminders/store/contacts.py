@@ -1,3 +1,5 @@
+"""SQL of persons who may be texted, and of the ledger of their consent."""
+
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Reminders' tables, as the rules and the routes need them; what sending needs stands in `queue`.
+"""Courses with their sessions and texts: load many, save many. What sending needs stands in `queue`.
 
 Locks are taken in one order, courses before contacts, each by id. A course's row stands for its sessions and texts.
 """

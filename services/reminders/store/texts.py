@@ -1,3 +1,5 @@
+"""How rows become texts and texts rows, and texts that are looked up by what they are about."""
+
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Final

@@ -1,3 +1,5 @@
+"""What a message of reminders can be about: the prefix of each kind's aggregate."""
+
 from typing import Final
 
 SERVICE: Final = "reminders"

@@ -1,3 +1,8 @@
+"""What a clinic's profile tells reminders: its name in texts, its ladder of texts, its quiet hours, its wordings.
+
+How the profile is read from its file stands in `services.reminders.profile`.
+"""
+
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field

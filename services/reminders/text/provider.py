@@ -1,3 +1,5 @@
+"""What is handed to a provider of texts, and what comes of it. Pure values."""
+
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final

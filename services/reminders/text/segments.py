@@ -1,3 +1,8 @@
+"""How many segments a text is billed and sent as: GSM-7 where all its characters are in it, else UCS-2. Pure.
+
+Source: 3GPP TS 23.038, the default alphabet and its extension table.
+"""
+
 from typing import Final
 
 _GSM_7: Final = frozenset(

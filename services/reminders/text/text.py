@@ -1,3 +1,5 @@
+"""A text from its plan to its end: its states, and what it is about. A pure value."""
+
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Final, NamedTuple
