@@ -11,11 +11,11 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c '$(NEW_ENOUGH)' 2>/dev/null && command -v $$p && break; done)
 PORT ?= 9092
-FAULTS := tests/failures tests/services/test_dispatch_faults.py tests/rules/test_reminders_simulator.py
+FAULTS := tests/failures tests/reminders/test_sending_faults.py tests/reminders/test_simulator.py
 # Each worker has servers of its own; a Kafka that is given is one alone, and its consumer groups cannot be shared.
 WORKERS := $(if $(CHAIRTIME_TEST_KAFKA),0,2)
 # Failures run by themselves: what they cause and wait for takes all cores.
-TESTS := $(addprefix tests/,contracts rules services journeys simulation)
+TESTS := $(addprefix tests/,contracts shared booking billing reminders deploy journeys simulation)
 
 .PHONY: help
 help: ## Show this list

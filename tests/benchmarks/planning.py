@@ -25,8 +25,9 @@ from services.booking.chairs.free_starts import first_places
 from services.booking.store.calendar import occupancy
 from shared.contract.clinic import CoursePlan, CourseRequested
 from shared.contract.closed_sets import Payer
-from tests.booking_story import NOW, room
-from tests.road import Road, booking_rules, road
+from tests.facts.course import NOW
+from tests.stand_ins.booking_places import room
+from tests.stand_ins.road import Road, booking_rules, road
 
 PLACES: Final = room(20)
 PLACE: Final = PLACES["stella"]

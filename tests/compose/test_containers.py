@@ -24,7 +24,7 @@ from shared.kafka.consumer import Kafka
 from shared.kafka.topics import TOPICS, create_topics
 from shared.kafka.unparsed import read_from
 from tests.conftest import KAFKA_IMAGE, kafka_in_docker
-from tests.kafka_clients import producer, topic_ends
+from tests.stand_ins.kafka_clients import producer, topic_ends
 
 POSTGRES_IMAGE = "postgres:17-trixie"
 

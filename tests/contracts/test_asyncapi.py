@@ -17,9 +17,9 @@ from shared.contract.topics import ERASABLE, SERVICE_TOPICS
 from shared.decision.message import Record
 from shared.http import asyncapi
 from shared.kafka.envelope import read
-from tests.booking_desk import desk
-from tests.booking_story import NOW
-from tests.callers import keys_file
+from tests.facts.course import NOW
+from tests.stand_ins.booking_desk import desk
+from tests.stand_ins.callers import keys_file
 
 DOCS = Path(__file__).parents[2] / "docs" / "asyncapi"
 DOCUMENTS = asyncapi_documents()

@@ -10,7 +10,7 @@ import promql_parser as promql
 import pytest
 import yaml
 
-from tests.scrapes import declared
+from tests.stand_ins.scrapes import declared
 
 REPOSITORY = Path(__file__).parents[2]
 DASHBOARDS = sorted((REPOSITORY / "deploy/grafana/dashboards").glob("*.json"))

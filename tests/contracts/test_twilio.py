@@ -20,7 +20,7 @@ from deploy.local.fake_twilio import ACCOUNT_SID, AUTH_TOKEN, FakeTwilio
 from services.reminders.sending.twilio import TwilioSender
 from services.reminders.text.provider import Accepted, OutgoingText
 from shared.contract.closed_sets import TextKind
-from tests.reminders_story import MONDAY, PHONE
+from tests.facts.texted_course import MONDAY, PHONE
 
 DESCRIPTION = json.loads((Path(__file__).parent / "twilio" / "messages.openapi.json").read_text())
 for _uri in ("uri", "first_page_uri", "next_page_uri", "previous_page_uri"):  # in truth Twilio's are relative

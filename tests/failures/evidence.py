@@ -17,7 +17,7 @@ from shared.contract.topics import DEAD_LETTER_TOPICS
 from shared.decision.message import Message, Record
 from shared.kafka.envelope import NotForUs, Unreadable, read
 from shared.tables.outbox import unpack
-from tests.kafka_clients import consumer, topic_ends
+from tests.stand_ins.kafka_clients import consumer, topic_ends
 
 READ_SECONDS: Final = 60
 """How long reading all topics may take."""

@@ -29,7 +29,7 @@ from shared.kafka.topics import TOPICS
 from shared.postgres.pool import TROUBLE, Database
 from shared.postgres.query import rows, run
 from tests.failures.checker import check
-from tests.kafka_clients import begin_at_the_end, consumer, places_of
+from tests.stand_ins.kafka_clients import begin_at_the_end, consumer, places_of
 
 REPOSITORY: Final = Path(__file__).parents[2]
 SERVICES: Final = ("booking", "billing", "reminders")

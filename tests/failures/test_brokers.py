@@ -21,7 +21,7 @@ from shared.kafka.topics import TOPICS, create_topics
 from tests.failures.processes import SERVICES, Processes, processes
 from tests.failures.rounds import rounds
 from tests.failures.test_kills import Load, all_is_done_once, supervised
-from tests.kafka_clients import consumer
+from tests.stand_ins.kafka_clients import consumer
 
 NODES: Final = 3
 

@@ -16,7 +16,7 @@ from shared.decision.message import headers_of
 from tests.failures.processes import Processes, event, processes
 from tests.failures.story import course, paid
 from tests.failures.test_garbage import KAFKA_TAKES
-from tests.kafka_clients import producer
+from tests.stand_ins.kafka_clients import producer
 
 EVENTS: Final = 20_000
 COURSES: Final = 2_000

@@ -21,8 +21,9 @@ from shared.kafka.topics import TOPICS
 from shared.tables.outbox import unpack
 from tests.failures.processes import Processes, event, processes
 from tests.failures.story import contact, course, paid
-from tests.kafka_clients import consumer
-from tests.rules.test_envelope import UNREADABLE, raw
+from tests.stand_ins.clinic_records import raw
+from tests.stand_ins.kafka_clients import consumer
+from tests.stand_ins.unreadable import UNREADABLE
 
 TIMES: Final = 5
 PARTITIONS: Final = TOPICS[0].partitions

@@ -30,7 +30,7 @@ from shared.contract.register import EVENTS, EventData
 from shared.contract.topics import DEAD_LETTER_TOPICS, SERVICE_TOPICS
 from shared.kafka.cluster import Cluster
 from tests.failures.checker import check
-from tests.kafka_clients import begin_at_the_end, places_of
+from tests.stand_ins.kafka_clients import begin_at_the_end, places_of
 
 CHICAGO = ZoneInfo("America/Chicago")
 

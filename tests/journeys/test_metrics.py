@@ -4,7 +4,7 @@ import time
 from datetime import timedelta
 
 from tests.journeys.conftest import Course, Journey, weekday_mornings
-from tests.scrapes import Scrape, declared
+from tests.stand_ins.scrapes import Scrape, declared
 
 OWN = {
     "booking": ("chairtime_unpaid_", "chairtime_chair_"),

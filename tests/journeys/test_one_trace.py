@@ -14,7 +14,7 @@ from deploy.operating.publish import ClinicSystem, Event
 from shared.contract.topics import SERVICE_TOPICS
 from shared.kafka.cluster import Cluster
 from tests.journeys.conftest import Course, Journey, weekday_mornings
-from tests.kafka_clients import places_of
+from tests.stand_ins.kafka_clients import places_of
 
 GIVEN = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"

@@ -28,8 +28,8 @@ from shared.service.service import Service
 from shared.worker.service_rules import HTTP
 from tests.failures.checker import check
 from tests.failures.evidence import Ends
-from tests.kafka_clients import begin_at_the_end
 from tests.simulation.story import Act, Cut, Garbage, Restart, Step, Story
+from tests.stand_ins.kafka_clients import begin_at_the_end
 
 
 class House:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from deploy.local.embedded import Embedded
-from tests.command_line import House
 from tests.journeys.conftest import Journey
-from tests.kafka_clients import begin_at_the_end
+from tests.stand_ins.command_line import House
+from tests.stand_ins.kafka_clients import begin_at_the_end
 
 
 @pytest.fixture(scope="package")

@@ -10,7 +10,7 @@ from aiohttp import web
 from deploy.local.fake_twilio import ACCOUNT_SID, AUTH_TOKEN, FakeTwilio
 from deploy.local.mock_kafka import MockKafka
 from shared.kafka.topics import TOPICS
-from tests.command_line import House
+from tests.stand_ins.command_line import House
 
 
 async def test_the_doctor_finds_nothing_wrong_with_a_sound_house(house: House) -> None:

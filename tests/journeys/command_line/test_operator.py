@@ -10,10 +10,10 @@ import pytest
 from confluent_kafka import Producer
 
 from shared.contract.clinic import PaymentCaptured, SessionRescheduleRequested
-from tests.callers import key_of, keys_file
-from tests.command_line import House, Ran, chairtime
 from tests.failures.test_defects import Defect
 from tests.journeys.conftest import Course, Journey, weekday_mornings
+from tests.stand_ins.callers import key_of, keys_file
+from tests.stand_ins.command_line import House, Ran, chairtime
 
 PRICE = 45000
 

@@ -13,7 +13,7 @@ from deploy.preparing.profiles import PROFILES
 from deploy.preparing.secrets import MADE_UP
 from shared.configuration.api_keys import Role
 from shared.configuration.settings import weakness
-from tests.command_line import Ran, Terminal, chairtime
+from tests.stand_ins.command_line import Ran, Terminal, chairtime
 
 LAKESIDE = {
     "--clinic": "lakeside",

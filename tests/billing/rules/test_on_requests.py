@@ -1,0 +1,95 @@
+"""Money that people ask back, and prices that they waive."""
+
+import pytest
+
+from services.billing.account.messages import RefundRequested, Refused
+from shared.contract.booking import CourseAccepted, SessionCancelled, SessionCompleted
+from shared.contract.closed_sets import Basis, RefundReason, Refusal, WithdrawalReason
+from shared.contract.register import EventData
+from tests.facts.booking import accepted, confirmed, insured, told, unconfirmed
+from tests.facts.clinic import paid
+from tests.facts.course import session_id
+from tests.facts.wishes import please, waived
+from tests.stand_ins.billed_clinics import PRICE
+from tests.stand_ins.billing_story import Story
+from tests.stand_ins.billing_told import granted, promised, taken_back
+
+
+@pytest.mark.parametrize("course", [accepted(1), insured(1)], ids=["money", "cover"])
+def test_a_waiver_counts_as_the_price_and_names_who_and_why(story: Story, course: CourseAccepted) -> None:
+    story.hear(course)
+    ((number, basis, _),) = granted(story.hear(waived()))
+    assert (number, basis) == (1, Basis.WAIVED)
+    (waiver,) = story.account.waivers
+    assert (waiver.waived_by, waiver.reason, waiver.grant_number) == ("A. Person", "goodwill", 1)
+    assert waiver.message_id == "m-2"
+    assert story.hear_all(confirmed(1), told(SessionCompleted, 1)) == []
+    assert story.account.unposted == ()
+
+
+def test_a_waiver_of_what_was_given_unpaid_ends_what_is_owed(story: Story) -> None:
+    story.hear_all(accepted(1), told(SessionCompleted, 1))
+    assert story.hear(waived()) == []
+    assert not story.share(1).owing
+
+
+@pytest.mark.parametrize(
+    ("before", "number", "code"),
+    [
+        ([], 1, Refusal.UNKNOWN_SESSION),
+        ([accepted(1)], 2, Refusal.UNKNOWN_SESSION),
+        ([accepted(1), paid(PRICE)], 1, Refusal.WRONG_STATE),
+        ([accepted(1), told(SessionCancelled, 1)], 1, Refusal.WRONG_STATE),
+    ],
+    ids=["no course", "no session", "paid", "cancelled"],
+)
+def test_a_waiver_that_nothing_waits_for_is_refused(
+    story: Story, before: list[EventData], number: int, code: Refusal
+) -> None:
+    story.hear_all(*before)
+    with pytest.raises(Refused) as refused:
+        story.hear(waived(number))
+    assert refused.value.code is code
+
+
+def test_the_balance_goes_back_at_once_and_before_any_session(paid_story: Story) -> None:
+    paid_story.hear(paid(500, "pay-2"))
+    assert promised(paid_story.hear(please(cents=200))) == [(200, RefundReason.REQUESTED)]
+    events = paid_story.hear(please(cents=300 + PRICE // 2))
+    assert promised(events) == [(300, RefundReason.REQUESTED)]
+    assert taken_back(events) == [(session_id(2), 1, WithdrawalReason.REFUND)]
+    assert promised(paid_story.hear(unconfirmed(2))) == [(PRICE // 2, RefundReason.REQUESTED)]
+    assert paid_story.account.balance_cents == PRICE - PRICE // 2
+
+
+def test_all_that_is_unused_goes_back_and_nothing_that_was_given(paid_story: Story) -> None:
+    paid_story.hear(told(SessionCompleted, 1))
+    assert taken_back(paid_story.hear(please())) == [(session_id(2), 1, WithdrawalReason.REFUND)]
+    assert promised(paid_story.hear(unconfirmed(2))) == [(PRICE, RefundReason.REQUESTED)]
+    with pytest.raises(Refused):
+        paid_story.hear(please())
+
+
+@pytest.mark.parametrize(
+    ("wish", "code"),
+    [
+        (please(3), Refusal.UNKNOWN_SESSION),
+        (please(cents=2 * PRICE + 1), Refusal.WRONG_STATE),
+        (please(1, cents=5), Refusal.WRONG_STATE),
+    ],
+    ids=["no such session", "more than there is", "both"],
+)
+def test_a_refund_of_what_is_not_there_is_refused(paid_story: Story, wish: RefundRequested, code: Refusal) -> None:
+    with pytest.raises(Refused) as refused:
+        paid_story.hear(wish)
+    assert refused.value.code is code
+
+
+def test_a_refund_asked_for_twice_is_one_refund(paid_story: Story) -> None:
+    paid_story.hear(please(2))
+    with pytest.raises(Refused):
+        paid_story.hear(please(2))
+    paid_story.hear(unconfirmed(2))
+    with pytest.raises(Refused):
+        paid_story.hear(please(2))
+    assert promised(paid_story.events) == [(PRICE, RefundReason.REQUESTED)]

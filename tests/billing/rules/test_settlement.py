@@ -1,0 +1,171 @@
+"""Money goes to sessions in order, whole shares only, those on time before late ones."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.contract.billing import PaymentRecorded, PrepaymentOverdue, PrepaymentSatisfied, RefundDue
+from shared.contract.booking import SessionCancelled
+from shared.contract.closed_sets import Basis, ReleaseReason
+from tests.facts.booking import accepted, confirmed, insured, released, told
+from tests.facts.clinic import approved, asked_for, paid
+from tests.facts.course import COURSE, DAY, HOUR, session_id
+from tests.facts.infusions import T0, begins_at, day
+from tests.stand_ins.billed_clinics import COPAY, PRICE
+from tests.stand_ins.billing_story import Story
+from tests.stand_ins.billing_told import granted, kinds
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.integers(1, 3 * PRICE), min_size=1, max_size=6), st.booleans())
+def test_shares_are_given_whole_in_order_and_never_more_than_the_money(amounts: list[int], course_first: bool) -> None:
+    story = Story()
+    if course_first:
+        story.hear(accepted(6, package="six"))
+    for number, amount in enumerate(amounts):
+        story.hear(paid(amount, f"pay-{number}"))
+    if not course_first:
+        story.hear(accepted(6, package="six"))
+    given_cents = [s.prepaid_cents for s in story.account.shares]
+    paid_for = [cents > 0 for cents in given_cents]
+    assert paid_for == sorted(paid_for, reverse=True)
+    assert sum(given_cents) + story.account.balance_cents == sum(amounts)
+    waiting = [s.price_cents for s in story.account.shares if s.basis is None]
+    assert not waiting or story.account.balance_cents < waiting[0]
+    assert story.told(RefundDue) == []
+    assert story.now == T0
+
+
+def test_one_that_waits_for_cover_holds_up_nobody_behind_it(story: Story) -> None:
+    story.hear_all(insured(2), approved(valid_from=day(2)))
+    assert granted(story.hear(paid(COPAY))) == [(2, Basis.INSURED, COPAY)]
+
+
+def test_one_that_costs_nothing_waits_for_nobodys_money(story: Story) -> None:
+    story.hear_all(insured(2), approved("a", valid_through=day(1)))
+    assert granted(story.hear(approved("b", valid_from=day(2), copay_cents=0))) == [(2, Basis.INSURED, 0)]
+
+
+def test_money_goes_to_sessions_in_order_whole_shares_only(story: Story) -> None:
+    story.hear(accepted(3))
+    first = story.hear(paid(PRICE + 100))
+    assert first == [
+        PaymentRecorded(course_id=COURSE, payment_id="pay-1", amount_cents=PRICE + 100, unallocated_cents=100),
+        PrepaymentSatisfied(course_id=COURSE, session_id=session_id(1), grant=1, basis=Basis.PAID, amount_cents=PRICE),
+    ]
+    second = story.hear(paid(2 * PRICE - 100, "pay-2"))
+    assert kinds(second) == ["payment.recorded", "prepayment.satisfied", "prepayment.satisfied"]
+    assert story.account.balance_cents == 0
+    assert story.timers == {}
+
+
+def test_money_that_came_before_its_course_is_put_to_use_when_it_comes(story: Story) -> None:
+    assert kinds(story.hear(paid(PRICE))) == ["payment.recorded"]
+    assert story.timers == {("course", ""): T0 + DAY}
+    events = story.hear(accepted(2))
+    assert kinds(events) == ["prepayment.required", "prepayment.required", "prepayment.satisfied"]
+    assert set(story.timers) == {("due", str(session_id(2)))}
+
+
+def test_no_later_session_is_preferred_because_it_is_cheaper(story: Story) -> None:
+    story.hear(accepted(6, package="six"))
+    assert kinds(story.hear(paid(57916))) == ["payment.recorded"]  # numbers 5 and 6 cost that, number 1 a cent more
+    (_, granted) = story.hear(paid(1, "pay-2"))
+    assert isinstance(granted, PrepaymentSatisfied)
+    assert granted.session_id == session_id(1)
+
+
+def test_late_money_tries_to_get_the_released_place_again(story: Story) -> None:
+    story.hear(accepted(1))
+    story.until(begins_at(1) - 2 * DAY)
+    story.hear(released(1, ReleaseReason.OVERDUE))
+    assert kinds(story.hear(paid(PRICE))) == ["payment.recorded", "prepayment.satisfied"]
+    story.hear(confirmed(1))
+    assert story.account.refunds == ()
+    assert story.share(1).prepaid_cents == PRICE
+
+
+def test_money_goes_first_to_what_is_still_held_and_then_to_late_places(story: Story) -> None:
+    story.hear_all(accepted(3, hold_expires_at=begins_at(1)))
+    story.until(begins_at(1) - 2 * DAY)
+    story.hear(released(1, ReleaseReason.OVERDUE))
+    assert [e.session_id for e in story.hear(paid(PRICE)) if isinstance(e, PrepaymentSatisfied)] == [session_id(2)]
+    late = story.hear(paid(2 * PRICE, "pay-2"))
+    assert [e.session_id for e in late if isinstance(e, PrepaymentSatisfied)] == [session_id(3), session_id(1)]
+
+
+@pytest.mark.parametrize("reason", [ReleaseReason.SLOT_TAKEN, ReleaseReason.WITHDRAWN])
+def test_no_money_goes_to_a_place_that_is_gone_for_good(story: Story, reason: ReleaseReason) -> None:
+    story.hear_all(accepted(1), released(1, reason))
+    assert kinds(story.hear(paid(PRICE))) == ["payment.recorded", "refund.due"]
+
+
+@pytest.mark.parametrize("timer_first", [True, False], ids=["no outage", "outage"])
+def test_money_after_the_deadline_is_late_even_if_the_timer_had_to_wait(timer_first: bool) -> None:
+    story = Story()
+    story.hear(accepted(2, hold_expires_at=begins_at(1)))
+    deadline = begins_at(1) - 2 * DAY
+    if timer_first:
+        story.until(deadline)
+    money = story.hear(paid(2 * PRICE), deadline + HOUR)
+    assert story.told(PrepaymentSatisfied)[0].session_id == session_id(2)
+    if not timer_first:
+        assert kinds(money) == ["payment.recorded", "prepayment.satisfied"]
+        assert money[0] == PaymentRecorded(
+            course_id=COURSE, payment_id="pay-1", amount_cents=2 * PRICE, unallocated_cents=PRICE
+        )
+    story.until(deadline + 2 * HOUR)
+    assert [e.session_id for e in story.told(PrepaymentOverdue)] == [session_id(1)]
+    assert [e.session_id for e in story.told(PrepaymentSatisfied)] == [session_id(2), session_id(1)]
+    assert story.share(1).overdue
+    assert story.account.balance_cents == 0
+
+
+def test_money_of_the_last_moment_is_in_time(story: Story) -> None:
+    story.hear(accepted(1))
+    story.hear(paid(PRICE), begins_at(1) - 2 * DAY)
+    assert story.until(begins_at(1)) == []
+    assert story.share(1).basis is Basis.PAID
+
+
+def test_the_share_of_a_cancelled_session_pays_for_one_that_waits(story: Story) -> None:
+    story.hear_all(accepted(2), paid(PRICE), confirmed(1))
+    (granted,) = story.hear(told(SessionCancelled, 1))
+    assert isinstance(granted, PrepaymentSatisfied)
+    assert granted.session_id == session_id(2)
+
+
+@pytest.mark.parametrize("release_first", [True, False])
+def test_when_the_hold_has_run_out_every_place_is_late_whatever_was_heard_first(release_first: bool) -> None:
+    story = Story()
+    story.hear(accepted(2, hold_expires_at=begins_at(1) - DAY))
+    story.until(begins_at(1) - 2 * DAY)
+    story.hear(released(1, ReleaseReason.OVERDUE))
+    after = begins_at(1) - DAY + HOUR
+    messages = [released(2, ReleaseReason.HOLD_EXPIRED), paid(PRICE)]
+    for message in messages if release_first else reversed(messages):
+        story.hear(message, after)
+    assert [e.session_id for e in story.told(PrepaymentSatisfied)] == [session_id(1)]
+
+
+@pytest.mark.parametrize("arrives", [HOUR, 3 * DAY + HOUR, 8 * DAY + HOUR], ids=["in time", "after the hold", "late"])
+def test_money_heard_before_its_course_ends_where_it_would_have_ended_after_it(arrives: timedelta) -> None:
+    endings = []
+    for course_first in (True, False):
+        story = Story()
+        messages = [(accepted(2), T0), (paid(PRICE + 1, at=T0), T0 + arrives)]
+        for message, at in messages if course_first else reversed(messages):
+            story.hear(message, at)
+        story.until(T0 + arrives + HOUR)
+        endings.append(story.ending())
+    assert endings[0] == endings[1]
+
+
+def test_an_older_message_heard_later_does_not_make_late_money_early(story: Story) -> None:
+    story.hear(accepted(1))
+    deadline = begins_at(1) - 2 * DAY
+    assert kinds(story.hear(paid(PRICE), deadline + HOUR)) == ["payment.recorded"]
+    assert story.hear(asked_for(), deadline - HOUR) == []
+    assert kinds(story.until(deadline + HOUR)) == ["prepayment.overdue", "prepayment.satisfied"]

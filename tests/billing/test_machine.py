@@ -1,0 +1,150 @@
+"""A course lived step by step, everything heard at once, beside a model of a few numbers: I6 and I7 after each step."""
+
+from datetime import timedelta
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from services.billing.account import ledger
+from services.billing.account.tariff import Late, MissedPolicy, Policy
+from shared.contract.closed_sets import By, SessionState
+from tests.facts.booking import accepted, insured
+from tests.facts.clinic import approved, denied
+from tests.facts.course import DAY, HOUR
+from tests.facts.infusions import T0
+from tests.stand_ins.billing_story import Story
+from tests.stand_ins.billing_world import SESSIONS, TREATED, World, satisfied
+
+S = SessionState
+NUMBERS = st.integers(1, SESSIONS)
+MONEY = st.sampled_from([1, 700, 5000, 30000, 45000, 90000, 135001])
+
+
+class Course(RuleBasedStateMachine):
+    """One course at a clinic with fees. The model: what came in, what went out; the rest must be somewhere."""
+
+    @initialize(course=st.sampled_from(["infusion", "spray", "insured spray"]), keep=st.booleans())
+    def begin(self, course: str, keep: bool) -> None:
+        policy = Policy(
+            missed=MissedPolicy.KEEP if keep else MissedPolicy.RETURN,
+            late=(Late(within_hours=48, fee_cents=500),),
+        )
+        self.world = World(course == "insured spray", Story(policy))
+        self.sprays = course != "infusion"
+        wish = insured(SESSIONS) if self.world.covered else accepted(SESSIONS, course.split()[-1])
+        self.world.booking.accept(wish)
+        self.world.settle_down()
+
+    def step(self) -> None:
+        self.world.now += timedelta(seconds=1)
+        self.world.settle_down()
+
+    @rule(cents=MONEY)
+    def pay(self, cents: int) -> None:
+        self.world.pay(cents)
+        self.step()
+
+    @rule(cents=MONEY)
+    def charge_back(self, cents: int) -> None:
+        self.world.charge_back(cents)
+        self.step()
+
+    @rule()
+    def settle_refunds(self) -> None:
+        self.world.settle_refunds()
+        self.step()
+
+    @rule(numbers=st.sets(NUMBERS))
+    def refund(self, numbers: set[int]) -> None:
+        self.world.refund(*numbers)
+        self.step()
+
+    @rule(number=NUMBERS)
+    def waive(self, number: int) -> None:
+        self.world.waive(number)
+        self.step()
+
+    @rule(
+        reference=st.sampled_from("ab"),
+        bounds=st.fixed_dictionaries(
+            {},
+            optional={
+                "sessions": st.integers(1, SESSIONS),
+                "copay_cents": st.sampled_from([0, 700, 45000]),
+                "valid_through": st.sampled_from([(T0 + days * DAY).date() for days in (9, 12, 15)]),
+            },
+        ),
+    )
+    def authorize(self, reference: str, bounds: dict[str, Any]) -> None:
+        self.world.tell_billing(approved(reference, **bounds))
+        self.step()
+
+    @rule(reference=st.sampled_from("ab"))
+    def deny(self, reference: str) -> None:
+        self.world.tell_billing(denied(reference))
+        self.step()
+
+    @rule()
+    def change_payer(self) -> None:
+        if self.sprays:
+            self.world.change_payer()
+            self.step()
+
+    @rule(number=NUMBERS, what=st.sampled_from(["check_in", "complete", "miss", "take"]))
+    def on_the_floor(self, number: int, what: str) -> None:
+        if what == "take":
+            self.world.booking.place_taken.add(number)
+        else:
+            getattr(self.world.booking, what)(number)
+        self.step()
+
+    @rule(number=NUMBERS, by=st.sampled_from(By))
+    def cancel(self, number: int, by: By) -> None:
+        self.world.booking.cancel(number, by)
+        self.step()
+
+    @rule(number=NUMBERS)
+    def move(self, number: int) -> None:
+        self.world.booking.move(number, self.world.now)
+        self.step()
+
+    @rule(hours=st.sampled_from([1, 12, 24, 72]))
+    def wait(self, hours: int) -> None:
+        for _ in range(hours):
+            self.world.now += HOUR
+            self.world.settle_down()
+
+    @invariant()
+    def i6_every_cent_is_somewhere(self) -> None:
+        account = self.world.billing.account
+        books = account.unposted
+        earned = ledger.credit(books, ledger.REVENUE) + ledger.credit(books, ledger.FEES)
+        owed = ledger.credit(books, ledger.REFUNDS_DUE)
+        rests = account.balance_cents + sum(share.prepaid_cents for share in account.shares)
+        assert self.world.received - self.world.gone == rests + earned + owed - account.disputed_cents
+        assert account.balance_cents == 0 or account.disputed_cents == 0
+
+    @invariant()
+    def i7_a_place_is_had_for_its_price_and_for_nothing_else(self) -> None:
+        for number, state in self.world.booking.state.items():
+            share = self.world.billing.share(number)
+            assert not share.unanswered
+            assert satisfied(share) if state in TREATED else state is not S.HELD or share.basis is None
+
+    @invariant()
+    def no_session_waits_that_the_balance_could_pay(self) -> None:
+        account, now = self.world.billing.account, self.world.now
+        waiting = [share for share in account.shares if share.may_be_paid(now) and share.state is S.HELD]
+        assert all(share.price_cents > account.balance_cents for share in waiting[:1])
+        assert all(share.price_cents for share in waiting)
+
+    def teardown(self) -> None:
+        if hasattr(self, "world"):
+            self.world.live_on()
+            self.world.check_the_end()
+
+
+TestCourse = Course.TestCase
+TestCourse.settings = settings(max_examples=200, stateful_step_count=50, deadline=None)

@@ -1,0 +1,163 @@
+"""What a message changes of the texts that are planned: taken back, kept, wanted again, or not known yet."""
+
+from typing import Any
+
+import pytest
+
+from services.reminders.text.text import TextState
+from shared.contract.booking import (
+    SessionCancelled,
+    SessionCheckedIn,
+    SessionCompleted,
+    SessionConfirmed,
+    SessionEvent,
+    SessionMissed,
+    SessionReleased,
+    SessionRescheduled,
+    SessionUnconfirmed,
+)
+from shared.contract.closed_sets import By, ReleaseReason, SessionState, SuppressedReason, TextKind, WithdrawalReason
+from shared.contract.reminders import TextSent, TextSuppressed
+from tests.facts.billing import prepayment_required, prepayment_satisfied
+from tests.facts.booking import course_accepted, session_completed, session_confirmed, session_event
+from tests.facts.clinic import contact
+from tests.facts.texted_course import COURSE_ID, DAY, HOUR, MONDAY, start_of
+from tests.stand_ins.reminders_story import PRE_VISIT, WAITING, K, Story, listed, told
+
+
+def test_a_course_that_goes_on_after_its_end_is_evaluated_at_its_second_end() -> None:
+    story = listed()
+    story.hear(session_completed(1), start_of(1) + HOUR)
+    story.hear(session_event(SessionMissed, 2, SessionState.MISSED, 3), start_of(2) + HOUR)
+    first_end = story.text(K.EVALUATION).nominal_at
+    again = start_of(2) + 7 * DAY
+    story.hear(session_event(SessionConfirmed, 2, SessionState.CONFIRMED, 4, again, grant=1), start_of(2) + DAY)
+    assert story.text(K.EVALUATION).state is TextState.SUPPRESSED
+    story.hear(
+        session_event(SessionCompleted, 2, SessionState.COMPLETED, 5, again, started_at=again, ended_at=again + HOUR),
+        again,
+    )
+
+    evaluation = story.text(K.EVALUATION)
+    assert evaluation.state is WAITING
+    assert evaluation.nominal_at == again + HOUR + 2 * DAY > first_end
+
+
+@pytest.mark.parametrize(
+    ("event", "state", "more", "told_instead"),
+    [
+        (SessionCancelled, SessionState.CANCELLED, {"by": By.PATIENT}, [K.CANCELLED]),
+        (SessionReleased, SessionState.RELEASED, {"grant": 1, "reason": ReleaseReason.OVERDUE}, [K.RELEASED]),
+        (SessionUnconfirmed, SessionState.HELD, {"grant": 1, "reason": WithdrawalReason.REFUND}, []),
+        (SessionMissed, SessionState.MISSED, {}, []),
+        (SessionCheckedIn, SessionState.CHECKED_IN, {}, []),
+    ],
+)
+def test_whatever_ends_an_appointment_takes_its_waiting_texts_back(
+    event: type[SessionEvent], state: SessionState, more: dict[str, Any], told_instead: list[TextKind]
+) -> None:
+    story = told(contact(), course_accepted(1), session_confirmed(1))
+
+    gone = story.hear(session_event(event, 1, state, 3, **more), MONDAY + HOUR)
+
+    assert {e.kind for e in gone if isinstance(e, TextSuppressed)} == {K.BOOKED, *PRE_VISIT}
+    assert {e.reason for e in gone if isinstance(e, TextSuppressed)} == {SuppressedReason.SUPERSEDED}
+    assert story.kinds(WAITING) == told_instead
+
+
+def test_a_move_takes_the_old_texts_back_and_plans_those_of_the_new_time() -> None:
+    story = told(contact(), course_accepted(1), session_confirmed(1))
+    later = start_of(1) + 2 * DAY
+
+    story.hear(
+        session_event(
+            SessionRescheduled, 1, SessionState.CONFIRMED, 3, later, previous_starts_at=start_of(1), by=By.PATIENT
+        ),
+        MONDAY + HOUR,
+    )
+
+    waiting = [t for t in story.texts(WAITING) if t.kind in PRE_VISIT]
+    assert [t.nominal_at for t in waiting] == [later - 72 * HOUR, later - 24 * HOUR, later - 2 * HOUR]
+    assert {t.session_version for t in waiting} == {3}
+    assert len(story.texts(TextState.SUPPRESSED)) == 3
+
+
+def test_a_text_that_went_out_is_not_planned_again_for_the_same_appointment() -> None:
+    story = told(contact(), course_accepted(1), session_confirmed(1))
+    story.attempted(K.PREPARATION)
+
+    story.hear(session_confirmed(1, version=3), MONDAY + HOUR)
+
+    assert story.kinds(WAITING) == [K.BOOKED, K.DAY_BEFORE, K.DAY_OF]
+
+
+def test_an_older_version_of_a_session_changes_nothing() -> None:
+    story = told(
+        contact(), course_accepted(1), session_event(SessionCancelled, 1, SessionState.CANCELLED, 3, by=By.CLINIC)
+    )
+    before = story.course
+
+    assert story.hear(session_confirmed(1, version=2)) == []
+    assert story.course is before
+
+
+def test_what_billing_tells_before_booking_waits_with_a_deadline() -> None:
+    story = told(prepayment_required(1))
+
+    assert story.texts() == []
+    assert story.timers["unknown_course"].due_at == MONDAY + DAY
+    story.hear(course_accepted(1))
+    assert story.kinds() == [K.PAYMENT_DUE]
+    assert story.timers["unknown_course"].due_at is None
+
+
+def test_a_course_that_booking_never_tells_of_goes_to_a_person() -> None:
+    story = told(prepayment_required(1))
+    story.fall_due("unknown_course", MONDAY + DAY)
+
+    assert [what.kind for what in story.attention] == ["unknown_course"]
+
+
+def test_a_course_at_a_location_that_nobody_serves_goes_to_a_person_and_gets_no_texts() -> None:
+    story = told(contact(), course_accepted(1, location="elsewhere"), prepayment_required(1))
+
+    assert [what.kind for what in story.attention] == ["unknown_location"]
+    assert story.texts() == []
+
+
+def sent(story: Story, kind: TextKind) -> TextSent:
+    text = story.text(kind)
+    return TextSent(
+        text_id=text.text_id,
+        contact_id=text.contact_id,
+        course_id=COURSE_ID,
+        session_id=text.session_id,
+        kind=kind,
+        due_at=text.due_at,
+        sent_at=MONDAY,
+        segments=1,
+    )
+
+
+def test_a_text_that_we_told_as_sent_is_sent_and_planned_no_more() -> None:
+    story = Story()
+    story.hear(contact())
+    story.hear(course_accepted(1))
+    story.hear(prepayment_required(1))
+    assert story.hear(sent(story, TextKind.PAYMENT_DUE)) == [], "it is not told again"
+    text = story.text(TextKind.PAYMENT_DUE)
+    assert (text.state, text.recalled_at) == (TextState.SENT, MONDAY)
+    assert text.sent_on is not None, "no other payment text goes out that day"
+    assert story.hear(prepayment_satisfied(1)) == [], "what was sent is not swept away"
+
+
+def test_a_text_that_we_told_as_suppressed_stays_so() -> None:
+    story = Story()
+    story.hear(contact())
+    story.hear(course_accepted(1))
+    story.hear(session_event(SessionConfirmed, 1, SessionState.CONFIRMED, 2, None, grant=1))
+    told = TextSuppressed(
+        **sent(story, TextKind.BOOKED).model_dump(exclude={"sent_at", "segments"}), reason=SuppressedReason.NO_CONSENT
+    )
+    assert story.hear(told) == []
+    assert story.text(TextKind.BOOKED).reason is SuppressedReason.NO_CONSENT

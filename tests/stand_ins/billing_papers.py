@@ -1,0 +1,50 @@
+"""A patient's course at Albany whose papers are kept on PostgreSQL."""
+
+from datetime import date, timedelta
+from typing import Any
+
+import orjson
+
+from shared.contract.booking import SessionCompleted
+from shared.contract.clinic import PatientUpdated
+from shared.contract.register import EventData
+from tests.facts.booking import accepted, told
+from tests.facts.course import COURSE, HOUR, session_id
+from tests.facts.infusions import begins_at
+from tests.stand_ins.billing_rig import Billing
+
+NAME = "Canary Q. Patient"
+DIAGNOSIS = "F33.2"
+ROBIN = PatientUpdated(patient_id="p-1", name=NAME, born_on=date(1980, 2, 29), diagnoses=(DIAGNOSIS,))
+ESTIMATE = f"/v1/estimates/{COURSE}"
+SUPERBILL, RECEIPT = f"/v1/superbills/{session_id(1)}", f"/v1/receipts/{session_id(1)}"
+
+
+def course(of: int = 2, **more: Any) -> EventData:
+    """The story's course at Albany, with a provider of its profile."""
+    sessions = accepted(of).sessions
+    known = tuple(session.model_copy(update={"provider": "provider-1"}) for session in sessions)
+    return accepted(of, treatment="ketamine_induction", sessions=known, **more)
+
+
+def given(number: int = 1, minutes: int = 40) -> EventData:
+    start = begins_at(number) + HOUR / 4
+    times = {"started_at": start, "ended_at": start + timedelta(minutes=minutes)}
+    return told(SessionCompleted, number, provider="provider-1", **times)
+
+
+async def papers(billing: Billing) -> list[tuple[str, str, int]]:
+    """Kind, id and version of every paper."""
+    found = await billing.query("SELECT kind, paper_id, version FROM papers ORDER BY kind, paper_id, version")
+    return [(row.kind, str(row.paper_id), row.version) for row in found]
+
+
+async def told_of(billing: Billing, kind: str) -> list[dict[str, Any]]:
+    """The data of the events of one type, in order."""
+    found = await billing.query("SELECT convert_from(headers, 'UTF8') AS headers, value FROM outbox ORDER BY id")
+    return [orjson.loads(row.value) for row in found if f'"billing.{kind}.v1"' in row.headers]
+
+
+async def asked(billing: Billing) -> list[tuple[str, str]]:
+    found = await billing.query("SELECT kind, subject FROM attention ORDER BY kind, subject")
+    return [(row.kind, row.subject) for row in found]

@@ -1,0 +1,271 @@
+"""A patient of the simulator: a course and whoever comes along, at the mercy of chance."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from random import Random
+from uuid import UUID
+
+from services.reminders.people.messages import AnswerWanted, ConsentRecorded
+from services.reminders.profile import read_places
+from services.reminders.rules.last_look import NONE, Pauses
+from services.reminders.rules.outcome import Report
+from services.reminders.text.provider import Accepted, Outcome, OutgoingText, Refused, Unknown, Unsent
+from services.reminders.text.text import Text
+from shared.contract.billing import PrepaymentRequired, PrepaymentSatisfied
+from shared.contract.booking import (
+    BookedSession,
+    CourseAccepted,
+    SessionCancelled,
+    SessionCheckedIn,
+    SessionCompleted,
+    SessionConfirmed,
+    SessionEvent,
+    SessionMissed,
+    SessionReleased,
+    SessionRescheduled,
+)
+from shared.contract.clinic import ContactUpdated, Texting
+from shared.contract.closed_sets import Basis, By, ContactKind, Needs, Payer, ReleaseReason, SessionState, TextKind
+from shared.contract.internal import PersonErased
+from shared.contract.register import EventData
+from tests.facts.texted_course import DAY, HOUR
+from tests.stand_ins.reminders_story import PROFILES
+from tests.stand_ins.reminders_world import World, accepting
+
+PLACES = read_places(PROFILES, None)
+DAYS = 40
+S = SessionState
+ZONES = [("America/Chicago", "US-IL"), ("America/New_York", "US-NY"), ("America/New_York", "US-FL"),
+         ("America/Chicago", "US-TX"), ("America/New_York", "US-RI"), ("America/New_York", "US-CT"),
+         ("America/Los_Angeles", "US-OR"), ("Pacific/Honolulu", None), ("America/Chicago", None)]  # fmt: skip
+BEGINS = [datetime.fromisoformat(day) for day in ("2026-02-20T12:00Z", "2026-10-15T12:00Z", "2026-06-01T12:00Z")]
+"""Two of them lead through a night on which the clocks change."""
+
+
+class Patient:
+    """One patient's course, and somebody who comes along, at the mercy of chance."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = Random(seed)
+        self.rocky = self.rng.random() < 0.3
+        self.world = World(PLACES, self.rng.choice(BEGINS), self._provider if self.rocky else accepting)
+        self.id, self.companion = f"patient-{seed}", f"companion-{seed}"
+        self.course_id = UUID(int=seed * 1000 + 1)
+        self.location = self.rng.choice(sorted(PLACES))
+        self.companions = (self.companion,) if self.rng.random() < 0.4 else ()
+        self.sessions: dict[int, tuple[SessionState, int, datetime]] = {}
+        self.phones = 0
+
+    def begin(self) -> None:
+        """Known, and with a course that is held."""
+        self._contact(self.id, allowed=self.rng.random() < 0.85)
+        self._contact(self.companion, allowed=self.rng.random() < 0.7)
+        self._accept()
+
+    def live(self) -> None:
+        """All of it."""
+        begin = self.world.now
+        self.begin()
+        while self.world.now < begin + DAYS * DAY:
+            self.world.walk(self.world.now + timedelta(minutes=self.rng.randint(1, 60 * 30)))
+            self._something()
+        self.world.walk(self.world.now + 45 * DAY)
+
+    def pass_time(self, minutes: int) -> None:
+        """So many minutes, with all that falls due in them."""
+        self.world.walk(self.world.now + timedelta(minutes=minutes))
+        self._floor()
+
+    def texts(self) -> Iterator[Text]:
+        """All that was ever planned."""
+        yield from self.world.courses[self.course_id].texts
+        yield from self.world.answers.values()
+
+    def _provider(self, text: OutgoingText) -> Outcome:
+        accepted = Accepted(f"SM{text.attempt_id.hex}")
+        wheel: list[Outcome] = [accepted] * 6 + [Unsent("20429"), Unknown("TimeoutError"), Refused("30007")]
+        return self.rng.choice(wheel)
+
+    def _something(self) -> None:
+        """One thing that may happen to anybody; to some much more happens."""
+        wheel = [self._nothing] * 6 + [self._confirm] * 4 + [self._demand] * 3 + [self._move, self._cancel]
+        wheel += [self._release, self._paid, self._form]
+        if self.rocky:
+            wheel += [self._lose] * 3 + [self._stop, self._start, self._write, self._renumber, self._erase]
+            wheel += [self._pause, self._report]
+        self.happens(self.rng.choice(wheel).__name__, self.rng.choice(sorted(self.sessions)))
+
+    def happens(self, what: str, number: int) -> None:
+        """One of `HAPPENINGS`, to one of the sessions."""
+        self._floor()
+        getattr(self, what)(number, *self.sessions[number])
+
+    def _nothing(self, *of: object) -> None:
+        pass
+
+    def _confirm(self, number: int, state: SessionState, version: int, start: datetime) -> None:
+        if state in (S.HELD, S.RELEASED) and start > self.world.now:
+            self._tell(SessionConfirmed, number, S.CONFIRMED, grant=1)
+
+    def _lose(self, number: int, state: SessionState, version: int, start: datetime) -> None:
+        """A confirmed place is given up, and taken again at once or never."""
+        if state is S.CONFIRMED and start > self.world.now:
+            self._tell(SessionReleased, number, S.RELEASED, grant=1, reason=ReleaseReason.OVERDUE)
+            if self.rng.random() < 0.7:
+                self._tell(SessionConfirmed, number, S.CONFIRMED, grant=2)
+
+    def _move(self, number: int, state: SessionState, version: int, start: datetime) -> None:
+        if state in (S.CONFIRMED, S.HELD, S.MISSED):
+            later = self.world.now + timedelta(minutes=15 * self.rng.randint(4, 4 * 24 * 12))
+            moved = S.CONFIRMED if state is S.MISSED else state
+            self._tell(SessionRescheduled, number, moved, later, previous_starts_at=start, by=By.PATIENT)
+
+    def _cancel(self, number: int, state: SessionState, version: int, start: datetime) -> None:
+        if state in (S.CONFIRMED, S.HELD):
+            self._tell(SessionCancelled, number, S.CANCELLED, by=By.PATIENT)
+
+    def _release(self, number: int, state: SessionState, version: int, start: datetime) -> None:
+        if state is S.HELD:
+            self._tell(SessionReleased, number, S.RELEASED, grant=0, reason=ReleaseReason.HOLD_EXPIRED)
+
+    def _demand(self, number: int, state: SessionState, version: int, start: datetime) -> None:
+        money = {"needs": Needs.MONEY, "amount_cents": 100, "currency": "USD", "due_at": start}
+        self._bill(PrepaymentRequired, number, patient_id=self.id, **money)
+
+    def _paid(self, number: int, *of: object) -> None:
+        self._bill(PrepaymentSatisfied, number, grant=1, basis=Basis.PAID, amount_cents=100)
+
+    def _bill(self, event: type[EventData], number: int, **told: object) -> None:
+        about = {"course_id": self.course_id, "session_id": self._session_id(number)}
+        self.world.hear(event.model_validate(about | told))
+
+    def _form(self, *of: object) -> None:
+        self._contact(self.id, allowed=self.rng.random() < 0.85)
+
+    def _renumber(self, *of: object) -> None:
+        self.phones += 1
+        self._contact(self.id, allowed=self.rng.random() < 0.5)
+
+    def _stop(self, *of: object) -> None:
+        self._say(False)
+
+    def _start(self, *of: object) -> None:
+        self._say(True)
+
+    def _say(self, allowed: bool) -> None:
+        self.world.hear(
+            ConsentRecorded(
+                contact_id=self.id,
+                allowed=allowed,
+                wording="START" if allowed else "STOP",
+                source="text",
+                recorded_at=self.world.now,
+                phone=self._phone(self.id),
+                answer_for=self.location,
+            )
+        )
+
+    def _write(self, *of: object) -> None:
+        kind = self.rng.choice([TextKind.HELP, TextKind.UNMONITORED_REPLY])
+        self.world.hear(AnswerWanted.model_validate({"contact_id": self.id, "kind": kind, "location": self.location}))
+
+    def _erase(self, *of: object) -> None:
+        if self.rng.random() < 0.2:
+            self.world.hear(PersonErased(person_id=self.id))
+
+    def _pause(self, *of: object) -> None:
+        ways = [Pauses(True), Pauses(clinics=frozenset({PLACES[self.location].clinic}))]
+        self.world.pause(self.rng.choice([*ways, Pauses(contacts=frozenset({self.id})), NONE, NONE, NONE]))
+
+    def _report(self, *of: object) -> None:
+        if self.world.attempted:
+            text_id, one = self.rng.choice(sorted(self.world.attempted.items()))
+            status = self.rng.choice(["queued", "sent", "delivered", "undelivered"])
+            self.world.report(text_id, Report(one.attempt_id, one.sid or "SM-found", status, None))
+
+    def _floor(self) -> None:
+        """What happens at the clinic to appointments whose time has come."""
+        for number, (state, _, start) in sorted(self.sessions.items()):
+            if start > self.world.now or state not in (S.CONFIRMED, S.CHECKED_IN, S.HELD):
+                continue
+            if state is S.HELD:
+                self._tell(SessionReleased, number, S.RELEASED, grant=0, reason=ReleaseReason.HOLD_EXPIRED)
+            elif self.rng.random() < 0.1:
+                self._tell(SessionMissed, number, S.MISSED)
+            else:
+                self._tell(SessionCheckedIn, number, S.CHECKED_IN)
+                self._tell(SessionCompleted, number, S.COMPLETED, started_at=start, ended_at=start + HOUR)
+
+    def _accept(self) -> None:
+        for number in range(1, self.rng.randint(2, 6)):
+            start = self.world.now + timedelta(minutes=15 * self.rng.randint(8, 4 * 24 * 25))
+            self.sessions[number] = (S.HELD, 1, start)
+        self.world.hear(
+            CourseAccepted(
+                course_id=self.course_id,
+                patient_id=self.id,
+                companions=self.companions,
+                location=self.location,
+                treatment=self.rng.choice(["ketamine_induction", "consultation"]),
+                payer=Payer.SELF_PAY,
+                hold_expires_at=self.world.now + 3 * DAY,
+                sessions=tuple(BookedSession(**self._told(number)) for number in self.sessions),
+            )
+        )
+
+    def _tell(
+        self, event: type[SessionEvent], number: int, state: SessionState, start: datetime | None = None, **more: object
+    ) -> None:
+        _, version, was = self.sessions[number]
+        self.sessions[number] = (state, version + 1, start or was)
+        whole = self._told(number) | {
+            "course_id": self.course_id,
+            "patient_id": self.id,
+            "companions": self.companions,
+            "location": self.location,
+            "treatment": "ketamine_induction",
+        }
+        self.world.hear(event.model_validate(whole | more))
+
+    def _told(self, number: int) -> dict[str, object]:
+        state, version, start = self.sessions[number]
+        return {
+            "session_id": self._session_id(number),
+            "number": number,
+            "of": len(self.sessions),
+            "state": state,
+            "starts_at": start,
+            "ends_at": start + 2 * HOUR,
+            "time_zone": "America/Chicago",
+            "chair": "A",
+            "provider": "Kim",
+            "version": version,
+        }
+
+    def _session_id(self, number: int) -> UUID:
+        return UUID(int=self.course_id.int + number)
+
+    def _phone(self, contact_id: str) -> str:
+        return f"+1312555{self.phones if contact_id == self.id else 999:04}"
+
+    def _contact(self, contact_id: str, allowed: bool) -> None:
+        zone, region = self.rng.choice(ZONES)
+        kind = ContactKind.PATIENT if contact_id == self.id else ContactKind.COMPANION
+        recorded_at = self.world.now - timedelta(minutes=self.rng.randint(-30, 5000))
+        self.world.hear(
+            ContactUpdated(
+                contact_id=contact_id,
+                kind=kind,
+                phone=self._phone(contact_id),
+                locale=self.rng.choice(["en-US", "es-US", "de-DE"]),
+                time_zone=zone,
+                region=region,
+                texting=Texting(
+                    allowed=allowed, wording=f"w{self.rng.randint(1, 3)}", source="form", recorded_at=recorded_at
+                ),
+            )
+        )
+
+
+HAPPENINGS = ("_confirm", "_lose", "_move", "_cancel", "_release", "_demand", "_paid", "_form", "_renumber", "_stop",
+              "_start", "_write", "_erase", "_pause", "_report")  # fmt: skip

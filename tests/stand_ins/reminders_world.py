@@ -1,0 +1,174 @@
+"""Reminders without a database: rules, last look and outcomes folded in memory, from one due instant to the next.
+
+What went out stands in `sent`; what was told to reminders, in `told`. `tests.reminders_oracle` judges by these alone.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from services.reminders.people.contact import Contact
+from services.reminders.rules.course import Course
+from services.reminders.rules.decide import aggregate_of, decide
+from services.reminders.rules.judging import Claim, Due
+from services.reminders.rules.last_look import NONE, Pauses
+from services.reminders.rules.outcome import Attempted, Report, Settled, of_outcome, of_report
+from services.reminders.text.aggregates import COURSE
+from services.reminders.text.clinic import Places
+from services.reminders.text.provider import Accepted, Outcome, OutgoingText
+from services.reminders.text.text import Text, TextState
+from shared.contract.register import EventData
+from shared.contract.reminders import TextSuppressed
+from tests.stand_ins.reminders_story import message
+
+
+@dataclass(frozen=True)
+class Sent:
+    """One call to the provider, what it was about, and what the provider did.
+
+    Attributes:
+        heard: how many messages came before it.
+        paused: how many changes of the pauses came before it.
+    """
+
+    at: datetime
+    heard: int
+    paused: int
+    course_id: UUID | None
+    contact_id: str
+    text: Text
+    outgoing: OutgoingText
+    outcome: Outcome
+
+
+Provider = Callable[[OutgoingText], Outcome]
+
+
+def accepting(text: OutgoingText) -> Outcome:
+    """A provider that takes everything."""
+    return Accepted(f"SM{text.attempt_id.hex}")
+
+
+@dataclass
+class World:
+    """Everything that reminders knows."""
+
+    places: Places
+    now: datetime
+    provider: Provider = accepting
+    pauses: Pauses = NONE
+    courses: dict[UUID, Course] = field(default_factory=dict)
+    contacts: dict[str, Contact] = field(default_factory=dict)
+    answers: dict[UUID, Text] = field(default_factory=dict)
+    attempts: dict[UUID, int] = field(default_factory=dict)
+    attempted: dict[UUID, Attempted] = field(default_factory=dict)
+    told: list[tuple[datetime, EventData]] = field(default_factory=list)
+    paused: list[Pauses] = field(default_factory=list)
+    sent: list[Sent] = field(default_factory=list)
+    events: list[EventData] = field(default_factory=list)
+
+    def hear(self, data: EventData) -> None:
+        """Take one message in."""
+        self.told.append((self.now, data))
+        heard = message(data, self.now, id=f"message-{len(self.told)}")
+        about = aggregate_of(heard)
+        state = self.courses.get(UUID(about.removeprefix(COURSE))) if about.startswith(COURSE) else None
+        decision = decide(self.places, state, heard, self.now, self.contacts)
+        self.events += decision.events
+        if isinstance(decision.state, Course):
+            self.courses[decision.state.course_id] = decision.state._replace(unsaved=frozenset())
+            return
+        contact = decision.state
+        self.answers |= {text.text_id: text for text in contact.answers}
+        if contact.look_at is not None:
+            self._look_again(contact.contact_id, contact.look_at)
+        self.contacts[contact.contact_id] = replace(contact, unsaved=(), answers=(), look_at=None, renumbered_at=None)
+
+    def pause(self, pauses: Pauses) -> None:
+        """Pause these texts, and no others from now on."""
+        self.paused.append(pauses)
+        self.pauses = pauses
+        for _, text in self._waiting():
+            if text.due_at <= self.now < text.look_at:
+                self._put(text._replace(look_at=text.due_at))
+
+    def walk(self, to: datetime) -> None:
+        """Through every due instant up to one."""
+        while due := [(text.look_at, text.text_id, course) for course, text in self._waiting() if text.look_at <= to]:
+            at, text_id, course = min(due, key=lambda item: (item[0], item[1]))
+            self.now = max(self.now, at)
+            self._settle(text_id, course)
+        self.now = to
+
+    def report(self, text_id: UUID, report: Report) -> None:
+        """The provider says something of a text's attempt."""
+        one = self.attempted[text_id]
+        settled = of_report(one._replace(text=self._text(text_id)), report, self.now)
+        if settled is not None:
+            self._apply(text_id, settled)
+
+    def _settle(self, text_id: UUID, course: Course | None) -> None:
+        text = self._text(text_id)
+        place = self.places[(course.location if course else text.location) or ""]
+        number = self.attempts.get(text_id, 0) + 1
+        claim = Claim(self.now, self.pauses)
+        claim.settle(Due(text, course, self.contacts.get(text.contact_id), place, number))
+        self.events += [TextSuppressed.model_validate_json(event.value) for event in claim.outgoing]
+        for changes in (*claim.waits, *claim.suppressions):
+            self._put(text._replace(**{key: value for key, value in changes.items() if key != "text_id"}))
+        for attempt in claim.attempts:
+            self.attempts[text_id] = number
+            self._put(text._replace(state=TextState.SENDING, sent_on=attempt.of.sent_on))
+            self.attempted[text_id] = attempt.of
+            outcome = self.provider(attempt.outgoing)
+            course_id = course.course_id if course else None
+            self.sent.append(
+                Sent(
+                    self.now,
+                    len(self.told),
+                    len(self.paused),
+                    course_id,
+                    text.contact_id,
+                    text,
+                    attempt.outgoing,
+                    outcome,
+                )
+            )
+            self._apply(text_id, of_outcome(attempt.of, outcome, self.now, traceable=True))
+
+    def _apply(self, text_id: UUID, settled: Settled) -> None:
+        columns, text = settled.columns, self._text(text_id)
+        known: dict[str, Any] = {
+            "state": columns["state"],
+            "look_at": columns["look_at"],
+            "sent_on": columns["sent_on"],
+        }
+        self._put(text._replace(**known))
+        self.attempted[text_id] = self.attempted[text_id]._replace(
+            sid=columns["provider_sid"], status=columns["provider_status"]
+        )
+        self.events += settled.events
+
+    def _waiting(self) -> list[tuple[Course | None, Text]]:
+        scheduled = TextState.SCHEDULED
+        of_courses = [(c, t) for c in self.courses.values() for t in c.texts if t.state is scheduled]
+        return [*of_courses, *((None, t) for t in self.answers.values() if t.state is scheduled)]
+
+    def _look_again(self, contact_id: str, at: datetime) -> None:
+        for course, text in self._waiting():
+            if course is not None and text.contact_id == contact_id:
+                self._put(text._replace(look_at=min(at, text.look_at)))
+
+    def _text(self, text_id: UUID) -> Text:
+        if text_id in self.answers:
+            return self.answers[text_id]
+        return next(t for course in self.courses.values() for t in course.texts if t.text_id == text_id)
+
+    def _put(self, text: Text) -> None:
+        if text.text_id in self.answers:
+            self.answers[text.text_id] = text
+            return
+        course = next(c for c in self.courses.values() if any(t.text_id == text.text_id for t in c.texts))
+        self.courses[course.course_id] = course.with_text(text)._replace(unsaved=frozenset())

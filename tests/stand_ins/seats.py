@@ -1,0 +1,50 @@
+"""Wishes for seats among what is taken, and why they are refused."""
+
+from datetime import datetime, timedelta
+from uuid import uuid5
+
+from services.booking.chairs.calendar import Calendar, Taken
+from services.booking.chairs.location import Place
+from services.booking.chairs.seating import Seats, seat_course
+from services.booking.chairs.series import plan_course
+from shared.contract.clinic import CourseRequested
+from shared.contract.closed_sets import Refusal
+from tests.facts.course import NOW, OTHER, session_id
+from tests.stand_ins.booking_places import STELLA
+
+
+def wishes(place: Place, *walls: str) -> tuple[dict[str, object], ...]:
+    """Wishes at times of the clock on the wall."""
+    return tuple(
+        {"session_id": session_id(n), "starts_at": datetime.fromisoformat(wall).replace(tzinfo=place.location.tz)}
+        for n, wall in enumerate(walls, start=1)
+    )
+
+
+VISIT = timedelta(minutes=105)
+
+
+def taken(at: datetime, chair: str = "chair-1", provider: str = "provider-1", **told: str) -> Taken:
+    session_id = uuid5(OTHER, f"{at}{chair}{provider}{told}")
+    where, who = told.get("location", "stella"), told.get("patient", "x")
+    return Taken(session_id, OTHER, where, chair, provider, who, at, at + VISIT)
+
+
+def refusals(
+    request: CourseRequested, *others: Taken, place: Place = STELLA, now: datetime = NOW
+) -> list[tuple[int | None, Refusal]]:
+    """Which wish, by its number, is refused and why; empty where the course has its seats."""
+    seated = seat_course(Calendar.of(others), place, request, now)
+    if isinstance(seated, Seats):
+        return []
+    numbers = {wish.session_id: n for n, wish in enumerate(request.sessions or ())}
+    return [(None if c.session_id is None else numbers[c.session_id], c.code) for c in seated]
+
+
+def planned(request: CourseRequested, place: Place = STELLA, *taken: Taken, now: datetime = NOW) -> list[datetime]:
+    """When the sessions of a plan are, by the clock on the wall; empty where there is none."""
+    assert request.plan is not None
+    found = plan_course(Calendar.of(taken), place, request, request.plan, now)
+    if not isinstance(found, tuple):
+        return []
+    return [place.location.local(one.starts_at).replace(tzinfo=None) for one in found]
