@@ -1,5 +1,5 @@
 -- The tables that every service's database has: the road of messages, without any rule of a service.
--- Read by the first migration of each service; later changes are migrations of their own.
+-- Read by the first migration of each service; after a release a change is a migration of its own.
 
 CREATE TABLE inbox (
     id          text PRIMARY KEY CHECK (length(id) BETWEEN 1 AND 100),
@@ -31,42 +31,44 @@ CREATE TABLE outbox (
     kafka_offset bigint
 );
 CREATE INDEX outbox_unpublished ON outbox (id) WHERE published_at IS NULL;
-CREATE INDEX outbox_published ON outbox (published_at) WHERE published_at IS NOT NULL;
+CREATE INDEX outbox_by_time ON outbox USING brin (created_at);  -- for the purge; to mark an event costs it nothing
 COMMENT ON TABLE outbox IS 'Events in the order in which they were decided; one relay publishes them.';
 
 CREATE TABLE timers (
-    aggregate text NOT NULL,
-    kind      text NOT NULL,
-    subject   text NOT NULL,                   -- a session id, or empty
-    due_at    timestamptz NOT NULL,
-    id        uuid NOT NULL DEFAULT gen_random_uuid(),   -- of this setting: what it causes is told once
+    aggregate   text NOT NULL,
+    kind        text NOT NULL,
+    subject     text NOT NULL,                 -- a session id, or empty
+    due_at      timestamptz NOT NULL,
+    id          uuid NOT NULL DEFAULT gen_random_uuid(),  -- of this setting: what it causes is told once
+    traceparent text,                          -- the trace of what set it
     PRIMARY KEY (aggregate, kind, subject)
 );
 CREATE INDEX timers_due ON timers (due_at);
 COMMENT ON TABLE timers IS 'Deadlines that rules have set; delivered to the same rules when due and when the fence is passed.';
 
 CREATE TABLE dead_letters (
-    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    message_id  text NOT NULL,
-    kind        text NOT NULL CHECK (kind IN ('unreadable', 'defect', 'held_back')),
-    status      text NOT NULL DEFAULT 'open' CHECK (status IN ('open', 'retried', 'discarded')),
-    aggregate   text,
-    error_type  text NOT NULL,
-    error       text NOT NULL,
-    topic       text NOT NULL,
-    partition   int NOT NULL,
+    id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    message_id   text NOT NULL,
+    kind         text NOT NULL CHECK (kind IN ('unreadable', 'defect', 'held_back')),
+    status       text NOT NULL DEFAULT 'open' CHECK (status IN ('open', 'retried', 'discarded')),
+    aggregate    text,
+    error_type   text NOT NULL,
+    error        text NOT NULL,
+    topic        text NOT NULL,
+    partition    int NOT NULL,
     kafka_offset bigint NOT NULL,
     timestamp_ms bigint NOT NULL,
-    key         bytea,
-    value       bytea,
-    headers     bytea NOT NULL,
-    arrived_at  timestamptz NOT NULL,
-    ended_at    timestamptz,
-    ended_by    text,
-    reason      text,
+    key          bytea,
+    value        bytea,
+    headers      bytea NOT NULL,
+    arrived_at   timestamptz NOT NULL,
+    ended_at     timestamptz,
+    ended_by     text,
+    reason       text,
     CHECK ((status = 'open') = (ended_at IS NULL))
 );
 CREATE INDEX dead_letters_open ON dead_letters (aggregate, id) WHERE status = 'open' AND aggregate IS NOT NULL;
+CREATE INDEX dead_letters_waiting ON dead_letters (kind) WHERE status = 'open';  -- they are counted at each scrape
 COMMENT ON TABLE dead_letters IS 'Messages that had no effect: unreadable ones, those on which a rule failed, and what waits behind these.';
 
 CREATE TABLE attention (

@@ -17,11 +17,6 @@ from shared.postgres.query import rows
 KIT: Final = Path(__file__).with_name("kit.sql")
 """The tables of the road, created by the first migration of every service."""
 
-KIT_TRACES: Final = Path(__file__).with_name("kit_traces.sql")
-
-KIT_OUTBOX: Final = Path(__file__).with_name("kit_outbox.sql")
-"""What was added to them since."""
-
 LOCK: Final = 0x4D494752
 """Advisory lock: of two that migrate at once, the second waits and finds the work done."""
 

@@ -5,7 +5,7 @@ from datetime import date
 from uuid import UUID
 
 import pytest
-from asyncpg import PostgresError
+from asyncpg import CheckViolationError, PostgresError
 
 from services.billing.account.messages import RefundRequested, WaiverGranted
 from services.billing.account.records import Given
@@ -199,3 +199,23 @@ async def test_the_database_refuses_an_entry_that_does_not_sum_to_zero(billing: 
                 "INSERT INTO lines (entry_id, number, account, amount_cents) VALUES (:id, 3, 'revenue', 1)",
                 id=entry.id,
             )
+
+
+async def test_the_database_refuses_by_name_what_no_share_can_be(billing: Billing) -> None:
+    await billing.hear(at_albany(1))
+    wrong = {
+        "money_rests_where_it_satisfies": "prepaid_cents = price_cents",
+        "released_for_a_reason": "state = 'released'",
+        "cover_is_for_insured": "cover = 'a'",
+        "granted_on_a_basis": "granted = 1",
+        "one_grant_at_a_time": "granted = 2, basis = 'paid'",
+        "only_answered_grants_are_asked_back": "withdrawn = 1",
+        "only_satisfied_is_taken_back": "withdrawal = 'refund'",
+        "refund_of_what_rests": "refunding_cents = 1",
+        "shares_check": "fee_cents = price_cents + 1",
+    }
+    for constraint, change in wrong.items():
+        with pytest.raises(CheckViolationError, match=constraint):
+            await billing.query(f"UPDATE shares SET {change}")
+    with pytest.raises(CheckViolationError, match="priced_by_terms"):
+        await billing.query("UPDATE accounts SET terms_id = NULL")
