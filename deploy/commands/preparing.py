@@ -18,6 +18,7 @@ def migrate(json: Json = False) -> None:
 
     CHAIRTIME_ADMIN_DATABASE is a superuser's URL, his password in it or in CHAIRTIME_ADMIN_DATABASE_PASSWORD; the
     roles' are CHAIRTIME_BOOKING_DATABASE_PASSWORD, _BILLING_ and _REMINDERS_. Each may be a file in CHAIRTIME_SECRETS.
+    Exits 78 where another release made a database.
     """
     from sqlalchemy.exc import DBAPIError
 

@@ -19,7 +19,7 @@ def up() -> None:
     CHAIRTIME_BOOKING_PORT, _BILLING_PORT and _REMINDERS_PORT choose ports; free ones are taken otherwise.
 
     Exit codes: 0 ended by Ctrl-C, 1 a part of it has ended by itself, 69 Kafka, PostgreSQL, a port or the folder cannot
-    be had, 78 a setting or profile is wrong.
+    be had, 78 a setting or profile is wrong, or another release made the folder's databases.
     """
     run(_up)
 

@@ -10,7 +10,7 @@ from sqlalchemy import make_url
 
 from deploy.doctor.finding import Finding, clock, failed, ok, warning
 from deploy.preparing.databases import MIGRATIONS
-from shared.postgres.migrations import newest_revision, revision
+from shared.postgres.migrations import mismatch, revision
 from shared.postgres.pool import Database, sqlstate
 from shared.postgres.query import rows
 
@@ -57,7 +57,7 @@ async def _look(service: str, url: str | None) -> list[Finding]:
                               (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS super""",
                 )
                 after = datetime.now(UTC)
-            there, needed = await revision(database), newest_revision(MIGRATIONS[service])
+            there = await revision(database)
     except (PostgresError, InterfaceError) as error:
         told, fix = _REASONS.get(sqlstate(error), (type(error).__name__, "look into PostgreSQL's log"))
         return [failed(check, f"{where}: {told}", fix.format(variable=variable))]
@@ -70,15 +70,13 @@ async def _look(service: str, url: str | None) -> list[Finding]:
         ok(check, f"{where}, PostgreSQL {server.version}")
         if not server.super
         else warning(check, f"{where}: the role is a superuser", f"name the role {service} in {variable}"),
-        _revision(service, there, needed),
+        _revision(service, there),
         clock(f"clock postgresql {service}", "PostgreSQL's clock", ahead),
     ]
 
 
-def _revision(service: str, there: str | None, needed: str | None) -> Finding:
+def _revision(service: str, there: str | None) -> Finding:
     check = f"migrations {service}"
-    if there == needed:
-        return ok(check, f"at {there}, the newest")
-    if there is not None and needed is not None and there > needed:
-        return failed(check, f"at {there}, this release knows {needed}", "run the release that has migrated it")
-    return failed(check, f"at {there or 'none'}, not {needed}", "run chairtime migrate")
+    if wrong := mismatch(MIGRATIONS[service], there):
+        return failed(check, *wrong)
+    return ok(check, f"at revision {there}, the newest")

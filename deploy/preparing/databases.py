@@ -8,7 +8,8 @@ from typing import Final
 from sqlalchemy import URL, make_url, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from shared.postgres.migrations import migrate
+from shared.configuration.settings import Misconfigured
+from shared.postgres.migrations import UnknownRevision, migrate
 
 SERVICES: Final = ("booking", "billing", "reminders")
 MIGRATIONS: Final = {s: Path(__file__).parents[2] / "services" / s / "migrations" for s in SERVICES}
@@ -26,13 +27,19 @@ def provision(admin_url: str, passwords: Mapping[str, str] | None = None, suffix
 
     Returns:
         Each service's URL of its own database, by its own role.
+
+    Raises:
+        Misconfigured: another release made one of the databases; one line that says what to do.
     """
     admin = make_url(admin_url).set(drivername="postgresql+asyncpg")
     asyncio.run(_create(admin, passwords or {}, suffix))
     urls = {}
     for service in SERVICES:
         own = admin.set(database=f"{service}{suffix}")
-        migrate(MIGRATIONS[service], own.render_as_string(hide_password=False))
+        try:
+            migrate(MIGRATIONS[service], own.render_as_string(hide_password=False))
+        except UnknownRevision as error:
+            raise Misconfigured(f"{service}'s database is {error}") from None
         role = own.set(drivername="postgresql", username=service, password=(passwords or {}).get(service))
         urls[service] = role.render_as_string(hide_password=False)
     return urls

@@ -2,7 +2,7 @@
 
 import asyncio
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from alembic import command, context, op
 from alembic.config import Config
@@ -21,12 +21,31 @@ LOCK: Final = 0x4D494752
 """Advisory lock: of two that migrate at once, the second waits and finds the work done."""
 
 
+class Mismatch(NamedTuple):
+    """A database that this release cannot work on.
+
+    Attributes:
+        told: at which revision it is.
+        fix: what to do.
+    """
+
+    told: str
+    fix: str
+
+
+class UnknownRevision(Exception):
+    """A database is at a revision that this release does not have. Its text says which, and what to do."""
+
+
 def migrate(folder: Path, url: str) -> None:
     """Bring a database to the newest revision. Safe to call again; not from a running event loop.
 
     Args:
         folder: a service's `migrations/`.
         url: database URL of a role that owns the schema.
+
+    Raises:
+        UnknownRevision: another release made the database; nothing in it is changed.
     """
     config = Config()
     config.set_main_option("script_location", str(folder))
@@ -34,14 +53,24 @@ def migrate(folder: Path, url: str) -> None:
     command.upgrade(config, "head")
 
 
-def revisions(folder: Path) -> list[str]:
-    """The revisions that this release knows, the one that it needs first."""
-    return [script.revision for script in ScriptDirectory(str(folder)).walk_revisions()]
-
-
 def newest_revision(folder: Path) -> str:
     """The revision that this release needs."""
-    return revisions(folder)[0]
+    return _known(ScriptDirectory(str(folder)))[0]
+
+
+def mismatch(folder: Path, there: str | None) -> Mismatch | None:
+    """What is wrong with a database at this revision; None where it is the one that this release needs.
+
+    Args:
+        folder: a service's `migrations/`.
+        there: the database's revision, None where nothing was migrated yet.
+    """
+    needed, *older = _known(ScriptDirectory(str(folder)))
+    if there == needed:
+        return None
+    if there is None or there in older:
+        return Mismatch(f"at revision {there or 'none'}, not {needed}", "run chairtime migrate")
+    return _unknown(there)
 
 
 async def revision(database: Database) -> str | None:
@@ -79,4 +108,19 @@ def _upgrade(connection: Connection) -> None:
     context.configure(connection=connection)
     with context.begin_transaction():
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
+        there = context.get_context().get_current_revision()
+        if there is not None and there not in _known(context.script):
+            raise UnknownRevision(": ".join(_unknown(there)))
         context.run_migrations()
+
+
+def _known(scripts: ScriptDirectory) -> list[str]:
+    """The revisions that this release has, the one that it needs first."""
+    return [script.revision for script in scripts.walk_revisions()]
+
+
+def _unknown(there: str) -> Mismatch:
+    return Mismatch(
+        f"at revision {there}, which this release does not know",
+        "run the release that made it, or begin with a fresh database",
+    )

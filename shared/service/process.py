@@ -44,8 +44,9 @@ def serve(build: Callable[[], tuple[FastAPI, ServiceSettings, int]]) -> None:
     With the arguments `restored [UNTIL]` it recovers instead from a backup that took its database's place. UNTIL, where
     it is known, is when the lost database was at work for the last time: what fell due later did not happen.
 
-    Exits 78 where a setting or profile is wrong, 69 where Kafka or PostgreSQL is away at the start, 70 where a part of
-    the service has ended by itself; each time with one line, and a supervisor may start it again.
+    Exits 78 where a setting or profile is wrong, or the database is not this release's or was set back, 69 where Kafka
+    or PostgreSQL is away at the start, 70 where a part of the service has ended by itself; each time with one line, and
+    a supervisor may start it again.
 
     Args:
         build: gives the application, the settings and the port.

@@ -22,7 +22,7 @@ from shared.decision.clock import Clock
 from shared.decision.decision import Context, State
 from shared.instruments import metrics
 from shared.kafka.consumer import Kafka, Place
-from shared.postgres.migrations import revision, revisions
+from shared.postgres.migrations import mismatch, revision
 from shared.postgres.pool import TROUBLE, Database
 from shared.postgres.query import rows
 from shared.service.readings import Look, Readings
@@ -53,7 +53,7 @@ class Service(Generic[State, Context]):
         rules: what makes it this service.
         settings: the common settings.
         database_url: its own database, by its own role.
-        migrations: the folder of its migrations, to refuse a database that is behind.
+        migrations: the folder of its migrations, to refuse a database at another revision than theirs.
         clock: the wall's, or a stepped one.
     """
 
@@ -163,14 +163,9 @@ class Service(Generic[State, Context]):
             await self.stop()
 
     async def _require_revision(self) -> None:
-        """Revisions of a newer release are additions: a process of this one works on them while it is replaced."""
-        known, there = revisions(self._migrations), await revision(self.database)
-        if there is None or there in known[1:]:
-            raise Misconfigured(
-                f"{self.name}'s database is at revision {there or 'none'}, not {known[0]}: run chairtime migrate"
-            )
-        if there != known[0]:
-            log.warning("the database is at revision %s, of a newer release", there, extra={"service": self.name})
+        """Refuse the schema of another release, older or newer: what this one reads and writes may not be there."""
+        if wrong := mismatch(self._migrations, await revision(self.database)):
+            raise Misconfigured(f"{self.name}'s database is {wrong.told}: {wrong.fix}")
 
     async def stop(self) -> None:
         """Finish the batch in hand, stop listening, let go of everything."""

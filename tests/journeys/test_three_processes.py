@@ -23,6 +23,7 @@ from shared.kafka.cluster import Cluster
 from shared.postgres.migrations import newest_revision
 from tests.journeys.conftest import Course
 from tests.journeys.test_up import REPOSITORY, eventually, mornings, run
+from tests.stand_ins.revisions import set_revision
 
 KEY = "a key that only this test knows"
 SERVICES = ("booking", "billing", "reminders")
@@ -131,13 +132,20 @@ def test_a_service_without_its_database_url_says_which_variable_is_missing(kafka
     assert (stopped.returncode, stopped.stderr) == (78, "CHAIRTIME_BOOKING_DATABASE: is not set\n")
 
 
-def test_a_service_does_not_start_on_a_database_that_is_behind(environment: dict[str, str], postgres: str) -> None:
-    behind = {"CHAIRTIME_BOOKING_DATABASE": postgres}
-    with service("booking", environment | behind) as (process, _):
+@pytest.mark.parametrize(
+    ("there", "told"),
+    [
+        (None, f"none, not {newest_revision(MIGRATIONS)}: run chairtime migrate"),
+        ("odd", "odd, which this release does not know: run the release that made it, or begin with a fresh database"),
+    ],
+)
+async def test_a_service_starts_on_the_schema_of_its_own_release_alone(
+    environment: dict[str, str], databases: dict[str, str], there: str | None, told: str
+) -> None:
+    await set_revision(databases["booking"], there)
+    with service("booking", environment | {"CHAIRTIME_BOOKING_DATABASE": databases["booking"]}) as (process, _):
         _, log = process.communicate(timeout=60)
-    assert process.returncode == 78
-    newest = newest_revision(MIGRATIONS)
-    assert f"booking's database is at revision none, not {newest}: run chairtime migrate" in log
+    assert (process.returncode, log.splitlines()[-1]) == (78, f"booking's database is at revision {told}")
 
 
 def test_a_service_whose_kafka_is_away_at_the_start_ends_and_is_started_again(environment: dict[str, str]) -> None:

@@ -4,13 +4,13 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-import asyncpg
 from aiohttp import web
 
 from deploy.local.fake_twilio import ACCOUNT_SID, AUTH_TOKEN, FakeTwilio
 from deploy.local.mock_kafka import MockKafka
 from shared.kafka.topics import TOPICS
 from tests.stand_ins.command_line import House
+from tests.stand_ins.revisions import set_revision
 
 
 async def test_the_doctor_finds_nothing_wrong_with_a_sound_house(house: House) -> None:
@@ -44,11 +44,7 @@ async def test_the_doctor_names_what_is_wrong_with_kafka_and_how_to_mend_it(hous
 async def test_the_doctor_names_what_is_wrong_with_a_database_and_how_to_mend_it(
     house: House, databases: Mapping[str, str]
 ) -> None:
-    old = await asyncpg.connect(databases["booking"].replace("booking@", "postgres@"))
-    try:
-        await old.execute("UPDATE alembic_version SET version_num = '0001'")
-    finally:
-        await old.close()
+    await set_revision(databases["booking"], None)
     away = "postgresql://booking:a-password@127.0.0.1:1/booking"
     stranger = databases["reminders"].replace("/reminders_", "/nowhere_")
     found = await house.doctor(
@@ -57,11 +53,15 @@ async def test_the_doctor_names_what_is_wrong_with_a_database_and_how_to_mend_it
         CHAIRTIME_BILLING_DATABASE=away,
         CHAIRTIME_REMINDERS_DATABASE=stranger,
     )
-    assert found["migrations booking"]["told"].startswith("at 0001, not ")
+    assert found["migrations booking"]["told"].startswith("at revision none, not ")
     assert found["migrations booking"]["fix"] == "run chairtime migrate"
     assert found["postgresql billing"]["told"] == "booking at 127.0.0.1/booking: no PostgreSQL answers"
     assert found["postgresql reminders"]["told"].endswith("there is no such database")
     assert "a-password" not in str(found)
+    await set_revision(databases["booking"], "of-another-release")
+    found = await house.doctor("postgresql", CHAIRTIME_BOOKING_DATABASE=databases["booking"])
+    told = "at revision of-another-release, which this release does not know"
+    assert (found["migrations booking"]["state"], found["migrations booking"]["told"]) == ("failed", told)
 
 
 async def test_the_doctor_names_a_service_that_is_away_and_a_profile_that_is_wrong(

@@ -1,5 +1,6 @@
 """What is done before anything runs, by the command line alone: profiles checked, and a deployment begun."""
 
+import asyncio
 import hashlib
 import json
 import shutil
@@ -9,11 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from deploy.preparing.databases import MIGRATIONS
 from deploy.preparing.profiles import PROFILES
 from deploy.preparing.secrets import MADE_UP
 from shared.configuration.api_keys import Role
 from shared.configuration.settings import weakness
+from shared.postgres.migrations import newest_revision
 from tests.stand_ins.command_line import Ran, Terminal, chairtime
+from tests.stand_ins.revisions import set_revision
 
 LAKESIDE = {
     "--clinic": "lakeside",
@@ -160,3 +164,21 @@ def test_migrate_says_in_one_line_what_is_not_there(databases: dict[str, str], w
     assert (ran.code, ran.out) == (69, "")
     assert ran.err.splitlines()[-1].startswith("CHAIRTIME_ADMIN_DATABASE: ")
     assert ran.err.splitlines()[-1].endswith(": no such server, role or database")
+
+
+async def test_migrate_says_in_one_line_what_to_do_about_a_database_of_another_release(postgres: str) -> None:
+    admin = {"CHAIRTIME_ADMIN_DATABASE": postgres} | {
+        f"CHAIRTIME_{service.upper()}_DATABASE_PASSWORD": "a password" for service in MIGRATIONS
+    }
+    billing = postgres.replace("/postgres?", "/billing?")
+    assert (await asyncio.to_thread(chairtime, "migrate", **admin)).code == 0
+    await set_revision(billing, "of-another-release")
+    try:
+        ran = await asyncio.to_thread(chairtime, "migrate", **admin)
+    finally:
+        await set_revision(billing, newest_revision(MIGRATIONS["billing"]))
+    assert (ran.code, ran.out) == (78, "")
+    assert ran.err.splitlines()[-1] == (
+        "billing's database is at revision of-another-release, which this release does not know: "
+        "run the release that made it, or begin with a fresh database"
+    )
