@@ -137,7 +137,6 @@ class PapersStory:
                 package=package,
                 payer=payer,
                 terms=terms,
-                hold_expires_at=local(asked) + 3 * DAY,
                 shares=shares,
                 payments=(paid,),
             ),

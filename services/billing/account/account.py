@@ -35,7 +35,6 @@ class Account(NamedTuple):
         plan: the insurance plan, as the request names it.
         planned_until: the last planned start: of the request, or of a course that could not be priced.
         rejected_at: when the last rejection was heard.
-        first_grant_at: when the course's first grant was given; a hold that nothing ended runs out.
         refund_at: when the balance goes back, if nothing else becomes of it; there is a timer.
         disputed_cents: money that left by itself while it rested at sessions; nothing has made up for it yet.
         authorizations: what insurers decided, as it was heard.
@@ -52,10 +51,8 @@ class Account(NamedTuple):
     payer: Payer | None = None
     plan: str | None = None
     terms: Terms | None = None
-    hold_expires_at: datetime | None = None
     planned_until: datetime | None = None
     rejected_at: datetime | None = None
-    first_grant_at: datetime | None = None
     refund_at: datetime | None = None
     balance_cents: int = 0
     disputed_cents: int = 0
@@ -99,11 +96,6 @@ class Account(NamedTuple):
         if self.authorizations:
             heard += [one.heard_at for one in self.authorizations]
         return max(heard, default=None)
-
-    def hold_ran_out(self, now: datetime) -> bool:
-        """Whether booking's hold had passed before anything was satisfied."""
-        end = self.hold_expires_at
-        return end is not None and now > end and (self.first_grant_at is None or self.first_grant_at > end)
 
 
 class Known(NamedTuple):

@@ -62,7 +62,6 @@ def on_accepted(draft: Draft, fact: CourseAccepted) -> None:
         package=fact.package,
         payer=fact.payer,
         plan=fact.insurance.plan if fact.insurance is not None else None,
-        hold_expires_at=fact.hold_expires_at,
         planned_until=None,
     )
     place = draft.places.get(fact.location)
@@ -116,7 +115,7 @@ def _expect(draft: Draft, sessions: Sequence[BookedSession], prices: Iterable[in
         if cents or insured:
             waiting.append(share)
         else:
-            grant(draft, share, draft.now)
+            grant(draft, share)
     ask(draft, *waiting)
 
 

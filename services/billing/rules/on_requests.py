@@ -72,4 +72,4 @@ def on_waived(draft: Draft, wish: WaiverGranted) -> None:
     if share.owing:
         draft.put(share._replace(basis=Basis.WAIVED))
     else:
-        grant(draft, share._replace(basis=Basis.WAIVED), draft.now)
+        grant(draft, share._replace(basis=Basis.WAIVED))

@@ -29,34 +29,28 @@ def settle(draft: Draft) -> None:
 
 
 def allocate(draft: Draft, available_cents: int, now: datetime) -> int:
-    """Give whole shares in order, and stop at the first that the money does not cover: no later one is preferred.
+    """Give whole shares in order; what does not suffice for one passes on to the next (contract rule 2).
 
-    First come treatments given unpaid, then sessions that are on time, then late ones (overdue, or of a hold that ran
-    out), each in order of their start. Late is judged by the clock, not by what booking has told: its release and the
-    money may cross. A session that is overdue by the clock alone, because its timer waits for a backlog to be read,
-    holds up those behind it: it will be told overdue first and then be paid late, as without the wait. One that waits
-    for an authorization holds up nobody, and one that costs nothing waits for nobody.
+    First come treatments given unpaid, then sessions that are held, or were released for want of money, in order of
+    their start. One that waits for an authorization gets nothing, and one that costs nothing waits for nothing. What a
+    session could have that is overdue by the clock alone, because its timer waits for a backlog to be read, is put by
+    for it: it will be told overdue first and be paid then, as without the wait.
 
     Args:
         available_cents: at most the balance.
         now: when the money was there.
 
     Returns:
-        What is left of the money.
+        What is left of the money: what is put by is gone, too.
     """
-    account, lapsed = draft.account, draft.account.hold_ran_out(now)
 
-    def rank(share: Share) -> tuple[int, datetime, int]:
-        late = share.overdue or lapsed or now > share.due_at
-        return (0 if share.owing else 2 if late else 1), share.starts_at, share.number
+    def rank(share: Share) -> tuple[bool, datetime, int]:
+        return not share.owing, share.starts_at, share.number
 
-    short = False
-    for share in sorted((s for s in account.shares if s.may_be_paid(now)), key=rank):
-        if share.awaits_deadline and now > share.due_at:  # its timer is behind
-            break
-        short = short or share.price_cents > available_cents
-        if short and share.price_cents:
+    for share in sorted((s for s in draft.account.shares if s.may_be_paid(now)), key=rank):
+        if share.price_cents > available_cents:
             continue
-        pay(draft, share, now)
+        if not (share.awaits_deadline and now > share.due_at):  # else its timer is behind
+            pay(draft, share)
         available_cents -= share.price_cents
     return available_cents

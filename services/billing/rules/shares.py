@@ -45,15 +45,13 @@ def require(draft: Draft, share: Share) -> None:
     )
 
 
-def grant(draft: Draft, share: Share, now: datetime) -> None:
+def grant(draft: Draft, share: Share) -> None:
     """Tell booking that a session is satisfied: waived where that is its basis already, else by what it costs."""
     by_price = Basis.FREE if share.price_cents == 0 else Basis.PAID
     basis = share.basis or (Basis.INSURED if share.insured else by_price)
     number = share.granted + 1
     answered = number if number <= share.foretold else share.answered
     granted = draft.put(share._replace(basis=basis, granted=number, answered=answered))
-    if draft.account.first_grant_at is None:
-        draft.account = draft.account._replace(first_grant_at=now)
     draft.events.append(
         PrepaymentSatisfied(
             course_id=draft.account.course_id,
@@ -65,7 +63,7 @@ def grant(draft: Draft, share: Share, now: datetime) -> None:
     )
 
 
-def pay(draft: Draft, share: Share, now: datetime) -> None:
+def pay(draft: Draft, share: Share) -> None:
     """Move a share's price from the balance to the session; what has not been given yet is granted to booking."""
     paid = share._replace(prepaid_cents=share.price_cents)
     if share.price_cents:
@@ -75,7 +73,7 @@ def pay(draft: Draft, share: Share, now: datetime) -> None:
         paid = draft.put(paid._replace(basis=Basis.INSURED if share.insured else Basis.PAID))
         earn(draft, paid, ledger.REVENUE)
     else:
-        grant(draft, paid, now)
+        grant(draft, paid)
 
 
 def earn(draft: Draft, share: Share, account: str) -> None:

@@ -1,4 +1,4 @@
-"""Money goes to sessions in order, whole shares only, those on time before late ones."""
+"""Money goes to what given sessions owe, then to sessions in order of their start, whole shares only."""
 
 from datetime import timedelta
 
@@ -7,13 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.contract.billing import PaymentRecorded, PrepaymentOverdue, PrepaymentSatisfied, RefundDue
-from shared.contract.booking import SessionCancelled
+from shared.contract.booking import SessionCancelled, SessionCompleted
 from shared.contract.closed_sets import Basis, ReleaseReason
-from tests.facts.booking import accepted, confirmed, insured, released, told
+from tests.facts.booking import accepted, changed, confirmed, insured, released, told
 from tests.facts.clinic import approved, asked_for, paid
 from tests.facts.course import COURSE, DAY, HOUR, session_id
 from tests.facts.infusions import T0, begins_at, day
-from tests.stand_ins.billed_clinics import COPAY, PRICE
+from tests.stand_ins.billed_clinics import COPAY, PRICE, SELF
 from tests.stand_ins.billing_story import Story
 from tests.stand_ins.billing_told import granted, kinds
 
@@ -29,11 +29,12 @@ def test_shares_are_given_whole_in_order_and_never_more_than_the_money(amounts: 
     if not course_first:
         story.hear(accepted(6, package="six"))
     given_cents = [s.prepaid_cents for s in story.account.shares]
-    paid_for = [cents > 0 for cents in given_cents]
-    assert paid_for == sorted(paid_for, reverse=True)
+    assert all(s.prepaid_cents in (0, s.price_cents) for s in story.account.shares)
     assert sum(given_cents) + story.account.balance_cents == sum(amounts)
-    waiting = [s.price_cents for s in story.account.shares if s.basis is None]
-    assert not waiting or story.account.balance_cents < waiting[0]
+    for of_one_price in ([s for s in story.account.shares if s.price_cents == cents] for cents in (57917, 57916)):
+        paid_for = [s.prepaid_cents > 0 for s in of_one_price]
+        assert paid_for == sorted(paid_for, reverse=True)
+    assert all(s.price_cents > story.account.balance_cents for s in story.account.shares if s.basis is None)
     assert story.told(RefundDue) == []
     assert story.now == T0
 
@@ -69,12 +70,26 @@ def test_money_that_came_before_its_course_is_put_to_use_when_it_comes(story: St
     assert set(story.timers) == {("due", str(session_id(2)))}
 
 
-def test_no_later_session_is_preferred_because_it_is_cheaper(story: Story) -> None:
+def test_what_does_not_suffice_for_one_session_passes_on_to_the_next_that_it_pays_whole(story: Story) -> None:
     story.hear(accepted(6, package="six"))
-    assert kinds(story.hear(paid(57916))) == ["payment.recorded"]  # numbers 5 and 6 cost that, number 1 a cent more
-    (_, granted) = story.hear(paid(1, "pay-2"))
+    (_, granted) = story.hear(paid(57916))  # numbers 5 and 6 cost that, the others a cent more
     assert isinstance(granted, PrepaymentSatisfied)
-    assert granted.session_id == session_id(1)
+    assert granted.session_id == session_id(5)
+    assert kinds(story.hear(paid(57915, "pay-2"))) == ["payment.recorded"]
+    assert story.account.balance_cents == 57915
+
+
+def test_money_that_does_not_pay_for_what_was_given_pays_for_what_is_held(story: Story) -> None:
+    story.hear_all(accepted(3, "spray"), approved(), told(SessionCompleted, 1))
+    story.hear(changed(3, treatment="spray", payer="insurance", insurance={"plan": "Good Health"}))
+    story.hear(paid(COPAY))
+    assert [(share.price_cents, share.basis) for share in story.account.shares] == [
+        (SELF, None),
+        (COPAY, Basis.INSURED),
+        (COPAY, None),
+    ]
+    story.hear(paid(SELF, "pay-2"))
+    assert [share.basis for share in story.account.shares] == [Basis.PAID, Basis.INSURED, None]
 
 
 def test_late_money_tries_to_get_the_released_place_again(story: Story) -> None:
@@ -87,13 +102,15 @@ def test_late_money_tries_to_get_the_released_place_again(story: Story) -> None:
     assert story.share(1).prepaid_cents == PRICE
 
 
-def test_money_goes_first_to_what_is_still_held_and_then_to_late_places(story: Story) -> None:
+def test_money_goes_to_held_sessions_and_those_released_for_want_of_money_in_order_of_their_start(
+    story: Story,
+) -> None:
     story.hear_all(accepted(3, hold_expires_at=begins_at(1)))
     story.until(begins_at(1) - 2 * DAY)
     story.hear(released(1, ReleaseReason.OVERDUE))
-    assert [e.session_id for e in story.hear(paid(PRICE)) if isinstance(e, PrepaymentSatisfied)] == [session_id(2)]
-    late = story.hear(paid(2 * PRICE, "pay-2"))
-    assert [e.session_id for e in late if isinstance(e, PrepaymentSatisfied)] == [session_id(3), session_id(1)]
+    assert [e.session_id for e in story.hear(paid(PRICE)) if isinstance(e, PrepaymentSatisfied)] == [session_id(1)]
+    more = story.hear(paid(2 * PRICE, "pay-2"))
+    assert [e.session_id for e in more if isinstance(e, PrepaymentSatisfied)] == [session_id(2), session_id(3)]
 
 
 @pytest.mark.parametrize("reason", [ReleaseReason.SLOT_TAKEN, ReleaseReason.WITHDRAWN])
@@ -110,7 +127,6 @@ def test_money_after_the_deadline_is_late_even_if_the_timer_had_to_wait(timer_fi
     if timer_first:
         story.until(deadline)
     money = story.hear(paid(2 * PRICE), deadline + HOUR)
-    assert story.told(PrepaymentSatisfied)[0].session_id == session_id(2)
     if not timer_first:
         assert kinds(money) == ["payment.recorded", "prepayment.satisfied"]
         assert money[0] == PaymentRecorded(
@@ -118,9 +134,22 @@ def test_money_after_the_deadline_is_late_even_if_the_timer_had_to_wait(timer_fi
         )
     story.until(deadline + 2 * HOUR)
     assert [e.session_id for e in story.told(PrepaymentOverdue)] == [session_id(1)]
-    assert [e.session_id for e in story.told(PrepaymentSatisfied)] == [session_id(2), session_id(1)]
+    told_in_order = [1, 2] if timer_first else [2, 1]  # its deadline was heard of after the money
+    assert [e.session_id for e in story.told(PrepaymentSatisfied)] == [session_id(n) for n in told_in_order]
     assert story.share(1).overdue
     assert story.account.balance_cents == 0
+
+
+@pytest.mark.parametrize("timer_first", [True, False], ids=["no outage", "outage"])
+def test_what_a_late_session_will_get_goes_to_no_later_one_while_its_timer_waits(timer_first: bool) -> None:
+    story = Story()
+    story.hear(accepted(2, hold_expires_at=begins_at(1)))
+    deadline = begins_at(1) - 2 * DAY
+    if timer_first:
+        story.until(deadline)
+    story.hear(paid(PRICE), deadline + HOUR)
+    story.until(deadline + 2 * HOUR)
+    assert [e.session_id for e in story.told(PrepaymentSatisfied)] == [session_id(1)]
 
 
 def test_money_of_the_last_moment_is_in_time(story: Story) -> None:

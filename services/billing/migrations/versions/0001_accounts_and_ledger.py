@@ -22,15 +22,13 @@ CREATE TABLE accounts (
     payer           text CHECK (payer IN ('self_pay', 'insurance')),
     plan            text,
     terms_id        uuid REFERENCES terms,
-    hold_expires_at timestamptz,
     planned_until   timestamptz,
     rejected_at     timestamptz,
-    first_grant_at  timestamptz,
     refund_at       timestamptz,
     balance_cents   bigint NOT NULL DEFAULT 0 CHECK (balance_cents >= 0),
     disputed_cents  bigint NOT NULL DEFAULT 0 CHECK (disputed_cents >= 0),
     CONSTRAINT priced_by_terms
-        CHECK ((stage = 'priced') = (num_nulls(patient_id, payer, terms_id, hold_expires_at) = 0))
+        CHECK ((stage = 'priced') = (num_nulls(patient_id, payer, terms_id) = 0))
 ) WITH (fillfactor = 50);  -- here and below: room for the versions that follow, beside the first
 CREATE INDEX accounts_of_patient ON accounts (patient_id) WHERE patient_id IS NOT NULL;
 COMMENT ON TABLE accounts IS 'One row a course, also one that billing has only heard of.';
