@@ -170,4 +170,4 @@ class Course(RuleBasedStateMachine):
 
 
 TestCourse = Course.TestCase
-TestCourse.settings = settings(max_examples=300, stateful_step_count=30, deadline=None)
+TestCourse.settings = settings(max_examples=1000, stateful_step_count=30, deadline=None)
