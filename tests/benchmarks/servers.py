@@ -3,6 +3,7 @@ databases and three fresh processes.
 """
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -34,12 +35,33 @@ class Contender:
         modules: which Python module is each service's process.
         prepare: (admin URL, suffix) -> each service's template database, made once.
         texts: SQL that counts the scheduled texts in reminders' database.
+        checkout: where its code is.
     """
 
     name: str
     modules: Mapping[str, str]
     prepare: Callable[[str, str], dict[str, str]]
     texts: str = "SELECT count(*) FROM texts WHERE state = 'scheduled'"
+    checkout: Path = REPOSITORY
+
+
+def checked_out(folder: Path) -> Contender:
+    """The services of another checkout, such as the commit before a change; on the packages of this one.
+
+    Its tables are made by its own code, in a process of its own.
+    """
+
+    def prepare(admin_url: str, suffix: str) -> dict[str, str]:
+        code = (
+            "import json, sys; from deploy.preparing.databases import provision;"
+            " print(json.dumps(provision(sys.argv[1], suffix=sys.argv[2])))"
+        )
+        command = [sys.executable, "-c", code, admin_url, suffix]
+        made = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, check=True)
+        urls: dict[str, str] = json.loads(made.stdout)
+        return urls
+
+    return Contender("beside", {s: f"services.{s}" for s in SERVICES}, prepare, checkout=folder)
 
 
 class Running:
@@ -153,7 +175,7 @@ def running(
             with (logs / f"{contender.name}-{service}.log").open("ab") as log:
                 processes[service] = subprocess.Popen(
                     [sys.executable, "-m", contender.modules[service]],
-                    cwd=REPOSITORY,
+                    cwd=contender.checkout,
                     env=environment,
                     stdout=log,
                     stderr=log,
