@@ -8,6 +8,7 @@ import logging
 from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import Header, Request
+from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from shared.contract.register import EventData
@@ -31,6 +32,19 @@ IdempotencyKey = Annotated[
     str, Header(alias="Idempotency-Key", min_length=1, max_length=64, examples=["1f6c1a9e-5d0c-4c4e-9a55-2a1d3cf5e6b7"])
 ]
 Body = TypeVar("Body", bound=BaseModel)
+
+
+async def refuse_unknown_query(request: Request) -> None:
+    """Refuse a query parameter that the route does not declare: a filter with a typing error would show everything.
+
+    A dependency of every route.
+
+    Raises:
+        RequestValidationError: with the parameters, as of a model that forbids extra fields.
+    """
+    declared = {parameter.alias for parameter in request.scope["route"].dependant.query_params}
+    if unknown := sorted(request.query_params.keys() - declared):
+        raise RequestValidationError([{"type": "extra_forbidden", "loc": ("query", name)} for name in unknown])
 
 
 async def read_body(request: Request, model: type[Body], **path: Any) -> Body:

@@ -5,10 +5,10 @@ from typing import Annotated, Any
 from urllib.parse import urlencode
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from jinja2 import TemplateError
 
-from services.reminders.http.consent_and_pauses import READ, Desk, known_query
+from services.reminders.http.consent_and_pauses import READ, Desk
 from services.reminders.http.shapes import CONTACT_ID, COURSE_ID, SID, TEXT_ID, ShownReply, ShownText
 from services.reminders.people.contact import Contact, Contacts
 from services.reminders.rules.course import Course
@@ -34,7 +34,7 @@ Limit = Annotated[int, Query(ge=1, le=500, examples=[200])]
 
 def routes(places: Places) -> APIRouter:
     """Texts and replies. Where there are more, the header `Link` leads to the next page (RFC 8288)."""
-    router = APIRouter(tags=["reminders"], dependencies=[Depends(known_query)])
+    router = APIRouter(tags=["reminders"])
 
     @router.get("/v1/texts", responses=READ)
     async def list_texts(
