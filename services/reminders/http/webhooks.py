@@ -27,6 +27,7 @@ from shared.decision import trace
 from shared.decision.message import Message
 from shared.http.callers import service_of
 from shared.http.problem import Problem, problems
+from shared.http.requests import receive
 from shared.kafka.envelope import explain
 from shared.tables.dead_letters import WEBHOOKS
 
@@ -148,7 +149,7 @@ class Account:
         """
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
             raise Problem(415, "not_a_form", f"the body must be {_FORM}")
-        fields = _fields(await _received(request))
+        fields = _fields(await receive(request, "form", MAX_FORM))
         query = request.scope["query_string"].decode("latin-1")
         if not self.signed(path, query, fields, request.headers.get("x-twilio-signature", "")):
             raise Problem(403, "bad_signature", "X-Twilio-Signature does not fit this account and this URL")
@@ -162,15 +163,6 @@ class Account:
         if form.AccountSid != self._account_sid:
             raise Problem(403, "foreign_account", "AccountSid: is another account's")
         return form
-
-
-async def _received(request: Request) -> bytes:
-    received = bytearray()
-    async for chunk in request.stream():
-        received += chunk
-        if len(received) > MAX_FORM:
-            raise Problem(413, "too_large", f"a form has at most {MAX_FORM} bytes")
-    return bytes(received)
 
 
 def _fields(body: bytes) -> dict[str, str]:
