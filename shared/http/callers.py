@@ -19,7 +19,7 @@ def service_of(request: Request) -> Service[Any, Any]:
 _bearer = HTTPBearer(auto_error=False, description="An API key")
 
 
-class caller:
+class RequiresRole:
     """A dependency that lets in keys with one of the roles and gives their name."""
 
     def __init__(self, *roles: Role) -> None:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from shared.configuration.api_keys import Role
 from shared.contract.fields import Line
-from shared.http.callers import caller, service_of
+from shared.http.callers import RequiresRole, service_of
 from shared.http.dead_letter_shown import ShownLetter, shown
 from shared.http.problem import Problem, problems
 from shared.http.requests import read_body
@@ -23,7 +23,7 @@ from shared.tables import attention, dead_letters
 log = logging.getLogger(__name__)
 
 operations = APIRouter()
-Operator = Annotated[str, Depends(caller(Role.OPERATOR))]
+Operator = Annotated[str, Depends(RequiresRole(Role.OPERATOR))]
 LetterId = Annotated[int, Field(ge=1, lt=2**63)]
 HEARD_PLACE: Final[dict[str, Any]] = {"topic": "clinic.payments", "partition": 3, "next_offset": 1284}
 
@@ -151,13 +151,13 @@ async def _discard(request: Request, by: str, ids: Iterable[int], reason: str) -
     done, worker = Discarded(), service_of(request).worker
     for id in ids:
         try:
-            next = await worker.discard(id, by, reason)
+            follower = await worker.discard(id, by, reason)
         except LookupError:
             continue
         done.discarded += 1
-        if next is None:
+        if follower is None:
             continue
-        again = await _retry(request, by, [next])
+        again = await _retry(request, by, [follower])
         done.released += again.retried
         done.failed += again.failed
     return done

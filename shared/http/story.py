@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Path, Request
 from pydantic import BaseModel, ConfigDict
 
 from shared.configuration.api_keys import Role
-from shared.http.callers import caller, service_of
+from shared.http.callers import RequiresRole, service_of
 from shared.http.problem import Problem, problems
 from shared.postgres.values import Connection
 from shared.tables import attention, dead_letters, outbox
@@ -98,7 +98,7 @@ story = APIRouter()
 @story.get("/ops/courses/{course_id}/story", tags=["operations"], responses=problems(401, 403, 404, 422, 503))
 async def course_story(
     request: Request,
-    by: Annotated[str, Depends(caller(Role.OPERATOR))],
+    by: Annotated[str, Depends(RequiresRole(Role.OPERATOR))],
     course_id: Annotated[UUID, Path(examples=[COURSE_ID])],
 ) -> CourseStory:
     """What this service has told of a course, oldest first, and what of it waits for a person. No index leads there:

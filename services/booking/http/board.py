@@ -16,10 +16,10 @@ from services.booking.store.board import Cursor, sessions_of_day
 from services.booking.store.calendar import occupancy
 from shared.configuration.api_keys import Role
 from shared.contract.fields import Day, Id
-from shared.http.callers import caller, service_of
+from shared.http.callers import RequiresRole, service_of
 from shared.http.problem import Problem, problems
 
-Desk = Annotated[str, Depends(caller(Role.FRONT_DESK))]
+Desk = Annotated[str, Depends(RequiresRole(Role.FRONT_DESK))]
 AtLocation = Annotated[str, Query(examples=["albany"])]
 FIRST, LAST = date(1900, 1, 1), date(2999, 12, 1)
 AnyDay = Annotated[Day, Field(ge=FIRST, le=LAST)]

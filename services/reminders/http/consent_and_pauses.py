@@ -22,13 +22,13 @@ from services.reminders.store.contacts import consent_ledger, load_contacts
 from services.reminders.text.clinic import Places
 from shared.configuration.api_keys import Role
 from shared.contract.fields import Id
-from shared.http.callers import caller, service_of
+from shared.http.callers import RequiresRole, service_of
 from shared.http.problem import Problem, problems
 from shared.http.requests import IdempotencyKey, body_schema, read_body, request_id, submit
 from shared.postgres.values import Connection
 from shared.tables import audit, inbox
 
-Desk = Annotated[str, Depends(caller(Role.FRONT_DESK, Role.OPERATOR))]
+Desk = Annotated[str, Depends(RequiresRole(Role.FRONT_DESK, Role.OPERATOR))]
 ContactId = Annotated[Id, Path(examples=[CONTACT_ID])]
 
 READ: Final = problems(401, 403, 404, 422, 503)

@@ -20,7 +20,7 @@ from twilio.request_validator import RequestValidator
 from services.reminders.people.conversation import LONGEST, ReplyCame
 from services.reminders.rules.outcome import Report
 from services.reminders.sending.settling import Settling
-from services.reminders.store import conversations as phones
+from services.reminders.store import conversations
 from shared.contract.fields import Phone
 from shared.contract.register import EventData
 from shared.decision import trace
@@ -229,7 +229,7 @@ def routes(account: Account, settling: Settling) -> APIRouter:
         if await settling.report(report):
             return Response(status_code=204)
         async with service_of(request).database.begin() as connection:
-            await phones.keep_stray(connection, report, service_of(request).clock.now())
+            await conversations.keep_stray(connection, report, service_of(request).clock.now())
         return Response(status_code=202)
 
     @router.post(INBOUND, response_class=TwiML, responses=DENIED, openapi_extra=_form(InboundForm, REPLIES))
@@ -237,7 +237,7 @@ def routes(account: Account, settling: Settling) -> APIRouter:
         """A text that somebody sent to a clinic's number; what we answer is sent as a text of its own."""
         form = await account.read(request, INBOUND, InboundForm)
         async with service_of(request).database.begin() as connection:
-            conversation_id = await phones.conversation_with(connection, form.From)
+            conversation_id = await conversations.conversation_with(connection, form.From)
         clinic = account.clinics.get(form.To)
         said = ReplyCame(conversation_id=conversation_id, sid=form.MessageSid, body=form.Body, clinic=clinic)
         await service_of(request).worker.on_message(_message(request, form.MessageSid, said))
