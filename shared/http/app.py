@@ -20,7 +20,11 @@ log = logging.getLogger(__name__)
 
 
 def create_api(service: Service[Any, Any], *routers: APIRouter) -> FastAPI:
-    """The service's application: its own routes, the common ones, and every error as problem details."""
+    """The application of a service, which stands in its `state.service`.
+
+    Args:
+        routers: the service's own routes; those that every service has are added.
+    """
     app = FastAPI(
         title=f"Chairtime {service.name}",
         version="1",

@@ -1,4 +1,4 @@
-"""The routes that every service has, and its application put together: health, metrics, and what an operator settles.
+"""Routes of operators that every service has: dead letters, what waits for a person, and how far the service has read.
 
 A dead letter is ended once, by a named key: `ended_by`, `ended_at` and the reason stay with it in the database.
 """
@@ -15,7 +15,7 @@ from shared.configuration.api_keys import Role
 from shared.contract.fields import Line
 from shared.http.callers import RequiresRole, service_of
 from shared.http.dead_letter_shown import ShownLetter, shown
-from shared.http.problem import Problem, problems
+from shared.http.problem import READ, Problem, problems
 from shared.http.requests import read_body
 from shared.postgres.pool import TROUBLE
 from shared.tables import attention, dead_letters
@@ -82,7 +82,7 @@ async def list_dead_letters(
         return await dead_letters.listed(connection, status)
 
 
-@operations.get("/ops/dead-letters/{id}", tags=["operations"], responses=problems(401, 403, 404, 422, 503))
+@operations.get("/ops/dead-letters/{id}", tags=["operations"], responses=READ)
 async def show_dead_letter(request: Request, id: Annotated[LetterId, Path(examples=[7])], by: Operator) -> ShownLetter:
     """One letter, open or ended: its place, its reason and its headers, and how many wait behind it; not its bytes."""
     async with service_of(request).database.begin() as connection:
@@ -182,7 +182,7 @@ async def heard(request: Request, by: Operator) -> list[HeardPlace]:
 
 @operations.get("/ops/attention", tags=["operations"])
 async def list_attention(request: Request, by: Operator) -> list[dict[str, Any]]:
-    """What software must not decide."""
+    """What waits for a person's decision, oldest first."""
     async with service_of(request).database.begin() as connection:
         return await attention.open_rows(connection)
 

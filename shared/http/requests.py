@@ -8,7 +8,6 @@ fields on Kafka: pydantic closes them and all their parts for one reading (`extr
 """
 
 import hashlib
-import logging
 from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import Header, Request
@@ -23,8 +22,6 @@ from shared.http.problem import Problem
 from shared.kafka.envelope import explain
 from shared.worker.service_rules import HTTP, Answer
 from shared.worker.worker import HeldBack, InFlight, PayloadConflict
-
-log = logging.getLogger(__name__)
 
 MAX_BODY: Final = 1024 * 1024
 """Bytes of a request's body."""
@@ -101,7 +98,7 @@ def parse_body(received: bytes, model: type[Body], **path: Any) -> Body:
 
 
 def body_schema(model: type[BaseModel], *in_path: str, **examples: Any) -> dict[str, Any]:
-    """A body for the OpenAPI document (`openapi_extra`), since routes read it themselves to refuse unknown fields.
+    """A body for the OpenAPI document (`openapi_extra`), since routes read bodies themselves.
 
     Args:
         in_path: fields that stand in the URL.

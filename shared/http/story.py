@@ -1,4 +1,4 @@
-"""What a service has told of one course, for whoever looks into it: ids, states and reasons, nothing of the person."""
+"""The route to a course's story: what a service decided, as ids, states and reasons, and nothing of the person."""
 
 from datetime import datetime
 from typing import Annotated, Any, Final
@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from shared.configuration.api_keys import Role
 from shared.http.callers import RequiresRole, service_of
-from shared.http.problem import Problem, problems
+from shared.http.problem import READ, Problem
 from shared.postgres.values import Connection
 from shared.tables import attention, dead_letters, outbox
 
@@ -82,7 +82,7 @@ class Matter(BaseModel):
 
 
 class CourseStory(BaseModel):
-    """What this service has told of a course within the 30 days that it keeps, and what waits for a person."""
+    """A course's events that this service decided within the 30 days that it keeps, and what waits for a person."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [STORY]})
 
@@ -95,14 +95,14 @@ class CourseStory(BaseModel):
 story = APIRouter()
 
 
-@story.get("/ops/courses/{course_id}/story", tags=["operations"], responses=problems(401, 403, 404, 422, 503))
+@story.get("/ops/courses/{course_id}/story", tags=["operations"], responses=READ)
 async def course_story(
     request: Request,
     by: Annotated[str, Depends(RequiresRole(Role.OPERATOR))],
     course_id: Annotated[UUID, Path(examples=[COURSE_ID])],
 ) -> CourseStory:
-    """What this service has told of a course, oldest first, and what of it waits for a person. No index leads there:
-    it reads the whole outbox, so ask for one course, not for all.
+    """The events that this service decided about a course, oldest first, and what of it waits for a person. No index
+    leads there: it reads the whole outbox, so ask for one course, not for all.
     """
     async with service_of(request).database.begin() as connection:
         found = await _story(connection, course_id)

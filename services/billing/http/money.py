@@ -34,7 +34,7 @@ from shared.contract.closed_sets import PaymentRefusal, Refusal
 from shared.contract.register import CourseEvent
 from shared.contract.topics import CURRENCY
 from shared.http.callers import RequiresRole, service_of
-from shared.http.problem import Problem, problems
+from shared.http.problem import READ, WRITE, Problem
 from shared.http.requests import IdempotencyKey, body_schema, read_body, request_id, submit
 from shared.tables import audit
 from shared.worker.service_rules import Answer
@@ -44,10 +44,6 @@ Till = Annotated[str, Depends(RequiresRole(Role.TILL))]
 Biller = Annotated[str, Depends(RequiresRole(Role.BILLER))]
 CourseId = Annotated[UUID, Path(examples=[COURSE_ID])]
 SessionId = Annotated[UUID, Path(examples=[SESSION_ID])]
-
-READ: Final = problems(401, 403, 404, 422, 503)
-WRITE: Final = problems(400, 401, 403, 404, 409, 413, 422, 503)
-"""What can go wrong; each with a stable code in its title."""
 
 STATUS: Final = {PaymentRefusal.UNKNOWN_CURRENCY: 422, PaymentRefusal.CONFLICTING_REPEAT: 409}
 DETAIL: Final = {

@@ -1,7 +1,10 @@
-"""Booking's routes: a request becomes a message, takes the same road, and its decision is the answer."""
+"""Routes of courses, their sessions, and closures.
+
+A request becomes a message that goes through the rules like one from Kafka; the events that follow are the answer.
+"""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Request
@@ -40,17 +43,13 @@ from shared.contract.clinic import (
 )
 from shared.contract.register import CourseEvent
 from shared.http.callers import RequiresRole, service_of
-from shared.http.problem import Problem, problems
+from shared.http.problem import READ, WRITE, Problem, problems
 from shared.http.requests import IdempotencyKey, body_schema, parse_body, receive, submit
 from shared.worker.service_rules import Answer
 
 Desk = Annotated[str, Depends(RequiresRole(Role.FRONT_DESK))]
 CourseId = Annotated[UUID, Path(examples=[COURSE_ID])]
 SessionId = Annotated[UUID, Path(examples=[SESSION_ID])]
-
-READ: Final = problems(401, 403, 404, 422, 503)
-WRITE: Final = problems(400, 401, 403, 404, 409, 413, 422, 503)
-"""What can go wrong; each with a stable code in its title."""
 
 
 def course_routes(places: Mapping[str, Place]) -> APIRouter:

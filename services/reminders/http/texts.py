@@ -1,4 +1,4 @@
-"""What people see by HTTP: what texts say and what became of them, and what was written back."""
+"""Routes to texts, with what became of each and why, and to what people wrote back."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query, Request, Response
 from jinja2 import TemplateError
 
-from services.reminders.http.consent_and_pauses import READ, Desk
+from services.reminders.http.consent_and_pauses import Desk
 from services.reminders.http.shapes import CONTACT_ID, COURSE_ID, SID, TEXT_ID, ShownReply, ShownText
 from services.reminders.people.contact import Contact, Contacts
 from services.reminders.rules.course import Course
@@ -25,14 +25,14 @@ from services.reminders.text.text import Text, TextState
 from shared.contract.fields import Id
 from shared.decision import trace
 from shared.http.callers import service_of
-from shared.http.problem import Problem
+from shared.http.problem import READ, Problem
 from shared.postgres.values import Connection
 
 Limit = Annotated[int, Query(ge=1, le=500, examples=[200])]
 
 
 def routes(places: Places) -> APIRouter:
-    """Texts and replies. Where there are more, the header `Link` leads to the next page (RFC 8288)."""
+    """The routes to texts and replies. Where there are more, the header `Link` leads to the next page (RFC 8288)."""
     router = APIRouter(tags=["reminders"])
 
     @router.get("/v1/texts", responses=READ)

@@ -110,7 +110,7 @@ F = TypeVar("F", bound=_Form)
 
 
 class TwiML(Response):
-    """What Twilio shall do."""
+    """An answer in TwiML, which tells Twilio what to do next."""
 
     media_type = "text/xml"
 
@@ -215,7 +215,7 @@ def _plain(part: dict[str, Any], whole: dict[str, Any]) -> dict[str, Any]:
 
 
 def routes(account: Account, settling: Settling) -> APIRouter:
-    """Both webhooks. They take no API key: the signature is the key."""
+    """Both webhooks; they take no API key, since the signature says who calls."""
     router = APIRouter(tags=["webhooks"])
 
     @router.post(STATUS, status_code=204, responses=DENIED | _KEPT, openapi_extra=_form(StatusForm, REPORTS))
