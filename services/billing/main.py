@@ -7,8 +7,7 @@ from typing import Final
 from fastapi import FastAPI
 
 from services.billing.account.account import Known
-from services.billing.http import money as api
-from services.billing.http import papers as paper_api
+from services.billing.http import money, papers
 from services.billing.papers.folder import State
 from services.billing.profile import read_places
 from services.billing.rules.decide import HEARS, aggregate_of, decide
@@ -40,7 +39,7 @@ def build(settings: BillingSettings, clock: Clock) -> FastAPI:
         save=store.save,
     )
     service = Service(rules, settings, settings.database_url, MIGRATIONS, clock)
-    return create_api(service, api.router, paper_api.router)
+    return create_api(service, money.router, papers.router)
 
 
 def main() -> None:

@@ -8,9 +8,9 @@ from fastapi import FastAPI
 
 from services.booking import gauges
 from services.booking.chairs.calendar import Calendar
-from services.booking.http import board
-from services.booking.http import calendar_feed as feed
-from services.booking.http import courses as api
+from services.booking.http.board import board_routes
+from services.booking.http.calendar_feed import feed_routes
+from services.booking.http.courses import course_routes
 from services.booking.profile import read_places
 from services.booking.rules.closures import Closure
 from services.booking.rules.course import Course
@@ -46,7 +46,7 @@ def build(settings: BookingSettings, clock: Clock) -> FastAPI:
     )
     service = Service(rules, settings, settings.database_url, MIGRATIONS, clock)
     service.add_look(gauges.look(places))
-    return create_api(service, api.routes(places), board.board_routes(places), feed.feed_routes(places))
+    return create_api(service, course_routes(places), board_routes(places), feed_routes(places))
 
 
 def main() -> None:

@@ -8,9 +8,7 @@ from typing import Final
 from fastapi import FastAPI
 
 from services.reminders import gauges
-from services.reminders.http import consent_and_pauses as desk
-from services.reminders.http import texts as api
-from services.reminders.http import webhooks
+from services.reminders.http import consent_and_pauses, texts, webhooks
 from services.reminders.people.contact import Contacts
 from services.reminders.profile import read_places
 from services.reminders.rules.decide import HEARS, State, aggregate_of, decide, next_look
@@ -79,7 +77,12 @@ def build(settings: RemindersSettings, clock: Clock, sender: Sender | None = Non
     )
     service.add_look(gauges.look(sorted(places)))
     service.add_loop("texts", alarm, dispatch.run, dispatch.next_due)
-    return create_api(service, api.routes(places), desk.routes(places), webhooks.routes(_account(settings), settling))
+    return create_api(
+        service,
+        texts.routes(places),
+        consent_and_pauses.routes(places),
+        webhooks.routes(_account(settings), settling),
+    )
 
 
 def _sender(settings: RemindersSettings, places: Places) -> Sender:

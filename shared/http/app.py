@@ -3,14 +3,15 @@
 import logging
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from shared.http.health import health
 from shared.http.operations import operations
-from shared.http.problem import Problem
+from shared.http.problem import Problem, problems
+from shared.http.requests import refuse_unknown_query
 from shared.http.story import story
 from shared.postgres.pool import TROUBLE
 from shared.service.service import Service
@@ -19,8 +20,18 @@ log = logging.getLogger(__name__)
 
 
 def create_api(service: Service[Any, Any], *routers: APIRouter) -> FastAPI:
-    """The service's application: its own routes, the common ones, and every error as problem details."""
-    app = FastAPI(title=f"Chairtime {service.name}", version="1", redoc_url=None)
+    """The application of a service, which stands in its `state.service`.
+
+    Args:
+        routers: the service's own routes; those that every service has are added.
+    """
+    app = FastAPI(
+        title=f"Chairtime {service.name}",
+        version="1",
+        redoc_url=None,
+        dependencies=[Depends(refuse_unknown_query)],
+        responses=problems(422),
+    )
     app.state.service = service
     for router in (*routers, story, operations, health):
         app.include_router(router)

@@ -36,7 +36,7 @@ _TOPICS: Final = {topic.name: topic for topic in TOPICS}
 
 
 class WithoutTitles(GenerateJsonSchema):
-    """A title that only repeats the field's name is noise."""
+    """JSON Schema without the titles that only repeat the names of fields."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
@@ -50,17 +50,17 @@ def document(service: str, listens: Mapping[str, Set[str]]) -> Document:
     """
     heard = {topic: sorted(types - {PersonErased.type}) for topic, types in sorted(listens.items())}
     own = f"{service}.events"
-    told = sorted(name for name, model in EVENTS.items() if model.topic == own)
+    published = sorted(name for name, model in EVENTS.items() if model.topic == own)
     letters = f"{service}.dead-letters"
     channels = {topic: _channel(topic, _names(topic, types)) for topic, types in heard.items()}
-    channels[own] = _channel(own, sorted({*told, *heard.get(own, ())}))
+    channels[own] = _channel(own, sorted({*published, *heard.get(own, ())}))
     channels[letters] = _channel(letters, ["dead-letter"])
     operations = {
         f"hear-{topic}": _operation("receive", service, topic, _names(topic, types)) for topic, types in heard.items()
     }
-    operations[f"tell-{own}"] = _operation("send", service, own, told)
+    operations[f"tell-{own}"] = _operation("send", service, own, published)
     operations[f"tell-{letters}"] = _operation("send", service, letters, ["dead-letter"])
-    names = sorted({*told, *(name for types in heard.values() for name in types)})
+    names = sorted({*published, *(name for types in heard.values() for name in types)})
     payloads = _payloads(tuple(names))
     messages = {name: _message(EVENTS[name], payloads) for name in names}
     if any(topic in ERASABLE for topic in heard):
@@ -265,9 +265,9 @@ def _payloads(names: tuple[str, ...]) -> Mapping[str, Document]:
     return dict(sorted(schemas.items()))
 
 
-def page(told: Document) -> str:
-    """The same for people: one page that loads nothing."""
-    return _template().render(told=told)
+def page(content: Document) -> str:
+    """A service's document as a page of HTML that loads nothing."""
+    return _template().render(content=content)
 
 
 def _name_of(reference: Mapping[str, str]) -> str:

@@ -19,8 +19,12 @@ def service_of(request: Request) -> Service[Any, Any]:
 _bearer = HTTPBearer(auto_error=False, description="An API key")
 
 
-class caller:
-    """A dependency that lets in keys with one of the roles and gives their name."""
+class RequiresRole:
+    """A dependency that gives the name of the API key that a request came with.
+
+    Raises:
+        Problem: 401 no key or one that is not known, 403 none of its roles is one of `roles`.
+    """
 
     def __init__(self, *roles: Role) -> None:
         self._roles = frozenset(roles)

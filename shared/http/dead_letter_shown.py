@@ -5,9 +5,8 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict
 
-from shared.postgres.query import rows
 from shared.postgres.values import Connection
-from shared.tables.dead_letters import Kind, Status
+from shared.tables.dead_letters import Kind, Status, with_followers
 from shared.tables.outbox import unpack
 
 LETTER: Final[dict[str, Any]] = {
@@ -58,21 +57,14 @@ class ShownLetter(BaseModel):
 
 
 async def shown(connection: Connection, id: int) -> ShownLetter | None:
-    """One letter, whatever became of it."""
-    found = await rows(
-        connection,
-        """SELECT l.*, length(l.value) AS value_bytes,
-                  (SELECT count(*) FROM dead_letters b WHERE b.status = 'open' AND l.status = 'open'
-                   AND b.aggregate = l.aggregate AND b.id > l.id) AS behind
-           FROM dead_letters l WHERE id = :id""",
-        id=id,
-    )
-    for row in found:
-        headers = [(name, _told(name, value)) for name, value in unpack(row.headers)]
-        return ShownLetter(**{**row, "headers": headers})
-    return None
+    """One letter, open or ended; None where there is none."""
+    row = await with_followers(connection, id)
+    if row is None:
+        return None
+    headers = [(name, _header_shown(name, value)) for name, value in unpack(row.headers)]
+    return ShownLetter(**{**row, "headers": headers})
 
 
-def _told(header: str, value: bytes | None) -> str | None:
+def _header_shown(header: str, value: bytes | None) -> str | None:
     """A header's value where it is one of an event's attributes: nobody knows what others hold."""
     return value.decode(errors="replace")[:200] if value and header.startswith(("ce_", "content-type")) else None

@@ -1,4 +1,4 @@
-"""The routes that tell how a service is, and what it hears and tells: no key is needed for them."""
+"""The routes that need no key: health, metrics, and the document of what the service hears and tells on Kafka."""
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
@@ -35,8 +35,8 @@ async def prometheus(request: Request) -> Response:
 async def events(request: Request) -> Response:
     """What the service hears and tells on Kafka, as AsyncAPI 3.0; to a browser as a page that loads nothing."""
     service = service_of(request)
-    told = asyncapi.document(service.name, service.listens)
+    content = asyncapi.document(service.name, service.listens)
     if HTML in request.headers.get("Accept", ""):
         shut = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
-        return Response(asyncapi.page(told), media_type=HTML, headers=shut)
-    return JSONResponse(told)
+        return Response(asyncapi.page(content), media_type=HTML, headers=shut)
+    return JSONResponse(content)

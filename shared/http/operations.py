@@ -1,4 +1,4 @@
-"""The routes that every service has, and its application put together: health, metrics, and what an operator settles.
+"""Routes of operators that every service has: dead letters, what waits for a person, and how far the service has read.
 
 A dead letter is ended once, by a named key: `ended_by`, `ended_at` and the reason stay with it in the database.
 """
@@ -13,9 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from shared.configuration.api_keys import Role
 from shared.contract.fields import Line
-from shared.http.callers import caller, service_of
+from shared.http.callers import RequiresRole, service_of
 from shared.http.dead_letter_shown import ShownLetter, shown
-from shared.http.problem import Problem, problems
+from shared.http.problem import READ, Problem, problems
 from shared.http.requests import read_body
 from shared.postgres.pool import TROUBLE
 from shared.tables import attention, dead_letters
@@ -23,7 +23,7 @@ from shared.tables import attention, dead_letters
 log = logging.getLogger(__name__)
 
 operations = APIRouter()
-Operator = Annotated[str, Depends(caller(Role.OPERATOR))]
+Operator = Annotated[str, Depends(RequiresRole(Role.OPERATOR))]
 LetterId = Annotated[int, Field(ge=1, lt=2**63)]
 HEARD_PLACE: Final[dict[str, Any]] = {"topic": "clinic.payments", "partition": 3, "next_offset": 1284}
 
@@ -82,7 +82,7 @@ async def list_dead_letters(
         return await dead_letters.listed(connection, status)
 
 
-@operations.get("/ops/dead-letters/{id}", tags=["operations"], responses=problems(401, 403, 404, 422, 503))
+@operations.get("/ops/dead-letters/{id}", tags=["operations"], responses=READ)
 async def show_dead_letter(request: Request, id: Annotated[LetterId, Path(examples=[7])], by: Operator) -> ShownLetter:
     """One letter, open or ended: its place, its reason and its headers, and how many wait behind it; not its bytes."""
     async with service_of(request).database.begin() as connection:
@@ -151,13 +151,13 @@ async def _discard(request: Request, by: str, ids: Iterable[int], reason: str) -
     done, worker = Discarded(), service_of(request).worker
     for id in ids:
         try:
-            next = await worker.discard(id, by, reason)
+            follower = await worker.discard(id, by, reason)
         except LookupError:
             continue
         done.discarded += 1
-        if next is None:
+        if follower is None:
             continue
-        again = await _retry(request, by, [next])
+        again = await _retry(request, by, [follower])
         done.released += again.retried
         done.failed += again.failed
     return done
@@ -182,7 +182,7 @@ async def heard(request: Request, by: Operator) -> list[HeardPlace]:
 
 @operations.get("/ops/attention", tags=["operations"])
 async def list_attention(request: Request, by: Operator) -> list[dict[str, Any]]:
-    """What software must not decide."""
+    """What waits for a person's decision, oldest first."""
     async with service_of(request).database.begin() as connection:
         return await attention.open_rows(connection)
 

@@ -44,3 +44,8 @@ def problems(*statuses: int, **more: Mapping[str, Any]) -> dict[int | str, dict[
         status: {"description": HTTPStatus(status).phrase, "content": {PROBLEM_JSON: {"schema": schema}}}
         for status in statuses
     }
+
+
+READ: Final = problems(401, 403, 404, 422, 503)
+WRITE: Final = problems(400, 401, 403, 404, 409, 413, 422, 503)
+"""What can go wrong on a route that reads, or takes a request with an idempotency key; `title` has a stable code."""

@@ -1,13 +1,17 @@
-"""HTTP as all three services speak it: API keys, problem details and request bodies.
+"""What comes with a request: its query, its body, and its idempotency key, with which it becomes a message.
 
-Errors are RFC 9457 problem details. They name the field, never the value.
+Routes read their bodies by `read_body`, not as parameters that FastAPI reads. FastAPI (0.165) would parse a body before
+it asks for the key; take only what is called JSON, and of that also UTF-16; answer what is no JSON with 422 or another
+400, each of its own kind; and its `max_body_size` answers and hangs up at once, so that a plain client, which reads
+nothing before it has sent all, finds its connection reset instead of the 413. Models of the contract pass over unknown
+fields on Kafka: pydantic closes them and all their parts for one reading (`extra="forbid"`), without copies of them.
 """
 
 import hashlib
-import logging
 from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import Header, Request
+from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from shared.contract.register import EventData
@@ -19,18 +23,29 @@ from shared.kafka.envelope import explain
 from shared.worker.service_rules import HTTP, Answer
 from shared.worker.worker import HeldBack, InFlight, PayloadConflict
 
-log = logging.getLogger(__name__)
-
 MAX_BODY: Final = 1024 * 1024
 """Bytes of a request's body."""
 
-MAX_READ: Final = 16 * MAX_BODY
-"""Bytes that are read of a body that is too large, so that its sender comes to read the answer."""
+READ_ON: Final = 16
+"""Up to how many times its limit a body that is too large is read, so that its sender comes to read the answer."""
 
 IdempotencyKey = Annotated[
     str, Header(alias="Idempotency-Key", min_length=1, max_length=64, examples=["1f6c1a9e-5d0c-4c4e-9a55-2a1d3cf5e6b7"])
 ]
 Body = TypeVar("Body", bound=BaseModel)
+
+
+async def refuse_unknown_query(request: Request) -> None:
+    """Refuse a query parameter that the route does not declare: a filter with a typing error would show everything.
+
+    A dependency of every route.
+
+    Raises:
+        RequestValidationError: with the parameters, as of a model that forbids extra fields.
+    """
+    declared = {parameter.alias for parameter in request.scope["route"].dependant.query_params}
+    if unknown := sorted(request.query_params.keys() - declared):
+        raise RequestValidationError([{"type": "extra_forbidden", "loc": ("query", name)} for name in unknown])
 
 
 async def read_body(request: Request, model: type[Body], **path: Any) -> Body:
@@ -42,8 +57,12 @@ async def read_body(request: Request, model: type[Body], **path: Any) -> Body:
     return parse_body(await receive(request), model, **path)
 
 
-async def receive(request: Request) -> bytes:
+async def receive(request: Request, kind: str = "body", limit: int = MAX_BODY) -> bytes:
     """A request's body.
+
+    Args:
+        kind: what the limit is of, for people.
+        limit: in bytes.
 
     Raises:
         Problem: 413 too large.
@@ -51,12 +70,12 @@ async def receive(request: Request) -> bytes:
     received, length = bytearray(), 0
     async for chunk in request.stream():
         length += len(chunk)
-        if length <= MAX_BODY:
+        if length <= limit:
             received += chunk
-        elif length > MAX_READ:
+        elif length > READ_ON * limit:
             break
-    if length > MAX_BODY:
-        raise Problem(413, "too_large", f"a body has at most {MAX_BODY} bytes")
+    if length > limit:
+        raise Problem(413, "too_large", f"a {kind} has at most {limit} bytes")
     return bytes(received)
 
 
@@ -79,7 +98,7 @@ def parse_body(received: bytes, model: type[Body], **path: Any) -> Body:
 
 
 def body_schema(model: type[BaseModel], *in_path: str, **examples: Any) -> dict[str, Any]:
-    """A body for the OpenAPI document (`openapi_extra`), since routes read it themselves to refuse unknown fields.
+    """A body for the OpenAPI document (`openapi_extra`), since routes read bodies themselves.
 
     Args:
         in_path: fields that stand in the URL.

@@ -1,4 +1,4 @@
-"""What a service has told of one course, for whoever looks into it: ids, states and reasons, nothing of the person."""
+"""The route to a course's story: what a service decided, as ids, states and reasons, and nothing of the person."""
 
 from datetime import datetime
 from typing import Annotated, Any, Final
@@ -9,20 +9,19 @@ from fastapi import APIRouter, Depends, Path, Request
 from pydantic import BaseModel, ConfigDict
 
 from shared.configuration.api_keys import Role
-from shared.http.callers import caller, service_of
-from shared.http.problem import Problem, problems
-from shared.postgres.query import rows
+from shared.http.callers import RequiresRole, service_of
+from shared.http.problem import READ, Problem
 from shared.postgres.values import Connection
-from shared.tables.outbox import unpack
+from shared.tables import attention, dead_letters, outbox
 
-TOLD: Final = frozenset(
+SHOWN_FIELDS: Final = frozenset(
     {
         *("session_id", "number", "state", "starts_at", "previous_starts_at", "due_at", "hold_expires_at", "version"),
         *("grant", "reason", "code", "basis", "needs", "by", "kind", "intent", "sessions", "sessions_completed"),
         *("payment_id", "refund_id", "request_id", "estimate_id", "superbill_id", "text_id"),
     }
 )
-"""The fields of an event that are told: never who the patient is, what they are treated for, or what they pay."""
+"""The fields of an event that are shown: never who the patient is, what they are treated for, or what they pay."""
 
 COURSE_ID: Final = "0b7f7a52-6d0b-4c26-9a5e-0f6a3d1c2b10"
 SESSION_ID: Final = "3f0c9a44-0d6e-4a7e-9f41-6f2f5a3a1c01"
@@ -83,7 +82,7 @@ class Matter(BaseModel):
 
 
 class CourseStory(BaseModel):
-    """What this service has told of a course within the 30 days that it keeps, and what waits for a person."""
+    """A course's events that this service decided within the 30 days that it keeps, and what waits for a person."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [STORY]})
 
@@ -96,41 +95,26 @@ class CourseStory(BaseModel):
 story = APIRouter()
 
 
-@story.get("/ops/courses/{course_id}/story", tags=["operations"], responses=problems(401, 403, 404, 422, 503))
+@story.get("/ops/courses/{course_id}/story", tags=["operations"], responses=READ)
 async def course_story(
     request: Request,
-    by: Annotated[str, Depends(caller(Role.OPERATOR))],
+    by: Annotated[str, Depends(RequiresRole(Role.OPERATOR))],
     course_id: Annotated[UUID, Path(examples=[COURSE_ID])],
 ) -> CourseStory:
-    """What this service has told of a course, oldest first, and what of it waits for a person. No index leads there:
-    it reads the whole outbox, so ask for one course, not for all.
+    """The events that this service decided about a course, oldest first, and what of it waits for a person. No index
+    leads there: it reads the whole outbox, so ask for one course, not for all.
     """
     async with service_of(request).database.begin() as connection:
-        told = await _story(connection, course_id)
-    if not (told.events or told.dead_letters or told.attention):
+        found = await _story(connection, course_id)
+    if not (found.events or found.dead_letters or found.attention):
         raise Problem(404, "not_found", "this service has told nothing of such a course")
-    return told
+    return found
 
 
 async def _story(connection: Connection, course_id: UUID) -> CourseStory:
-    events = await rows(
-        connection,
-        """SELECT event_id, value, headers, created_at, published_at FROM outbox
-           WHERE key = convert_to(:course, 'UTF8') AND event_id NOT LIKE 'dead/%' ORDER BY id""",
-        course=str(course_id),
-    )
-    letters = await rows(
-        connection,
-        """SELECT id, kind, error_type, topic, arrived_at AS at FROM dead_letters
-           WHERE status = 'open' AND aggregate LIKE '%' || :course ORDER BY id""",
-        course=str(course_id),
-    )
-    matters = await rows(
-        connection,
-        """SELECT id, kind, subject, raised_at, resolved_at FROM attention
-           WHERE aggregate LIKE '%' || :course ORDER BY raised_at""",
-        course=str(course_id),
-    )
+    events = await outbox.events_of_key(connection, str(course_id).encode())
+    letters = await dead_letters.open_of_course(connection, course_id)
+    matters = await attention.of_course(connection, course_id)
     return CourseStory(
         course_id=course_id,
         events=[
@@ -138,8 +122,8 @@ async def _story(connection: Connection, course_id: UUID) -> CourseStory:
                 at=row.created_at,
                 published_at=row.published_at,
                 id=row.event_id,
-                type=(dict(unpack(row.headers)).get("ce_type") or b"").decode(),
-                data=_told(orjson.loads(row.value)),
+                type=(dict(outbox.unpack(row.headers)).get("ce_type") or b"").decode(),
+                data=_shown_fields(orjson.loads(row.value)),
             )
             for row in events
         ],
@@ -148,8 +132,8 @@ async def _story(connection: Connection, course_id: UUID) -> CourseStory:
     )
 
 
-def _told(data: dict[str, Any]) -> dict[str, Any]:
-    kept = {name: value for name, value in data.items() if name in TOLD}
+def _shown_fields(data: dict[str, Any]) -> dict[str, Any]:
+    kept = {name: value for name, value in data.items() if name in SHOWN_FIELDS}
     if "sessions" in kept:
-        kept["sessions"] = [_told(session) for session in kept["sessions"]]
+        kept["sessions"] = [_shown_fields(session) for session in kept["sessions"]]
     return kept

@@ -56,3 +56,13 @@ async def resolve(connection: Connection, id: UUID, by: str, resolution: str, no
         now=now,
     )
     return done == 1
+
+
+async def of_course(connection: Connection, course_id: UUID) -> Sequence[Any]:
+    """What waits for a person, or waited, of one course, oldest first: id, kind, subject, raised_at, resolved_at."""
+    return await rows(
+        connection,
+        """SELECT id, kind, subject, raised_at, resolved_at FROM attention
+           WHERE aggregate LIKE '%' || :course ORDER BY raised_at""",
+        course=str(course_id),
+    )

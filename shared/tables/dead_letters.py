@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
+from uuid import UUID
 
 from shared.contract.internal import TimerDue
 from shared.contract.register import INNER
@@ -219,4 +220,29 @@ async def end(
         by=by,
         reason=reason,
         now=now,
+    )
+
+
+async def with_followers(connection: Connection, id: int) -> Any | None:
+    """One letter, open or ended, with all its columns, `value_bytes`, its value's length, and `behind`, how many open
+    ones wait behind it; None where there is none.
+    """
+    found = await rows(
+        connection,
+        """SELECT l.*, length(l.value) AS value_bytes,
+                  (SELECT count(*) FROM dead_letters b WHERE b.status = 'open' AND l.status = 'open'
+                   AND b.aggregate = l.aggregate AND b.id > l.id) AS behind
+           FROM dead_letters l WHERE id = :id""",
+        id=id,
+    )
+    return found[0] if found else None
+
+
+async def open_of_course(connection: Connection, course_id: UUID) -> Sequence[Any]:
+    """The open letters of one course, oldest first: id, kind, error_type, topic, at."""
+    return await rows(
+        connection,
+        """SELECT id, kind, error_type, topic, arrived_at AS at FROM dead_letters
+           WHERE status = 'open' AND aggregate LIKE '%' || :course ORDER BY id""",
+        course=str(course_id),
     )

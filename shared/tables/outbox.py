@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import orjson
 
@@ -47,3 +48,15 @@ async def unpublished(connection: Connection) -> int:
 async def purge(connection: Connection, before: datetime) -> None:
     """Delete rows that were published before an instant."""
     await run(connection, "DELETE FROM outbox WHERE created_at < :before AND published_at < :before", before=before)
+
+
+async def events_of_key(connection: Connection, key: bytes) -> Sequence[Any]:
+    """The events under one key, oldest first, dead letters left out: event_id, value, packed headers, created_at,
+    published_at. No index leads there: it reads the whole table.
+    """
+    return await rows(
+        connection,
+        """SELECT event_id, value, headers, created_at, published_at FROM outbox
+           WHERE key = :key AND event_id NOT LIKE 'dead/%' ORDER BY id""",
+        key=key,
+    )

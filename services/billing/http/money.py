@@ -25,29 +25,25 @@ from services.billing.http.shapes import (
     WaiverWish,
     account_shown,
 )
-from services.billing.store import accounts as store
-from services.billing.store import papers as paper_store
+from services.billing.store.accounts import course_of, read_account
+from services.billing.store.papers import papers_of
 from shared.configuration.api_keys import Role
 from shared.contract.billing import PaymentRecorded, PaymentRejected, PrepaymentWithdrawn, RefundDue
 from shared.contract.clinic import PaymentCaptured
 from shared.contract.closed_sets import PaymentRefusal, Refusal
 from shared.contract.register import CourseEvent
 from shared.contract.topics import CURRENCY
-from shared.http.callers import caller, service_of
-from shared.http.problem import Problem, problems
+from shared.http.callers import RequiresRole, service_of
+from shared.http.problem import READ, WRITE, Problem
 from shared.http.requests import IdempotencyKey, body_schema, read_body, request_id, submit
 from shared.tables import audit
 from shared.worker.service_rules import Answer
 
-Reader = Annotated[str, Depends(caller(Role.FRONT_DESK, Role.TILL, Role.BILLER))]
-Till = Annotated[str, Depends(caller(Role.TILL))]
-Biller = Annotated[str, Depends(caller(Role.BILLER))]
+Reader = Annotated[str, Depends(RequiresRole(Role.FRONT_DESK, Role.TILL, Role.BILLER))]
+Till = Annotated[str, Depends(RequiresRole(Role.TILL))]
+Biller = Annotated[str, Depends(RequiresRole(Role.BILLER))]
 CourseId = Annotated[UUID, Path(examples=[COURSE_ID])]
 SessionId = Annotated[UUID, Path(examples=[SESSION_ID])]
-
-READ: Final = problems(401, 403, 404, 422, 503)
-WRITE: Final = problems(400, 401, 403, 404, 409, 413, 422, 503)
-"""What can go wrong; each with a stable code in its title."""
 
 STATUS: Final = {PaymentRefusal.UNKNOWN_CURRENCY: 422, PaymentRefusal.CONFLICTING_REPEAT: 409}
 DETAIL: Final = {
@@ -64,7 +60,7 @@ async def get_account(request: Request, course_id: CourseId, by: Reader) -> Cour
     """What a course owes, has paid, where the money lies, what is due when, and which papers there are."""
     account = await _account(request, course_id)
     async with service_of(request).database.begin() as connection:
-        papers = await paper_store.papers_of(connection, course_id)
+        papers = await papers_of(connection, course_id)
     return account_shown(account, papers, service_of(request).clock.now())
 
 
@@ -144,7 +140,7 @@ async def waive(request: Request, session_id: SessionId, by: Biller, key: Idempo
     """Waive a session's price: it counts as paid. A person stands for it, with a reason."""
     wish = await read_body(request, WaiverWish)
     async with service_of(request).database.begin() as connection:
-        course_id = await store.course_of(connection, session_id)
+        course_id = await course_of(connection, session_id)
     if course_id is None:
         raise Problem(404, "not_found", "there is no such session")
     who = wish.by or by
@@ -157,7 +153,7 @@ async def waive(request: Request, session_id: SessionId, by: Biller, key: Idempo
 
 async def _account(request: Request, course_id: UUID) -> Account:
     async with service_of(request).database.begin() as connection:
-        account = await store.read_account(connection, course_id)
+        account = await read_account(connection, course_id)
     if account is None or (account.stage is Stage.UNKNOWN and not account.payments):
         raise Problem(404, "not_found", "there is no such course")
     return account

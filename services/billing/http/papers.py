@@ -7,12 +7,12 @@ from uuid import UUID, uuid4
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import HTMLResponse
 
-from services.billing.http.money import READ, Reader
+from services.billing.http.money import Reader
 from services.billing.http.shapes import COURSE_ID, PAGE, SESSION_ID
 from services.billing.papers.folder import Kind
-from services.billing.store import papers as paper_store
+from services.billing.store.papers import read_paper
 from shared.http.callers import service_of
-from shared.http.problem import Problem, problems
+from shared.http.problem import READ, Problem, problems
 from shared.tables import audit
 
 HEADERS: Final = {
@@ -59,7 +59,7 @@ async def _shown(request: Request, kind: Kind, id: UUID, by: str, version: int |
     service = service_of(request)
     now: datetime = service.clock.now()
     async with service.database.begin() as connection:
-        paper = await paper_store.read_paper(connection, kind, id, version)
+        paper = await read_paper(connection, kind, id, version)
         if paper is None:
             raise Problem(404, "not_found", f"there is no such {kind}")
         if paper.html is None:

@@ -1,4 +1,4 @@
-"""What the desk looks at: free places, and the day's board. Nothing is decided here."""
+"""Routes to free places and to the day's board, for the desk."""
 
 import asyncio
 from collections.abc import Mapping
@@ -16,10 +16,10 @@ from services.booking.store.board import Cursor, sessions_of_day
 from services.booking.store.calendar import occupancy
 from shared.configuration.api_keys import Role
 from shared.contract.fields import Day, Id
-from shared.http.callers import caller, service_of
-from shared.http.problem import Problem, problems
+from shared.http.callers import RequiresRole, service_of
+from shared.http.problem import READ, Problem
 
-Desk = Annotated[str, Depends(caller(Role.FRONT_DESK))]
+Desk = Annotated[str, Depends(RequiresRole(Role.FRONT_DESK))]
 AtLocation = Annotated[str, Query(examples=["albany"])]
 FIRST, LAST = date(1900, 1, 1), date(2999, 12, 1)
 AnyDay = Annotated[Day, Field(ge=FIRST, le=LAST)]
@@ -31,8 +31,8 @@ MOST_DAYS: Final = 92
 
 
 def board_routes(places: Mapping[str, Place]) -> APIRouter:
-    """The routes of those who look."""
-    router = APIRouter(tags=["board"], responses=problems(401, 403, 404, 422, 503))
+    """The routes to free places and to the board."""
+    router = APIRouter(tags=["board"], responses=READ)
 
     @router.get("/v1/availability")
     async def first_free_places(

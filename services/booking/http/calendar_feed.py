@@ -19,11 +19,11 @@ from services.booking.store.calendar_links import _digest, _of_token
 from shared.configuration.api_keys import Role
 from shared.contract.closed_sets import SessionState
 from shared.contract.fields import Name
-from shared.http.callers import caller, service_of
+from shared.http.callers import RequiresRole, service_of
 from shared.http.problem import Problem, problems
 from shared.postgres.query import run
 
-Operator = Annotated[str, Depends(caller(Role.OPERATOR))]
+Operator = Annotated[str, Depends(RequiresRole(Role.OPERATOR))]
 AtLocation = Annotated[Name, Path(examples=["albany"])]
 
 PAST: Final = timedelta(days=7)

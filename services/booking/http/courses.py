@@ -1,7 +1,10 @@
-"""Booking's routes: a request becomes a message, takes the same road, and its decision is the answer."""
+"""Routes of courses, their sessions, and closures.
+
+A request becomes a message that goes through the rules like one from Kafka; the events that follow are the answer.
+"""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Request
@@ -16,16 +19,16 @@ from services.booking.http.shapes import (
     EXAMPLES,
     SESSION_ID,
     DisplacedSession,
+    ResultingEvent,
     ShownClosure,
     ShownCourse,
     ShownSession,
-    Told,
 )
 from services.booking.rules.closures import ClosureRequested
 from services.booking.rules.course import Course
-from services.booking.store import courses as store
 from services.booking.store.board import awaiting_authorization, needs_of, whereabouts
 from services.booking.store.closures import closure_results, load_closures
+from services.booking.store.courses import load_courses
 from shared.configuration.api_keys import Role
 from shared.contract.booking import CourseAccepted, CourseRejected
 from shared.contract.clinic import (
@@ -39,22 +42,18 @@ from shared.contract.clinic import (
     TreatmentCompleted,
 )
 from shared.contract.register import CourseEvent
-from shared.http.callers import caller, service_of
-from shared.http.problem import Problem, problems
+from shared.http.callers import RequiresRole, service_of
+from shared.http.problem import READ, WRITE, Problem, problems
 from shared.http.requests import IdempotencyKey, body_schema, parse_body, receive, submit
 from shared.worker.service_rules import Answer
 
-Desk = Annotated[str, Depends(caller(Role.FRONT_DESK))]
+Desk = Annotated[str, Depends(RequiresRole(Role.FRONT_DESK))]
 CourseId = Annotated[UUID, Path(examples=[COURSE_ID])]
 SessionId = Annotated[UUID, Path(examples=[SESSION_ID])]
 
-READ: Final = problems(401, 403, 404, 422, 503)
-WRITE: Final = problems(400, 401, 403, 404, 409, 413, 422, 503)
-"""What can go wrong; each with a stable code in its title."""
 
-
-def routes(places: Mapping[str, Place]) -> APIRouter:
-    """The routes of booking."""
+def course_routes(places: Mapping[str, Place]) -> APIRouter:
+    """The routes of courses, sessions and closures."""
     router = APIRouter(tags=["booking"])
 
     @router.post(
@@ -95,7 +94,7 @@ def routes(places: Mapping[str, Place]) -> APIRouter:
             _course_action(asked, places),
             methods=["POST"],
             name=f"{verb}_course",
-            response_model=list[Told],
+            response_model=list[ResultingEvent],
             responses=WRITE,
             openapi_extra=body_schema(asked, "course_id", **EXAMPLES[verb]),
         )
@@ -112,7 +111,7 @@ def routes(places: Mapping[str, Place]) -> APIRouter:
             _session_action(wish, places),
             methods=["POST"],
             name=verb,
-            response_model=list[Told],
+            response_model=list[ResultingEvent],
             responses=WRITE | (problems(402) if wish is PatientCheckedIn else {}),
             openapi_extra=body_schema(wish, "course_id", "session_id", **EXAMPLES[verb]),
         )
@@ -192,7 +191,7 @@ def _session_action(wish: type[CourseEvent], places: Mapping[str, Place]) -> Any
 
 async def _course(request: Request, course_id: UUID) -> Course:
     async with service_of(request).database.begin() as connection:
-        course = (await store.load_courses(connection, {course_id})).get(str(course_id))
+        course = (await load_courses(connection, {course_id})).get(str(course_id))
     if course is None or course.request is None:
         raise Problem(404, "not_found", "there is no such course")
     return course

@@ -157,7 +157,7 @@ class BoardSession(ShownSession):
     reply: Annotated[Intent | None, Field(description="What the patient last wrote back about this time")]
 
 
-class Told(BaseModel):
+class ResultingEvent(BaseModel):
     """One event that follows from a request, as it stands on `booking.events`."""
 
     model_config = ConfigDict(

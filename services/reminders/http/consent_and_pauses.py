@@ -1,4 +1,4 @@
-"""What staff change by HTTP: what a person agreed to, and which texts must wait. Each is kept with whose key it was."""
+"""Routes of the desk: what a person agreed to, and which texts must wait. Each change is kept with whose key it was."""
 
 from datetime import datetime
 from hashlib import blake2b
@@ -22,32 +22,22 @@ from services.reminders.store.contacts import consent_ledger, load_contacts
 from services.reminders.text.clinic import Places
 from shared.configuration.api_keys import Role
 from shared.contract.fields import Id
-from shared.http.callers import caller, service_of
-from shared.http.problem import Problem, problems
+from shared.http.callers import RequiresRole, service_of
+from shared.http.problem import READ, WRITE, Problem
 from shared.http.requests import IdempotencyKey, body_schema, read_body, request_id, submit
 from shared.postgres.values import Connection
 from shared.tables import audit, inbox
 
-Desk = Annotated[str, Depends(caller(Role.FRONT_DESK, Role.OPERATOR))]
+Desk = Annotated[str, Depends(RequiresRole(Role.FRONT_DESK, Role.OPERATOR))]
 ContactId = Annotated[Id, Path(examples=[CONTACT_ID])]
-
-READ: Final = problems(401, 403, 404, 422, 503)
-WRITE: Final = problems(400, 401, 403, 404, 409, 413, 422, 503)
 
 BY_STAFF: Final = "staff"
 """Source of a consent that the desk wrote down: whose key it was stands in the audit, and travels nowhere."""
 
 
-def known_query(request: Request) -> None:
-    """Refuse what a route does not know: a filter with a typing error would show everything."""
-    known = {field.alias for field in request.scope["route"].dependant.query_params}
-    if set(request.query_params) - known:
-        raise Problem(422, "invalid", f"query: only {', '.join(sorted(known)) or 'nothing'} is known here")
-
-
 def routes(places: Places) -> APIRouter:
-    """Consent and pauses."""
-    router = APIRouter(tags=["reminders"], dependencies=[Depends(known_query)])
+    """The routes of consent and pauses."""
+    router = APIRouter(tags=["reminders"])
     clinics = {place.clinic for place in places.values()}
 
     @router.get("/v1/contacts/{contact_id}/consent", responses=READ)
@@ -97,7 +87,7 @@ def routes(places: Places) -> APIRouter:
 
     @router.post("/v1/resume", responses=WRITE, openapi_extra=body_schema(Stretch, **RESUME_EXAMPLES))
     async def resume(request: Request, by: Desk, key: IdempotencyKey) -> list[Pause]:
-        """Let them go again; answers with all that is still paused."""
+        """Let paused texts go again; answers with all that is still paused."""
         return await _move(request, by, key, await read_body(request, Stretch), clinics, "resume")
 
     return router

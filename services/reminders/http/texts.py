@@ -1,24 +1,23 @@
-"""What people see by HTTP: what texts say and what became of them, and what was written back."""
+"""Routes to texts, with what became of each and why, and to what people wrote back."""
 
 from datetime import datetime
 from typing import Annotated, Any
 from urllib.parse import urlencode
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from jinja2 import TemplateError
 
-from services.reminders.http.consent_and_pauses import READ, Desk, known_query
+from services.reminders.http.consent_and_pauses import Desk
 from services.reminders.http.shapes import CONTACT_ID, COURSE_ID, SID, TEXT_ID, ShownReply, ShownText
 from services.reminders.people.contact import Contact, Contacts
 from services.reminders.rules.course import Course
 from services.reminders.rules.judging import Due
 from services.reminders.rules.last_look import Pauses, wording_of
 from services.reminders.rules.why import trace_of
-from services.reminders.store import conversations as phones
-from services.reminders.store import courses as store
-from services.reminders.store import pauses
+from services.reminders.store import conversations, pauses
 from services.reminders.store.contacts import load_contacts
+from services.reminders.store.courses import load_courses
 from services.reminders.store.texts import load_answers, texts_on_record
 from services.reminders.text.clinic import Place, Places
 from services.reminders.text.provider import Sent
@@ -26,15 +25,15 @@ from services.reminders.text.text import Text, TextState
 from shared.contract.fields import Id
 from shared.decision import trace
 from shared.http.callers import service_of
-from shared.http.problem import Problem
+from shared.http.problem import READ, Problem
 from shared.postgres.values import Connection
 
 Limit = Annotated[int, Query(ge=1, le=500, examples=[200])]
 
 
 def routes(places: Places) -> APIRouter:
-    """Texts and replies. Where there are more, the header `Link` leads to the next page (RFC 8288)."""
-    router = APIRouter(tags=["reminders"], dependencies=[Depends(known_query)])
+    """The routes to texts and replies. Where there are more, the header `Link` leads to the next page (RFC 8288)."""
+    router = APIRouter(tags=["reminders"])
 
     @router.get("/v1/texts", responses=READ)
     async def list_texts(
@@ -88,7 +87,7 @@ def routes(places: Places) -> APIRouter:
     ) -> list[ShownReply]:
         """What people wrote back, or one person, the newest first."""
         async with service_of(request).database.begin() as connection:
-            found = await phones.replies(connection, contact_id, before, limit + 1)
+            found = await conversations.replies(connection, contact_id, before, limit + 1)
         if len(found) > limit:
             what = {} if contact_id is None else {"contact_id": contact_id}
             _link(request, response, **what, limit=limit, before=found[limit - 1]["sid"])
@@ -98,7 +97,7 @@ def routes(places: Places) -> APIRouter:
     async def get_reply(request: Request, by: Desk, sid: Annotated[Id, Path(examples=[SID])]) -> ShownReply:
         """One reply, by the id that a matter for attention names."""
         async with service_of(request).database.begin() as connection:
-            found = await phones.reply(connection, sid)
+            found = await conversations.reply(connection, sid)
         if found is None:
             raise Problem(404, "not_found", "there is no such reply")
         return ShownReply(**found)
@@ -110,7 +109,7 @@ Listed = tuple[Course | None, list[Text], Contacts]
 
 
 async def _of_course(connection: Connection, course_id: UUID) -> Listed:
-    course = (await store.load_courses(connection, [course_id])).get(course_id)
+    course = (await load_courses(connection, [course_id])).get(course_id)
     if course is None or course.patient_id is None:
         raise Problem(404, "not_found", "there is no such course")
     return course, list(course.texts), await load_contacts(connection, [course.patient_id, *course.companions])

@@ -20,13 +20,14 @@ from twilio.request_validator import RequestValidator
 from services.reminders.people.conversation import LONGEST, ReplyCame
 from services.reminders.rules.outcome import Report
 from services.reminders.sending.settling import Settling
-from services.reminders.store import conversations as phones
+from services.reminders.store import conversations
 from shared.contract.fields import Phone
 from shared.contract.register import EventData
 from shared.decision import trace
 from shared.decision.message import Message
 from shared.http.callers import service_of
 from shared.http.problem import Problem, problems
+from shared.http.requests import receive
 from shared.kafka.envelope import explain
 from shared.tables.dead_letters import WEBHOOKS
 
@@ -109,7 +110,7 @@ F = TypeVar("F", bound=_Form)
 
 
 class TwiML(Response):
-    """What Twilio shall do."""
+    """An answer in TwiML, which tells Twilio what to do next."""
 
     media_type = "text/xml"
 
@@ -148,7 +149,7 @@ class Account:
         """
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
             raise Problem(415, "not_a_form", f"the body must be {_FORM}")
-        fields = _fields(await _received(request))
+        fields = _fields(await receive(request, "form", MAX_FORM))
         query = request.scope["query_string"].decode("latin-1")
         if not self.signed(path, query, fields, request.headers.get("x-twilio-signature", "")):
             raise Problem(403, "bad_signature", "X-Twilio-Signature does not fit this account and this URL")
@@ -162,15 +163,6 @@ class Account:
         if form.AccountSid != self._account_sid:
             raise Problem(403, "foreign_account", "AccountSid: is another account's")
         return form
-
-
-async def _received(request: Request) -> bytes:
-    received = bytearray()
-    async for chunk in request.stream():
-        received += chunk
-        if len(received) > MAX_FORM:
-            raise Problem(413, "too_large", f"a form has at most {MAX_FORM} bytes")
-    return bytes(received)
 
 
 def _fields(body: bytes) -> dict[str, str]:
@@ -223,7 +215,7 @@ def _plain(part: dict[str, Any], whole: dict[str, Any]) -> dict[str, Any]:
 
 
 def routes(account: Account, settling: Settling) -> APIRouter:
-    """Both webhooks. They take no API key: the signature is the key."""
+    """Both webhooks; they take no API key, since the signature says who calls."""
     router = APIRouter(tags=["webhooks"])
 
     @router.post(STATUS, status_code=204, responses=DENIED | _KEPT, openapi_extra=_form(StatusForm, REPORTS))
@@ -237,7 +229,7 @@ def routes(account: Account, settling: Settling) -> APIRouter:
         if await settling.report(report):
             return Response(status_code=204)
         async with service_of(request).database.begin() as connection:
-            await phones.keep_stray(connection, report, service_of(request).clock.now())
+            await conversations.keep_stray(connection, report, service_of(request).clock.now())
         return Response(status_code=202)
 
     @router.post(INBOUND, response_class=TwiML, responses=DENIED, openapi_extra=_form(InboundForm, REPLIES))
@@ -245,7 +237,7 @@ def routes(account: Account, settling: Settling) -> APIRouter:
         """A text that somebody sent to a clinic's number; what we answer is sent as a text of its own."""
         form = await account.read(request, INBOUND, InboundForm)
         async with service_of(request).database.begin() as connection:
-            conversation_id = await phones.conversation_with(connection, form.From)
+            conversation_id = await conversations.conversation_with(connection, form.From)
         clinic = account.clinics.get(form.To)
         said = ReplyCame(conversation_id=conversation_id, sid=form.MessageSid, body=form.Body, clinic=clinic)
         await service_of(request).worker.on_message(_message(request, form.MessageSid, said))

@@ -1,15 +1,16 @@
-"""Bodies that are too large, and keys of idempotency: a request has one effect and one answer."""
+"""Bodies that are too large or no JSON, and keys of idempotency: a request has one effect and one answer."""
 
 import asyncio
 import json
 import urllib.request
 from pathlib import Path
+from typing import Final
 
 import pytest
 
-from shared.http.requests import MAX_BODY, MAX_READ
+from shared.http.requests import MAX_BODY, READ_ON
 from shared.postgres.query import run
-from tests.facts.course import HOUR, OTHER, session_id, start
+from tests.facts.course import COURSE, HOUR, OTHER, session_id, start
 from tests.stand_ins.booking_desk import (
     COURSE_PATH,
     COURSES,
@@ -36,8 +37,36 @@ async def test_a_body_that_is_too_large_is_refused_and_its_sender_reads_why(
             with refusal.value as answer:
                 return answer.code, json.loads(answer.read())["title"]
 
-        for size in (MAX_BODY + 1, 5_000_000, MAX_READ):
+        for size in (MAX_BODY + 1, 5_000_000, READ_ON * MAX_BODY):
             assert await asyncio.to_thread(send, size) == (413, "too_large")
+
+
+NO_JSON: Final = {
+    "UTF-16": json.dumps({"by": "patient"}).encode("utf-16"),
+    "a byte order mark": b'\xef\xbb\xbf{"by": "patient"}',
+    "half a surrogate pair": b'{"by": "\\ud800"}',
+    "an integer of 6000 digits": b'{"by": ' + b"9" * 6000 + b"}",
+    "a tail": b'{"by": "patient"} x',
+}
+
+
+@pytest.mark.parametrize("path", [COURSES, f"{COURSE_PATH}/cancel"], ids=["whole", "with a field in the URL"])
+@pytest.mark.parametrize("body", NO_JSON.values(), ids=NO_JSON)
+async def test_what_is_not_json_in_utf_8_is_told_so_and_only_to_somebody_with_a_key(
+    booking: Desk, path: str, body: bytes
+) -> None:
+    await booking.post(COURSES, wish())
+    answer = await booking.post(path, body)
+    assert (answer.status_code, answer.json()["title"]) == (400, "not_json")
+    assert (await booking.client.post(path, content=body)).status_code == 401
+
+
+async def test_a_body_is_read_as_json_whatever_it_is_called(booking: Desk) -> None:
+    for course, media_type in ((COURSE, "application/x-www-form-urlencoded"), (OTHER, "text/plain")):
+        headers = {"Authorization": f"Bearer {key_of('front_desk')}", "Idempotency-Key": media_type}
+        body = json.dumps(wish(course=course))
+        answer = await booking.client.post(COURSES, content=body, headers=headers | {"Content-Type": media_type})
+        assert answer.status_code == 201, answer.text
 
 
 async def test_a_request_without_an_idempotency_key_is_refused(booking: Desk) -> None:
