@@ -24,6 +24,7 @@ from shared.contract.clinic import CourseRequested
 from shared.contract.reminders import TextSent
 from shared.contract.topics import SERVICE_TOPICS
 from shared.kafka.cluster import Cluster
+from shared.kafka.library_insides import learn_topics
 
 SCRIPT: Final = PROFILES / "stella" / "demo.jsonl"
 ZONE: Final = ZoneInfo("America/Chicago")
@@ -46,10 +47,12 @@ class Timeline:
     async def start(self) -> None:
         """Listen from now on to what the services write."""
         await self._consumer.start()
-        places = []
-        for topic in SERVICE_TOPICS:
-            await self._consumer._client.add_topic(topic)
-            places += [TopicPartition(topic, p) for p in sorted(self._consumer.partitions_for_topic(topic) or ())]
+        await learn_topics(self._consumer, SERVICE_TOPICS)
+        places = [
+            TopicPartition(topic, partition)
+            for topic in SERVICE_TOPICS
+            for partition in sorted(self._consumer.partitions_for_topic(topic) or ())
+        ]
         self._consumer.assign(places)
         await self._consumer.seek_to_end(*places)
 

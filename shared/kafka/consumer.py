@@ -12,20 +12,26 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Set
 from itertools import chain
 from typing import Any, Final
 
-import aiokafka.conn
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import CorruptRecordException, KafkaConnectionError, KafkaError, UnsupportedCodecError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from faststream.kafka import TopicPartition as Assigned
-from faststream.kafka.message import KafkaAckableMessage
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 
 from shared.decision.message import Record
 from shared.instruments import crash, metrics
 from shared.kafka.cluster import Cluster
-from shared.kafka.connection import NodeConnection
 from shared.kafka.envelope import type_for_others
+from shared.kafka.library_insides import (
+    LOG,
+    UNPARSED,
+    RawBatches,
+    consume_loop_ended,
+    ended_inside,
+    learn_topics,
+    poll_by,
+)
 from shared.kafka.topics import LARGEST, START_SECONDS
 from shared.kafka.unparsed import read_from
 from shared.postgres.pool import TROUBLE
@@ -56,13 +62,8 @@ MAX_POLL_MS: Final = 300_000
 STUCK_SECONDS: Final = 1.5 * MAX_POLL_MS / 1000
 """Without a poll after which nothing is expected of this process any more."""
 
-UNPARSED: Final = (ValueError, CorruptRecordException, UnsupportedCodecError)
-"""What aiokafka's parser raises on a record batch that it cannot take."""
-
 Place = tuple[str, int]
 """Topic and partition."""
-
-aiokafka.conn.AIOKafkaConnection = NodeConnection  # there is no other way to tell its clients what to connect with
 
 
 class Kafka:
@@ -111,9 +112,10 @@ class Kafka:
             metadata_max_age_ms=10_000,  # topics and partitions that come later are seen soon
             apply_types=False,
             log_level=logging.DEBUG,
-            logger=logging.getLogger("shared.faststream"),  # its own would write past our format
+            logger=LOG,
             graceful_timeout=15,
         )
+        batches = RawBatches(self._on_handled, lambda partition, offset: self._consumer().seek(partition, offset))
         self._subscriber = self._broker.subscriber(
             *(() if alone else self._topics),
             partitions=[Assigned(topic, number) for topic in self._topics for number in range(alone or 0)],
@@ -126,10 +128,10 @@ class Kafka:
             heartbeat_interval_ms=1500,
             max_poll_interval_ms=MAX_POLL_MS,
             ack_policy=AckPolicy.NACK_ON_ERROR,
-            parser=self._parse,
-            decoder=self._decode,
+            parser=batches.parse,
+            decoder=batches.decode,
         )
-        self._subscriber.get_msg = self._next_batch  # type: ignore[method-assign]  # its own sleeps after an empty poll
+        poll_by(self._subscriber, self._next_batch)
         self._subscriber(self._on_batch)
         # Offsets are asked for on a connection of their own: on the subscriber's they would wait behind each long poll.
         self._offsets = AIOKafkaConsumer(**cluster.aiokafka, client_id=f"chairtime-{service}-fence")
@@ -152,7 +154,7 @@ class Kafka:
             async with asyncio.timeout(START_SECONDS):
                 await self.producer.start()
                 await self._offsets.start()
-                await self._offsets._client.set_topics(self._topics)  # else it tries three times for a first answer
+                await learn_topics(self._offsets, self._topics)
                 await self._broker.start()
         except TimeoutError:
             raise KafkaConnectionError("Kafka did not answer in time") from None
@@ -182,7 +184,7 @@ class Kafka:
         )
         await reader.start()
         topics = (*self._topics, *more)
-        await reader._client.set_topics(topics)  # it knows of no topic before
+        await learn_topics(reader, topics)
         reader.assign([TopicPartition(t, p) for t in topics for p in sorted(reader.partitions_for_topic(t) or ())])
         return reader
 
@@ -215,21 +217,12 @@ class Kafka:
         consumer = self._subscriber.consumer
         if consumer is None:
             return "not connected"
-        if any(task.done() for task in self._subscriber.tasks):
+        if consume_loop_ended(self._subscriber):
             return "the consume loop has ended"
         if (silent := time.monotonic() - self._polled_at) > STUCK_SECONDS:
             return f"the consume loop has not polled for {silent:.0f} seconds"
-        clients = consumer._client, self._offsets._client, self.producer.client
-        inside = {
-            "a client's metadata": [one._sync_task for one in clients],
-            "the consumer's fetching": [consumer._fetcher._fetch_task],
-            "the group's coordination": [getattr(consumer._coordinator, "_coordination_task", None)],
-            "the producer's sending": [self.producer._sender.sender_task],
-        }
-        for what, tasks in inside.items():  # nobody but us looks whether aiokafka's own tasks still run
-            if any(task is not None and task.done() for task in tasks):
-                return f"{what} has ended"
-        return None
+        ended = ended_inside(consumer, self._offsets, self.producer)
+        return ended and f"{ended} has ended"
 
     def _consumer(self) -> Any:
         if self._subscriber.consumer is None:
@@ -331,11 +324,9 @@ class Kafka:
         except KafkaError as trouble:  # such as a rebalance: whoever gets the partition reads a little again
             log.info("offsets are committed later: %s", type(trouble).__name__)
 
-    async def _parse(self, records: Any) -> KafkaAckableMessage:
-        return KafkaAckableMessage(body=b"", raw_message=records, consumer=_Later(self))
-
-    async def _decode(self, message: Any) -> Any:
-        return message.raw_message
+    def _on_handled(self) -> None:
+        """A batch has had its effect: its offsets are committed with others'."""
+        self._uncommitted = True
 
     async def _on_batch(self, records: tuple[Record, ...]) -> None:
         began = time.monotonic()
@@ -370,18 +361,3 @@ def _security(cluster: Cluster) -> BaseSecurity:
         return BaseSecurity(cluster.tls)
     kinds = {"SCRAM-SHA-512": SASLScram512, "SCRAM-SHA-256": SASLScram256, "PLAIN": SASLPlaintext}
     return kinds[cluster.mechanism](cluster.user, cluster.password or "", cluster.tls)
-
-
-class _Later:
-    """A batch's consumer, as FastStream's message uses it: its offsets are committed with others'."""
-
-    def __init__(self, kafka: Kafka) -> None:
-        self._kafka = kafka
-
-    async def commit(self) -> None:
-        """After the batch has had its effect."""
-        self._kafka._uncommitted = True
-
-    def seek(self, partition: TopicPartition, offset: int) -> None:
-        """After the batch has failed."""
-        self._kafka._consumer().seek(partition, offset)

@@ -10,7 +10,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from shared.decision.message import Record
 from shared.kafka.cluster import Cluster
-from shared.kafka.consumer import UNPARSED, Place, raw
+from shared.kafka.consumer import Place, raw
+from shared.kafka.library_insides import UNPARSED
 from shared.kafka.unparsed import read_from
 
 log = logging.getLogger(__name__)
