@@ -17,9 +17,8 @@ from shared.decision.clock import Clock
 from shared.instruments import metrics
 from shared.kafka.consumer import Kafka, Place
 from shared.postgres.pool import TROUBLE, Database
-from shared.postgres.query import rows
 from shared.postgres.values import Connection
-from shared.tables import timers
+from shared.tables import attention, dead_letters, outbox, timers
 from shared.tables.heard import heard_to
 from shared.worker.relay import Relay
 
@@ -123,25 +122,16 @@ def lag(heard: Offsets, starts: Offsets, ends: Offsets) -> dict[tuple[str, ...],
 
 async def of_the_road(connection: Connection, service: str, now: datetime) -> Iterable[Metric]:
     """What waits in the tables that every service has."""
-    (outbox,) = await rows(
-        connection,
-        """SELECT (SELECT count(*) FROM outbox WHERE published_at IS NULL) AS waiting,
-                  (SELECT created_at FROM outbox WHERE published_at IS NULL ORDER BY id LIMIT 1) AS oldest""",
-    )
-    letters = await rows(connection, "SELECT kind, count(*) AS n FROM dead_letters WHERE status = 'open' GROUP BY kind")
-    matters = await rows(
-        connection,
-        "SELECT kind, count(*) AS n, min(raised_at) AS oldest FROM attention WHERE resolved_at IS NULL GROUP BY kind",
-    )
+    waiting, oldest = await outbox.backlog(connection)
+    letters = await dead_letters.open_by_kind(connection)
+    matters = await attention.open_by_kind(connection)
     due_at = await timers.next_due(connection)
     return (
-        metrics.OUTBOX_WAITING.is_(service, outbox.waiting),
-        metrics.OUTBOX_OLDEST.is_(service, since(outbox.oldest, now)),
-        metrics.DEAD_LETTERS_OPEN.of(
-            service, {(kind,): 0 for kind in metrics.LETTERS} | {(r.kind,): r.n for r in letters}
-        ),
-        metrics.ATTENTION_OPEN.of(service, {(row.kind,): row.n for row in matters}),
-        metrics.ATTENTION_OLDEST.of(service, {(row.kind,): since(row.oldest, now) for row in matters}),
+        metrics.OUTBOX_WAITING.is_(service, waiting),
+        metrics.OUTBOX_OLDEST.is_(service, since(oldest, now)),
+        metrics.DEAD_LETTERS_OPEN.of(service, {(kind,): letters.get(kind, 0) for kind in metrics.LETTERS}),
+        metrics.ATTENTION_OPEN.of(service, {(kind,): n for kind, (n, _) in matters.items()}),
+        metrics.ATTENTION_OLDEST.of(service, {(kind,): since(raised, now) for kind, (_, raised) in matters.items()}),
         metrics.TIMERS_OVERDUE.is_(service, since(due_at, now)),
     )
 

@@ -24,10 +24,9 @@ from shared.instruments import metrics
 from shared.kafka.consumer import Kafka, Place
 from shared.postgres.migrations import mismatch, revision
 from shared.postgres.pool import TROUBLE, Database
-from shared.postgres.query import rows
 from shared.service.readings import Look, Readings
 from shared.tables import inbox, outbox
-from shared.tables.heard import heard_to, keep_place
+from shared.tables.heard import heard_to, remember_own
 from shared.tables.timers import next_due
 from shared.worker.alarm import Alarm
 from shared.worker.fence import Fence
@@ -189,8 +188,7 @@ class Service(Generic[State, Context]):
         """Why no work can be done right now, or None."""
         try:
             async with asyncio.timeout(5):
-                async with self.database.begin() as connection:
-                    await rows(connection, "SELECT 1")
+                await self.database.ping()
                 await self.kafka.ends()
         except (*TROUBLE, KafkaError) as error:
             return f"not ready: {type(error).__name__}\n"
@@ -232,7 +230,7 @@ class Service(Generic[State, Context]):
     async def _purge(self) -> None:
         before = self.clock.now() - KEPT
         async with self.database.begin() as connection:
-            await keep_place(connection, self.name)
+            await remember_own(connection, self.name)
             await outbox.purge(connection, before)
             await inbox.purge(connection, before)
 

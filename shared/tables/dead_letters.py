@@ -156,6 +156,12 @@ async def listed(connection: Connection, status: Status, limit: int = 200) -> li
     return [dict(row) for row in found]
 
 
+async def open_by_kind(connection: Connection) -> dict[str, int]:
+    """How many wait for an operator, of each kind that there is."""
+    found = await rows(connection, "SELECT kind, count(*) AS n FROM dead_letters WHERE status = 'open' GROUP BY kind")
+    return {row.kind: row.n for row in found}
+
+
 async def matching(connection: Connection, ids: Sequence[int], error_type: str | None) -> list[int]:
     """The open ones among these, and those of an error type, oldest first."""
     found = await rows(

@@ -13,8 +13,8 @@ async def heard_to(connection: Connection) -> dict[tuple[str, int], int]:
     return {(row.topic, row.partition): row.next_offset for row in found}
 
 
-async def keep_place(connection: Connection, service: str) -> None:
-    """Remember how far our own topic is known, before old rows of the outbox are purged."""
+async def remember_own(connection: Connection, service: str) -> None:
+    """Write down how far a service's own topic is known, before old rows of the outbox are purged."""
     await run(
         connection,
         """INSERT INTO heard (topic, partition, next_offset)
@@ -24,6 +24,11 @@ async def keep_place(connection: Connection, service: str) -> None:
            SET next_offset = greatest(heard.next_offset, excluded.next_offset)""",
         own=f"{service}.events",
     )
+
+
+async def forget_all(connection: Connection) -> None:
+    """Everything is to be heard from the beginning: the Kafka where it stood is gone."""
+    await run(connection, "DELETE FROM heard")
 
 
 def remember(writes: Writes, heard: Mapping[tuple[str, int], int]) -> None:

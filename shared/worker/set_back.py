@@ -21,8 +21,8 @@ from shared.kafka.consumer import Kafka, Place
 from shared.kafka.envelope import type_for_others
 from shared.kafka.replay import Replay
 from shared.postgres.pool import Database
-from shared.postgres.query import rows
 from shared.postgres.writes import Writes
+from shared.tables import outbox
 from shared.tables.heard import heard_to, remember
 from shared.worker.service_rules import Rules
 
@@ -102,13 +102,7 @@ class Memory:
         """
         async with self._database.begin() as connection:
             heard = await heard_to(connection)
-            told = await rows(
-                connection,
-                """SELECT partition, max(kafka_offset) + 1 AS next_offset FROM outbox
-                   WHERE topic = :own AND kafka_offset IS NOT NULL GROUP BY partition""",
-                own=self.own,
-            )
-            mine = {(self.own, row.partition): row.next_offset for row in told}
+            mine = await outbox.next_offsets(connection, self.own)
             known = heard | {place: max(offset, heard.get(place, 0)) for place, offset in mine.items()}
             before = {p: ends[p] if p[0] == self.own else 0 if heard else read_to[p] for p in ends if p not in known}
             writes = Writes()
@@ -142,13 +136,8 @@ class Memory:
         if not told:
             return []
         async with self._database.begin() as connection:
-            found = await rows(
-                connection,
-                """SELECT event_id, key, value FROM outbox WHERE topic = :own AND
-                   (event_id = ANY(CAST(:ids AS text[])) OR key = ANY(CAST(:keys AS bytea[])))""",
-                own=self.own,
-                ids=[id_of(record) for record in told],
-                keys=sorted({record.key or b"" for record in told}),
+            found = await outbox.by_ids_or_keys(
+                connection, self.own, [id_of(record) for record in told], {record.key or b"" for record in told}
             )
         ids, contents = {row.event_id for row in found}, {(row.key, row.value) for row in found}
         return [r for r in told if id_of(r) not in ids and (r.key, r.value) not in contents]
