@@ -48,13 +48,13 @@ class Timeline:
         """Listen from now on to what the services write."""
         await self._consumer.start()
         await learn_topics(self._consumer, SERVICE_TOPICS)
-        places = [
-            TopicPartition(topic, partition)
+        partitions = [
+            TopicPartition(topic, number)
             for topic in SERVICE_TOPICS
-            for partition in sorted(self._consumer.partitions_for_topic(topic) or ())
+            for number in sorted(self._consumer.partitions_for_topic(topic) or ())
         ]
-        self._consumer.assign(places)
-        await self._consumer.seek_to_end(*places)
+        self._consumer.assign(partitions)
+        await self._consumer.seek_to_end(*partitions)
 
     async def stop(self) -> None:
         """Stop listening."""
@@ -74,10 +74,10 @@ class Timeline:
 
     async def catch_up(self, now: datetime) -> None:
         """Show everything that the services have written until now, in Kafka's order of time."""
-        places = self._consumer.assignment()
-        ends = await self._consumer.end_offsets(places)
+        partitions = self._consumer.assignment()
+        ends = await self._consumer.end_offsets(partitions)
         records: list[Any] = []
-        while any([await self._consumer.position(place) < end for place, end in ends.items()]):
+        while any([await self._consumer.position(partition) < end for partition, end in ends.items()]):
             batches = await self._consumer.getmany(timeout_ms=50)
             records += [record for batch in batches.values() for record in batch]
         for record in sorted(records, key=lambda record: record.timestamp):

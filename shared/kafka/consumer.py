@@ -32,7 +32,7 @@ from shared.kafka.library_insides import (
     learn_topics,
     poll_by,
 )
-from shared.kafka.topics import LARGEST, START_SECONDS
+from shared.kafka.topics import LARGEST, START_SECONDS, Partition
 from shared.kafka.unparsed import read_from
 from shared.postgres.pool import TROUBLE
 
@@ -62,9 +62,6 @@ MAX_POLL_MS: Final = 300_000
 STUCK_SECONDS: Final = 1.5 * MAX_POLL_MS / 1000
 """Without a poll after which nothing is expected of this process any more."""
 
-Place = tuple[str, int]
-"""Topic and partition."""
-
 
 class Kafka:
     """A service's connection to Kafka: its subscriber and its producer.
@@ -85,7 +82,7 @@ class Kafka:
         service: str,
         hears: Mapping[str, Set[str]],
         handle: Callable[[list[Record]], Awaitable[None]],
-        passed: Callable[[Mapping[Place, int]], Awaitable[None]],
+        passed: Callable[[Mapping[Partition, int]], Awaitable[None]],
         rest: float,
         alone: int | None = None,
     ) -> None:
@@ -100,7 +97,8 @@ class Kafka:
         self._rests_until = 0.0
         self._uncommitted = False
         self._committed_at = time.monotonic()
-        self._told: dict[Place, int] = {}  # before these offsets everything has had its effect, and the database knows
+        # Before these offsets everything has had its effect, and the database knows.
+        self._told: dict[Partition, int] = {}
         self._silent_since: float | None = None
         self._polled_at = time.monotonic()
         self._broker = KafkaBroker(
@@ -188,23 +186,23 @@ class Kafka:
         reader.assign([TopicPartition(t, p) for t in topics for p in sorted(reader.partitions_for_topic(t) or ())])
         return reader
 
-    async def ends(self) -> dict[Place, int]:
+    async def ends(self) -> dict[Partition, int]:
         """The offset after the last record of every partition of our topics.
 
         Raises:
             KafkaConnectionError: not connected.
         """
         consumer = self._consumer()
-        places = [
-            TopicPartition(topic, partition)
+        partitions = [
+            TopicPartition(topic, number)
             for topic in self._topics
-            for partition in sorted(consumer.partitions_for_topic(topic) or ())
+            for number in sorted(consumer.partitions_for_topic(topic) or ())
         ]
-        return {(p.topic, p.partition): offset for p, offset in (await self._offsets.end_offsets(places)).items()}
+        return {(p.topic, p.partition): offset for p, offset in (await self._offsets.end_offsets(partitions)).items()}
 
-    async def starts(self, places: Iterable[Place]) -> Mapping[Place, int]:
-        """The oldest offset that each of the places still has."""
-        found = await self._offsets.beginning_offsets([TopicPartition(*place) for place in places])
+    async def starts(self, partitions: Iterable[Partition]) -> Mapping[Partition, int]:
+        """The oldest offset that each partition still has."""
+        found = await self._offsets.beginning_offsets([TopicPartition(*partition) for partition in partitions])
         return {(p.topic, p.partition): offset for p, offset in found.items()}
 
     @property
@@ -253,19 +251,19 @@ class Kafka:
             raise
         return self._ours(chain(*found))
 
-    async def _poll(self, consumer: AIOKafkaConsumer, places: Iterable[TopicPartition]) -> list[list[Any]]:
+    async def _poll(self, consumer: AIOKafkaConsumer, partitions: Iterable[TopicPartition]) -> list[list[Any]]:
         """Records by partition, asked for before a small batch's rest and after it.
 
         aiokafka fetches nothing while it has records that nobody has taken. What came while the last batch was carried
         is taken at once, so that what came since is fetched during the rest, and shares this batch.
         """
-        waiting = await consumer.getmany(*places, max_records=MAX_RECORDS)
+        waiting = await consumer.getmany(*partitions, max_records=MAX_RECORDS)
         if (rest := self._rests_until - time.monotonic()) > 0:
             await asyncio.sleep(rest)
         if not (room := MAX_RECORDS - sum(map(len, waiting.values()))):
             return list(waiting.values())
         patience = 0 if waiting else POLL_MS if self._silent_since is None else LONGEST_SILENCE * 1000
-        fetched = await consumer.getmany(*places, timeout_ms=patience, max_records=room)
+        fetched = await consumer.getmany(*partitions, timeout_ms=patience, max_records=room)
         return [*waiting.values(), *fetched.values()]
 
     def _ours(self, found: Iterable[Any]) -> tuple[Record, ...]:
@@ -279,12 +277,12 @@ class Kafka:
             metrics.HEARD.labels(self._service, "not_ours").inc(others)
         return ours
 
-    async def _pass_silence(self, positions: Mapping[Place, int]) -> None:
+    async def _pass_silence(self, positions: Mapping[Partition, int]) -> None:
         """Count as heard what gives no message to hear: what is for others, the markers of transactions, what
         compaction has removed, what the group has read before this database was made. It costs a transaction, so not
         at once.
         """
-        silent = {place: offset for place, offset in positions.items() if offset > self._told.get(place, 0)}
+        silent = {partition: offset for partition, offset in positions.items() if offset > self._told.get(partition, 0)}
         if not silent:
             self._silent_since = None
         elif self._silent_since is None:
@@ -303,15 +301,15 @@ class Kafka:
         _send_back(consumer, positions)
         await asyncio.sleep(POLL_MS / 1000)  # until all is fetched again
         records: list[Record] = []
-        for place, offset in positions.items():
+        for partition, offset in positions.items():
             try:
-                found = await consumer.getmany(place, timeout_ms=0, max_records=MAX_RECORDS)
-                records += self._ours(found.get(place, ()))
+                found = await consumer.getmany(partition, timeout_ms=0, max_records=MAX_RECORDS)
+                records += self._ours(found.get(partition, ()))
             except UNPARSED as trouble:
-                log.warning("%s/%s has what cannot be parsed: %s", place.topic, place.partition, type(trouble).__name__)
-                where = (place.topic, place.partition, offset)
+                log.warning("%s/%s has what cannot be parsed: %s", *partition, type(trouble).__name__)
+                where = (partition.topic, partition.partition, offset)
                 there = await asyncio.to_thread(read_from, self.cluster, self._service, *where)
-                consumer.seek(place, there[-1].offset + 1 if there else offset)
+                consumer.seek(partition, there[-1].offset + 1 if there else offset)
                 records += there
         return tuple(records)
 
@@ -347,8 +345,8 @@ class Kafka:
 
 
 def _send_back(consumer: AIOKafkaConsumer, positions: Mapping[TopicPartition, int]) -> None:
-    for place, offset in positions.items():
-        consumer.seek(place, offset)
+    for partition, offset in positions.items():
+        consumer.seek(partition, offset)
 
 
 def raw(r: Any) -> Record:

@@ -21,7 +21,8 @@ from shared.configuration.settings import Misconfigured, ServiceSettings
 from shared.decision.clock import Clock
 from shared.decision.decision import Context, State
 from shared.instruments import metrics
-from shared.kafka.consumer import Kafka, Place
+from shared.kafka.consumer import Kafka
+from shared.kafka.topics import Partition
 from shared.postgres.migrations import mismatch, revision
 from shared.postgres.pool import TROUBLE, Database
 from shared.service.readings import Look, Readings
@@ -208,7 +209,7 @@ class Service(Generic[State, Context]):
             dues = [await due(connection) for due in self._dues]
         return min((due for due in dues if due is not None), default=None)
 
-    async def heard(self) -> dict[Place, int]:
+    async def heard(self) -> dict[Partition, int]:
         """How far each partition has been read, effects included."""
         async with self.database.begin() as connection:
             return await heard_to(connection)
@@ -218,8 +219,8 @@ class Service(Generic[State, Context]):
         async with self.database.begin() as connection:
             return await outbox.unpublished(connection)
 
-    def _on_committed(self, told: bool, timer_at: datetime | None, due_at: datetime | None) -> None:
-        if told:
+    def _on_committed(self, *, outgoing: bool, timer_at: datetime | None, due_at: datetime | None) -> None:
+        if outgoing:
             self.ring_relay()
         if timer_at is not None:
             self._timers_alarm.ring_before(timer_at)

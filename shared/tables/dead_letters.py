@@ -85,7 +85,7 @@ def outgoing(service: str, letter: DeadLetter) -> Outgoing:
     """The record for the dead-letter topic."""
     record = letter.record
     personal = record.topic in ERASABLE or record.topic == WEBHOOKS
-    place: list[tuple[str, bytes | None]] = [
+    reason: list[tuple[str, bytes | None]] = [
         ("x-error-type", letter.error_type.encode()),
         ("x-error", letter.error.encode()),
         ("x-topic", record.topic.encode()),
@@ -97,7 +97,7 @@ def outgoing(service: str, letter: DeadLetter) -> Outgoing:
         topic=f"{service}.dead-letters",
         key=None if personal else record.key,
         value=None if personal else record.value,
-        headers=[*record.headers, *place],
+        headers=[*record.headers, *reason],
     )
 
 

@@ -34,13 +34,13 @@ async def forget_all(connection: Connection) -> None:
 def remember(writes: Writes, heard: Mapping[tuple[str, int], int]) -> None:
     """Write down how far partitions have been heard."""
     if heard:
-        places = sorted(heard)
+        partitions = sorted(heard)
         writes.add(
             """INSERT INTO heard (topic, partition, next_offset)
                SELECT * FROM unnest(CAST(:topics AS text[]), CAST(:partitions AS int[]), CAST(:offsets AS bigint[]))
                ON CONFLICT (topic, partition) DO UPDATE
                SET next_offset = greatest(heard.next_offset, excluded.next_offset)""",
-            topics=[topic for topic, _ in places],
-            partitions=[partition for _, partition in places],
-            offsets=[heard[place] for place in places],
+            topics=[topic for topic, _ in partitions],
+            partitions=[number for _, number in partitions],
+            offsets=[heard[partition] for partition in partitions],
         )

@@ -84,12 +84,12 @@ class Relay:
         Returns:
             Id, partition and offset of each row.
         """
-        of_place: dict[tuple[str, int], list[Any]] = {}
+        of_partition: dict[tuple[str, int], list[Any]] = {}
         for row in waiting:
             partitions = len(await self._producer.partitions_for(row.topic))
-            of_place.setdefault((row.topic, partition_of(row.key or b"", partitions)), []).append(row)
+            of_partition.setdefault((row.topic, partition_of(row.key or b"", partitions)), []).append(row)
         sent: list[tuple[int, list[int], Awaitable[Any]]] = []
-        for (topic, partition), rows_there in of_place.items():
+        for (topic, partition), rows_there in of_partition.items():
             batch, ids = self._producer.create_batch(), list[int]()
             for row in rows_there:
                 record = {"timestamp": None, "key": row.key, "value": row.value, "headers": outbox.unpack(row.headers)}
@@ -99,10 +99,10 @@ class Relay:
                     batch.append(**record)
                 ids.append(row.id)
             sent.append((partition, ids, await self._producer.send_batch(batch, topic, partition=partition)))
-        places = await asyncio.gather(*(there for _, _, there in sent))
+        stored = await asyncio.gather(*(there for _, _, there in sent))
         return [
-            (id, partition, place.offset + number)
-            for (partition, ids, _), place in zip(sent, places, strict=True)
+            (id, partition, first.offset + number)
+            for (partition, ids, _), first in zip(sent, stored, strict=True)
             for number, id in enumerate(ids)
         ]
 
