@@ -9,7 +9,7 @@ from deploy.commands import attention, course, dead_letters, doctor, events, ini
 from deploy.commands.terminal import EXITS, Exit, fail
 from deploy.local.server_process import CannotStart
 from deploy.operating.kafka_account import KafkaTrouble
-from deploy.operating.services import NotAllowed, Refused, Unreachable
+from deploy.operating.services import NotAllowed, ServiceRefused, Unreachable
 from shared.configuration.settings import Misconfigured
 
 app = typer.Typer(
@@ -60,5 +60,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
         fail(str(error), Exit.NOT_ALLOWED)
     except KafkaTrouble as error:
         fail(str(error), Exit.NOT_ALLOWED if error.denied else Exit.UNAVAILABLE)
-    except Refused as error:
+    except ServiceRefused as error:
         fail(str(error))

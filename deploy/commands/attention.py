@@ -19,7 +19,7 @@ from deploy.commands.terminal import (
     print_json,
     print_table,
 )
-from deploy.operating.services import Place, ServiceName, Services, addresses, everywhere
+from deploy.operating.services import LetterAddress, ServiceName, Services, addresses, everywhere
 
 attention = group("What software must not decide, and a person settles.")
 texts = group("Stop texts, or let them go again: all, a clinic's or a person's.")
@@ -28,10 +28,10 @@ Of = Annotated[ServiceName | None, typer.Option("--service", help="of one servic
 Reason = Annotated[str, typer.Option(help="in a line, without personal data; it is kept")]
 
 
-def _matter(text: str) -> Place:
+def _matter(text: str) -> LetterAddress:
     service, _, id = text.partition("/")
     try:
-        return Place(ServiceName(service), str(UUID(id)))
+        return LetterAddress(ServiceName(service), str(UUID(id)))
     except ValueError:
         raise typer.BadParameter(f"{text!r} is no matter: they are named like booking/<id>") from None
 
@@ -55,7 +55,7 @@ def list_matters(service: Of = None, key: Key = None, json: Json = False) -> Non
 
 @attention.command("resolve")
 def resolve(
-    matter: Annotated[Place, typer.Argument(parser=_matter, metavar="MATTER", help="such as billing/<id>")],
+    matter: Annotated[LetterAddress, typer.Argument(parser=_matter, metavar="MATTER", help="such as billing/<id>")],
     reason: Reason,
     key: Key = None,
     json: Json = False,

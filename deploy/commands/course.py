@@ -7,7 +7,7 @@ from uuid import UUID
 import typer
 
 from deploy.commands.terminal import Exit, Json, Key, fail, fetch, instant, out, print_json, print_table
-from deploy.operating.services import Refused, ServiceName, Services, addresses
+from deploy.operating.services import ServiceName, ServiceRefused, Services, addresses
 from deploy.operating.timeline import INSTANTS, Moment, states, timeline
 
 
@@ -46,7 +46,7 @@ async def _ask(course_id: UUID, key: str | None) -> tuple[dict[str, Any], list[d
         async def unless_unknown(service: ServiceName, path: str, **query: str | int) -> Any:
             try:
                 return await services.get(service, path, **query)
-            except Refused as refusal:
+            except ServiceRefused as refusal:
                 if refusal.status == 404:
                     return None
                 raise

@@ -22,20 +22,22 @@ from deploy.commands.terminal import (
     print_json,
     print_table,
 )
-from deploy.operating.services import Place, ServiceName, Services, addresses, everywhere, without_phone
+from deploy.operating.services import LetterAddress, ServiceName, Services, addresses, everywhere, without_phone
 from shared.tables.dead_letters import Status
 
 dead_letters = group("Messages that had no effect: look at them, put them through again, or drop them.")
 
 
-def _letter(text: str) -> Place:
+def _letter(text: str) -> LetterAddress:
     service, _, id = text.partition("/")
     if service not in tuple(ServiceName) or not id.isdecimal() or not 0 < int(id) < 2**63:
         raise typer.BadParameter(f"{text!r} is no dead letter: they are named like booking/7")
-    return Place(ServiceName(service), str(int(id)))
+    return LetterAddress(ServiceName(service), str(int(id)))
 
 
-Letters = Annotated[list[Place] | None, typer.Argument(parser=_letter, metavar="LETTER", help="such as booking/7")]
+Letters = Annotated[
+    list[LetterAddress] | None, typer.Argument(parser=_letter, metavar="LETTER", help="such as booking/7")
+]
 Since = Annotated[
     datetime | None,
     typer.Option(
@@ -80,7 +82,7 @@ def _end(row: dict[str, Any]) -> list[object]:
 
 @dead_letters.command("show")
 def show_letter(
-    letter: Annotated[Place, typer.Argument(parser=_letter, metavar="LETTER", help="such as booking/7")],
+    letter: Annotated[LetterAddress, typer.Argument(parser=_letter, metavar="LETTER", help="such as booking/7")],
     key: Key = None,
     json: Json = False,
 ) -> None:
@@ -150,7 +152,7 @@ def discard(
 
 
 def _wanted(
-    letters: list[Place] | None, error_type: str | None, service: ServiceName | None
+    letters: list[LetterAddress] | None, error_type: str | None, service: ServiceName | None
 ) -> dict[ServiceName, dict[str, Any]]:
     """What is asked of each service."""
     if bool(letters) == (error_type is not None):
@@ -164,7 +166,7 @@ def _wanted(
     return {s: {"error_type": error_type} for s in ((service,) if service else tuple(ServiceName))}
 
 
-def _named(letters: list[Place] | None, error_type: str | None) -> str:
+def _named(letters: list[LetterAddress] | None, error_type: str | None) -> str:
     return counted(len(letters), "dead letter") if letters else f"all dead letters of {error_type}"
 
 

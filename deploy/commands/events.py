@@ -11,7 +11,15 @@ from rich.progress import Progress
 
 from deploy.commands.terminal import Exit, Json, Key, counted, err, fail, out, print_json, print_table
 from deploy.operating.kafka_account import account_in
-from deploy.operating.services import NotAllowed, Refused, ServiceName, Services, Unreachable, addresses, running_up
+from deploy.operating.services import (
+    NotAllowed,
+    ServiceName,
+    ServiceRefused,
+    Services,
+    Unreachable,
+    addresses,
+    running_up,
+)
 from shared.configuration.settings import ServiceSettings, read_settings
 from shared.kafka.cluster import Cluster
 
@@ -88,7 +96,7 @@ async def _heard(key: str | None, wanted: tuple[ServiceName, ...]) -> dict[Any, 
         for service in wanted:
             try:
                 places = await services.get(service, "/ops/heard")
-            except (Unreachable, NotAllowed, Refused) as reason:
+            except (Unreachable, NotAllowed, ServiceRefused) as reason:
                 err.print(str(reason), markup=False)
                 continue
             heard[service] = 0

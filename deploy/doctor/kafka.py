@@ -178,10 +178,10 @@ def _operations(described: Any) -> frozenset[AclOperation]:
 
 def _clock(clients: Iterable[AdminClient], known: Mapping[str, Any]) -> list[Finding]:
     """Kafka does not tell the time; the newest stamp that it has put on a record cannot lie in what is to come."""
-    places = [TopicPartition(name, p) for name in SERVICE_TOPICS if name in known for p in known[name].partitions]
-    newest_of = {place: OffsetSpec.max_timestamp() for place in places}  # type: ignore[no-untyped-call]
+    partitions = [TopicPartition(name, p) for name in SERVICE_TOPICS if name in known for p in known[name].partitions]
+    newest_of = {partition: OffsetSpec.max_timestamp() for partition in partitions}  # type: ignore[no-untyped-call]
     newest, unseen = -1.0, None
-    for client in clients if places else ():
+    for client in clients if partitions else ():
         for future in client.list_offsets(newest_of, **ANSWERS).values():
             try:
                 newest = max(newest, future.result(SECONDS).timestamp / 1000)

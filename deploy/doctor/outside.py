@@ -12,13 +12,13 @@ from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
 
 from deploy.doctor.finding import Finding, failed, ok, warning
-from deploy.operating.services import NotAllowed, Refused, ServiceName, Services, Unreachable, addresses
+from deploy.operating.services import NotAllowed, ServiceName, ServiceRefused, Services, Unreachable, addresses
 from deploy.preparing.profiles import clinics_in, mistakes_in
+from services.reminders.sending.twilio import STATUS
 from services.reminders.settings import RemindersSettings
 from shared.configuration.settings import Misconfigured
 
 SECONDS: Final = 10
-STATUS: Final = "/webhooks/twilio/status"
 
 
 def profiles(folder: Path) -> list[Finding]:
@@ -51,7 +51,7 @@ async def _service(session: Services, name: ServiceName) -> list[Finding]:
     try:
         letters = len(await session.get(name, "/ops/dead-letters"))
         matters = len(await session.get(name, "/ops/attention"))
-    except (NotAllowed, Refused, Unreachable) as reason:
+    except (NotAllowed, ServiceRefused, Unreachable) as reason:
         told, _, fix = str(reason).rpartition(": ")
         return [ok(check, "ready"), warning(f"waiting {name}", told, fix)]
     waiting = f"{letters} dead letters, {matters} matters for a person"

@@ -24,6 +24,7 @@ from shared.contract.clinic import CourseRequested
 from shared.contract.reminders import TextSent
 from shared.contract.topics import SERVICE_TOPICS
 from shared.kafka.cluster import Cluster
+from shared.kafka.library_insides import learn_topics
 
 SCRIPT: Final = PROFILES / "stella" / "demo.jsonl"
 ZONE: Final = ZoneInfo("America/Chicago")
@@ -46,12 +47,14 @@ class Timeline:
     async def start(self) -> None:
         """Listen from now on to what the services write."""
         await self._consumer.start()
-        places = []
-        for topic in SERVICE_TOPICS:
-            await self._consumer._client.add_topic(topic)
-            places += [TopicPartition(topic, p) for p in sorted(self._consumer.partitions_for_topic(topic) or ())]
-        self._consumer.assign(places)
-        await self._consumer.seek_to_end(*places)
+        await learn_topics(self._consumer, SERVICE_TOPICS)
+        partitions = [
+            TopicPartition(topic, number)
+            for topic in SERVICE_TOPICS
+            for number in sorted(self._consumer.partitions_for_topic(topic) or ())
+        ]
+        self._consumer.assign(partitions)
+        await self._consumer.seek_to_end(*partitions)
 
     async def stop(self) -> None:
         """Stop listening."""
@@ -71,10 +74,10 @@ class Timeline:
 
     async def catch_up(self, now: datetime) -> None:
         """Show everything that the services have written until now, in Kafka's order of time."""
-        places = self._consumer.assignment()
-        ends = await self._consumer.end_offsets(places)
+        partitions = self._consumer.assignment()
+        ends = await self._consumer.end_offsets(partitions)
         records: list[Any] = []
-        while any([await self._consumer.position(place) < end for place, end in ends.items()]):
+        while any([await self._consumer.position(partition) < end for partition, end in ends.items()]):
             batches = await self._consumer.getmany(timeout_ms=50)
             records += [record for batch in batches.values() for record in batch]
         for record in sorted(records, key=lambda record: record.timestamp):

@@ -40,10 +40,10 @@ from shared.configuration.settings import Misconfigured, ServiceSettings, read_s
 from shared.decision.clock import Clock, WallClock
 from shared.kafka.topics import TOPICS, create_topics
 from shared.postgres.pool import Database
-from shared.postgres.query import run
 from shared.service.process import HttpServer
 from shared.service.service import Service
-from shared.tables.heard import heard_to
+from shared.tables import outbox
+from shared.tables.heard import forget_all, heard_to
 
 SERVICES: Final = tuple(HEARS)
 
@@ -250,24 +250,13 @@ async def _forget_kafka(urls: dict[str, str]) -> None:
         for name, database in databases.items():
             topic = f"{name}.events"
             hearers = [heard[other] for other, hears in HEARS.items() if topic in hears]
-            partitions = sorted({place[1] for places in hearers for place in places if place[0] == topic})
+            partitions = sorted({number for offsets in hearers for heard_of, number in offsets if heard_of == topic})
             async with database.begin() as connection:
-                await run(
-                    connection,
-                    """UPDATE outbox SET partition = NULL, kafka_offset = NULL, published_at =
-                           CASE WHEN topic <> :topic OR kafka_offset < coalesce(
-                                (SELECT h.next_offset
-                                 FROM unnest(CAST(:partitions AS int[]), CAST(:offsets AS bigint[]))
-                                      AS h (partition, next_offset) WHERE h.partition = outbox.partition), 0)
-                                THEN published_at END
-                       WHERE kafka_offset IS NOT NULL""",
-                    topic=topic,
-                    partitions=partitions,
-                    offsets=[min(places.get((topic, p), 0) for places in hearers) for p in partitions],
-                )
+                by_all = {p: min(offsets.get((topic, p), 0) for offsets in hearers) for p in partitions}
+                await outbox.forget_kafka(connection, topic, by_all)
         for database in databases.values():
             async with database.begin() as connection:
-                await run(connection, "DELETE FROM heard")
+                await forget_all(connection)
     finally:
         for database in databases.values():
             await database.close()

@@ -109,9 +109,9 @@ class Walk:
             return False, due_at
         ends = await asyncio.gather(*(service.kafka.ends() for service in self._services))
         return all(
-            places.get(place, 0) >= end
-            for places, of_topics in zip(heard, ends, strict=True)
-            for place, end in of_topics.items()
+            partitions.get(partition, 0) >= end
+            for partitions, of_topics in zip(heard, ends, strict=True)
+            for partition, end in of_topics.items()
         ), due_at
 
 

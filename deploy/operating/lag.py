@@ -44,7 +44,7 @@ def lag_of(cluster: Cluster, service: ServiceName) -> list[Lag]:
         KafkaTrouble: no broker answers, or the account may not see the group.
     """
     _, known = admin(cluster)
-    places = [
+    partitions = [
         TopicPartition(topic, partition)
         for topic in HEARS[service]
         if topic in known.topics
@@ -53,15 +53,15 @@ def lag_of(cluster: Cluster, service: ServiceName) -> list[Lag]:
     settings = {"group.id": service, "enable.auto.commit": False, "log_level": 0}
     with closing(Consumer({**cluster.librdkafka, **settings})) as consumer:
         try:
-            return [_lag(service, place, consumer) for place in consumer.committed(places, timeout=SECONDS)]
+            return [_lag(service, partition, consumer) for partition in consumer.committed(partitions, timeout=SECONDS)]
         except KafkaException as failure:
             raise trouble(cluster, failure) from None
 
 
-def _lag(service: ServiceName, place: TopicPartition, consumer: Consumer) -> Lag:
-    if place.error is not None:
-        raise KafkaException(place.error)
-    start, end = consumer.get_watermark_offsets(place, timeout=SECONDS)
-    committed = None if place.offset == OFFSET_INVALID else place.offset
+def _lag(service: ServiceName, partition: TopicPartition, consumer: Consumer) -> Lag:
+    if partition.error is not None:
+        raise KafkaException(partition.error)
+    start, end = consumer.get_watermark_offsets(partition, timeout=SECONDS)
+    committed = None if partition.offset == OFFSET_INVALID else partition.offset
     lag = end - max(start, committed or 0)
-    return Lag(service, place.topic, place.partition, committed, end, max(lag, 0))
+    return Lag(service, partition.topic, partition.partition, committed, end, max(lag, 0))

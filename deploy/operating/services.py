@@ -38,7 +38,7 @@ class NotAllowed(Exception):
     """The API key is missing, unknown, or has not the role; the text says which."""
 
 
-class Refused(Exception):
+class ServiceRefused(Exception):
     """A service says no, for a reason that trying again does not change."""
 
     def __init__(self, service: str, status: int, code: str, detail: str) -> None:
@@ -111,7 +111,7 @@ class Services:
         """What a service shows.
 
         Raises:
-            Unreachable, NotAllowed, Refused: it does not.
+            Unreachable, NotAllowed, ServiceRefused: it does not.
         """
         return await self._ask("GET", service, path, params=query)
 
@@ -119,7 +119,7 @@ class Services:
         """What a service answers when something is asked of it, as a request of its own.
 
         Raises:
-            Unreachable, NotAllowed, Refused: it does not do it.
+            Unreachable, NotAllowed, ServiceRefused: it does not do it.
         """
         return await self._ask("POST", service, path, json=body, headers={"Idempotency-Key": str(uuid4())})
 
@@ -159,10 +159,10 @@ class Services:
             raise NotAllowed(f"{service} does not let this API key do it: {detail}")
         if answer.status == 503:
             raise Unreachable(f"{service} cannot work now: {detail}")
-        raise Refused(service, answer.status, code, detail)
+        raise ServiceRefused(service, answer.status, code, detail)
 
 
-class Place(NamedTuple):
+class LetterAddress(NamedTuple):
     """A letter or a matter of a service: `booking/7`."""
 
     service: ServiceName

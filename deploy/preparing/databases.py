@@ -46,7 +46,7 @@ def provision(admin_url: str, passwords: Mapping[str, str] | None = None, suffix
 
 
 async def _create(admin: URL, passwords: Mapping[str, str], suffix: str) -> None:
-    async with _autocommit(admin) as connection:
+    async with _Autocommit(admin) as connection:
         for service in SERVICES:
             await _create_role(connection, service, passwords.get(service))
             name = f"{service}{suffix}"
@@ -56,7 +56,7 @@ async def _create(admin: URL, passwords: Mapping[str, str], suffix: str) -> None
             await connection.execute(text(f'REVOKE ALL ON DATABASE "{name}" FROM PUBLIC'))
             await connection.execute(text(f'GRANT CONNECT ON DATABASE "{name}" TO {service}'))
     for service in SERVICES:
-        async with _autocommit(admin.set(database=f"{service}{suffix}")) as connection:
+        async with _Autocommit(admin.set(database=f"{service}{suffix}")) as connection:
             await connection.execute(text("REVOKE CREATE ON SCHEMA public FROM PUBLIC"))
             await connection.execute(
                 text(
@@ -75,7 +75,7 @@ async def _create_role(connection: AsyncConnection, role: str, password: str | N
         await connection.execute(text(f"ALTER ROLE {role} PASSWORD {quoted}".replace(":", r"\:")))
 
 
-class _autocommit:
+class _Autocommit:
     """A connection outside of transactions: databases cannot be created inside one."""
 
     def __init__(self, url: URL) -> None:

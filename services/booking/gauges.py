@@ -63,7 +63,11 @@ def look(places: Mapping[str, Place]) -> Look:
     async def read(connection: Connection, now: datetime) -> Iterable[Metric]:
         unpaid = await _unpaid(connection, list(places), now)
         opened, taken = await _chairs(connection, places, now)
-        return UNPAID.of(SERVICE, unpaid), OPEN_MINUTES.of(SERVICE, opened), TAKEN_MINUTES.of(SERVICE, taken)
+        return (
+            UNPAID.labelled(SERVICE, unpaid),
+            OPEN_MINUTES.labelled(SERVICE, opened),
+            TAKEN_MINUTES.labelled(SERVICE, taken),
+        )
 
     return read
 

@@ -26,9 +26,9 @@ def look(served: Sequence[str]) -> Look:
         number, oldest = await queue.overdue(connection, now, served)
         paused = {("all", ""): 0, ("contact", ""): 0} | await pauses.counted(connection)
         return (
-            OVERDUE.is_(SERVICE, number),
-            OLDEST_OVERDUE.is_(SERVICE, since(oldest, now)),
-            PAUSES.of(SERVICE, paused),
+            OVERDUE.single(SERVICE, number),
+            OLDEST_OVERDUE.single(SERVICE, since(oldest, now)),
+            PAUSES.labelled(SERVICE, paused),
         )
 
     return read

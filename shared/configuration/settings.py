@@ -143,10 +143,10 @@ def weakness(secret: str) -> str | None:
     return None
 
 
-S = TypeVar("S", bound=ServiceSettings)
+Settings = TypeVar("Settings", bound=ServiceSettings)
 
 
-def read_settings(model: type[S], **given: Any) -> S:
+def read_settings(model: type[Settings], **given: Any) -> Settings:
     """Settings from the environment and the files in `CHAIRTIME_SECRETS`; `given` goes before both.
 
     Raises:

@@ -31,7 +31,7 @@ class Record(NamedTuple):
     headers: tuple[tuple[str, bytes | None], ...]
 
     @property
-    def place_id(self) -> str:
+    def offset_id(self) -> str:
         """An id for a record that brought none; the time tells apart topics that were made anew."""
         return str(derived_id(f"{self.topic}/{self.partition}/{self.offset}/{self.timestamp_ms}"))
 

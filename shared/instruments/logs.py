@@ -15,6 +15,9 @@ import orjson
 CORRELATION = ("service", "course", "event_id", "text_id", "trace_id")
 """Extra fields of a log record that are written when they are given."""
 
+NOISY = ("aiokafka.consumer.group_coordinator", "apscheduler", "shared.kafka.library_insides")
+"""Loggers of libraries that warn of what passes by itself, kept at ERROR; the last is FastStream's."""
+
 
 class JsonFormatter(logging.Formatter):
     """A log record as JSON."""
@@ -49,5 +52,5 @@ def configure(level: str, file: str | None = None) -> None:
     root.setLevel("WARNING")
     for ours in ("shared", "services", "deploy"):
         logging.getLogger(ours).setLevel(level)
-    for noisy in ("aiokafka.consumer.group_coordinator", "shared.faststream", "apscheduler"):
+    for noisy in NOISY:
         logging.getLogger(noisy).setLevel("ERROR")

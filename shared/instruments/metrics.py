@@ -45,16 +45,16 @@ class Reading(NamedTuple):
     help: str
     labels: tuple[str, ...] = ()
 
-    def of(self, service: str, values: Mapping[tuple[str, ...], float]) -> Metric:
+    def labelled(self, service: str, values: Mapping[tuple[str, ...], float]) -> Metric:
         """What was read, by the values of the labels."""
         family = GaugeMetricFamily(self.name, self.help, labels=("service", *self.labels))
         for labels, value in values.items():
             family.add_metric((service, *labels), value)
         return family
 
-    def is_(self, service: str, value: float) -> Metric:
+    def single(self, service: str, value: float) -> Metric:
         """What was read, where there are no labels."""
-        return self.of(service, {(): value})
+        return self.labelled(service, {(): value})
 
 
 BUILD: Final = Reading("chairtime_build_info", "Which release this is", ("version", "python"))

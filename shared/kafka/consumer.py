@@ -12,21 +12,27 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Set
 from itertools import chain
 from typing import Any, Final
 
-import aiokafka.conn
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import CorruptRecordException, KafkaConnectionError, KafkaError, UnsupportedCodecError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from faststream.kafka import TopicPartition as Assigned
-from faststream.kafka.message import KafkaAckableMessage
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 
 from shared.decision.message import Record
 from shared.instruments import crash, metrics
 from shared.kafka.cluster import Cluster
-from shared.kafka.connection import NodeConnection
 from shared.kafka.envelope import type_for_others
-from shared.kafka.topics import LARGEST, START_SECONDS
+from shared.kafka.library_insides import (
+    LOG,
+    UNPARSED,
+    RawBatches,
+    consume_loop_ended,
+    ended_inside,
+    learn_topics,
+    poll_by,
+)
+from shared.kafka.topics import LARGEST, START_SECONDS, Partition
 from shared.kafka.unparsed import read_from
 from shared.postgres.pool import TROUBLE
 
@@ -56,14 +62,6 @@ MAX_POLL_MS: Final = 300_000
 STUCK_SECONDS: Final = 1.5 * MAX_POLL_MS / 1000
 """Without a poll after which nothing is expected of this process any more."""
 
-UNPARSED: Final = (ValueError, CorruptRecordException, UnsupportedCodecError)
-"""What aiokafka's parser raises on a record batch that it cannot take."""
-
-Place = tuple[str, int]
-"""Topic and partition."""
-
-aiokafka.conn.AIOKafkaConnection = NodeConnection  # there is no other way to tell its clients what to connect with
-
 
 class Kafka:
     """A service's connection to Kafka: its subscriber and its producer.
@@ -84,7 +82,7 @@ class Kafka:
         service: str,
         hears: Mapping[str, Set[str]],
         handle: Callable[[list[Record]], Awaitable[None]],
-        passed: Callable[[Mapping[Place, int]], Awaitable[None]],
+        passed: Callable[[Mapping[Partition, int]], Awaitable[None]],
         rest: float,
         alone: int | None = None,
     ) -> None:
@@ -99,7 +97,8 @@ class Kafka:
         self._rests_until = 0.0
         self._uncommitted = False
         self._committed_at = time.monotonic()
-        self._told: dict[Place, int] = {}  # before these offsets everything has had its effect, and the database knows
+        # Before these offsets everything has had its effect, and the database knows.
+        self._told: dict[Partition, int] = {}
         self._silent_since: float | None = None
         self._polled_at = time.monotonic()
         self._broker = KafkaBroker(
@@ -111,9 +110,10 @@ class Kafka:
             metadata_max_age_ms=10_000,  # topics and partitions that come later are seen soon
             apply_types=False,
             log_level=logging.DEBUG,
-            logger=logging.getLogger("shared.faststream"),  # its own would write past our format
+            logger=LOG,
             graceful_timeout=15,
         )
+        batches = RawBatches(self._on_handled, lambda partition, offset: self._consumer().seek(partition, offset))
         self._subscriber = self._broker.subscriber(
             *(() if alone else self._topics),
             partitions=[Assigned(topic, number) for topic in self._topics for number in range(alone or 0)],
@@ -126,10 +126,10 @@ class Kafka:
             heartbeat_interval_ms=1500,
             max_poll_interval_ms=MAX_POLL_MS,
             ack_policy=AckPolicy.NACK_ON_ERROR,
-            parser=self._parse,
-            decoder=self._decode,
+            parser=batches.parse,
+            decoder=batches.decode,
         )
-        self._subscriber.get_msg = self._next_batch  # type: ignore[method-assign]  # its own sleeps after an empty poll
+        poll_by(self._subscriber, self._next_batch)
         self._subscriber(self._on_batch)
         # Offsets are asked for on a connection of their own: on the subscriber's they would wait behind each long poll.
         self._offsets = AIOKafkaConsumer(**cluster.aiokafka, client_id=f"chairtime-{service}-fence")
@@ -152,7 +152,7 @@ class Kafka:
             async with asyncio.timeout(START_SECONDS):
                 await self.producer.start()
                 await self._offsets.start()
-                await self._offsets._client.set_topics(self._topics)  # else it tries three times for a first answer
+                await learn_topics(self._offsets, self._topics)
                 await self._broker.start()
         except TimeoutError:
             raise KafkaConnectionError("Kafka did not answer in time") from None
@@ -182,27 +182,27 @@ class Kafka:
         )
         await reader.start()
         topics = (*self._topics, *more)
-        await reader._client.set_topics(topics)  # it knows of no topic before
+        await learn_topics(reader, topics)
         reader.assign([TopicPartition(t, p) for t in topics for p in sorted(reader.partitions_for_topic(t) or ())])
         return reader
 
-    async def ends(self) -> dict[Place, int]:
+    async def ends(self) -> dict[Partition, int]:
         """The offset after the last record of every partition of our topics.
 
         Raises:
             KafkaConnectionError: not connected.
         """
         consumer = self._consumer()
-        places = [
-            TopicPartition(topic, partition)
+        partitions = [
+            TopicPartition(topic, number)
             for topic in self._topics
-            for partition in sorted(consumer.partitions_for_topic(topic) or ())
+            for number in sorted(consumer.partitions_for_topic(topic) or ())
         ]
-        return {(p.topic, p.partition): offset for p, offset in (await self._offsets.end_offsets(places)).items()}
+        return {(p.topic, p.partition): offset for p, offset in (await self._offsets.end_offsets(partitions)).items()}
 
-    async def starts(self, places: Iterable[Place]) -> Mapping[Place, int]:
-        """The oldest offset that each of the places still has."""
-        found = await self._offsets.beginning_offsets([TopicPartition(*place) for place in places])
+    async def starts(self, partitions: Iterable[Partition]) -> Mapping[Partition, int]:
+        """The oldest offset that each partition still has."""
+        found = await self._offsets.beginning_offsets([TopicPartition(*partition) for partition in partitions])
         return {(p.topic, p.partition): offset for p, offset in found.items()}
 
     @property
@@ -215,21 +215,12 @@ class Kafka:
         consumer = self._subscriber.consumer
         if consumer is None:
             return "not connected"
-        if any(task.done() for task in self._subscriber.tasks):
+        if consume_loop_ended(self._subscriber):
             return "the consume loop has ended"
         if (silent := time.monotonic() - self._polled_at) > STUCK_SECONDS:
             return f"the consume loop has not polled for {silent:.0f} seconds"
-        clients = consumer._client, self._offsets._client, self.producer.client
-        inside = {
-            "a client's metadata": [one._sync_task for one in clients],
-            "the consumer's fetching": [consumer._fetcher._fetch_task],
-            "the group's coordination": [getattr(consumer._coordinator, "_coordination_task", None)],
-            "the producer's sending": [self.producer._sender.sender_task],
-        }
-        for what, tasks in inside.items():  # nobody but us looks whether aiokafka's own tasks still run
-            if any(task is not None and task.done() for task in tasks):
-                return f"{what} has ended"
-        return None
+        ended = ended_inside(consumer, self._offsets, self.producer)
+        return ended and f"{ended} has ended"
 
     def _consumer(self) -> Any:
         if self._subscriber.consumer is None:
@@ -260,19 +251,19 @@ class Kafka:
             raise
         return self._ours(chain(*found))
 
-    async def _poll(self, consumer: AIOKafkaConsumer, places: Iterable[TopicPartition]) -> list[list[Any]]:
+    async def _poll(self, consumer: AIOKafkaConsumer, partitions: Iterable[TopicPartition]) -> list[list[Any]]:
         """Records by partition, asked for before a small batch's rest and after it.
 
         aiokafka fetches nothing while it has records that nobody has taken. What came while the last batch was carried
         is taken at once, so that what came since is fetched during the rest, and shares this batch.
         """
-        waiting = await consumer.getmany(*places, max_records=MAX_RECORDS)
+        waiting = await consumer.getmany(*partitions, max_records=MAX_RECORDS)
         if (rest := self._rests_until - time.monotonic()) > 0:
             await asyncio.sleep(rest)
         if not (room := MAX_RECORDS - sum(map(len, waiting.values()))):
             return list(waiting.values())
         patience = 0 if waiting else POLL_MS if self._silent_since is None else LONGEST_SILENCE * 1000
-        fetched = await consumer.getmany(*places, timeout_ms=patience, max_records=room)
+        fetched = await consumer.getmany(*partitions, timeout_ms=patience, max_records=room)
         return [*waiting.values(), *fetched.values()]
 
     def _ours(self, found: Iterable[Any]) -> tuple[Record, ...]:
@@ -286,12 +277,12 @@ class Kafka:
             metrics.HEARD.labels(self._service, "not_ours").inc(others)
         return ours
 
-    async def _pass_silence(self, positions: Mapping[Place, int]) -> None:
+    async def _pass_silence(self, positions: Mapping[Partition, int]) -> None:
         """Count as heard what gives no message to hear: what is for others, the markers of transactions, what
         compaction has removed, what the group has read before this database was made. It costs a transaction, so not
         at once.
         """
-        silent = {place: offset for place, offset in positions.items() if offset > self._told.get(place, 0)}
+        silent = {partition: offset for partition, offset in positions.items() if offset > self._told.get(partition, 0)}
         if not silent:
             self._silent_since = None
         elif self._silent_since is None:
@@ -310,15 +301,15 @@ class Kafka:
         _send_back(consumer, positions)
         await asyncio.sleep(POLL_MS / 1000)  # until all is fetched again
         records: list[Record] = []
-        for place, offset in positions.items():
+        for partition, offset in positions.items():
             try:
-                found = await consumer.getmany(place, timeout_ms=0, max_records=MAX_RECORDS)
-                records += self._ours(found.get(place, ()))
+                found = await consumer.getmany(partition, timeout_ms=0, max_records=MAX_RECORDS)
+                records += self._ours(found.get(partition, ()))
             except UNPARSED as trouble:
-                log.warning("%s/%s has what cannot be parsed: %s", place.topic, place.partition, type(trouble).__name__)
-                where = (place.topic, place.partition, offset)
+                log.warning("%s/%s has what cannot be parsed: %s", *partition, type(trouble).__name__)
+                where = (partition.topic, partition.partition, offset)
                 there = await asyncio.to_thread(read_from, self.cluster, self._service, *where)
-                consumer.seek(place, there[-1].offset + 1 if there else offset)
+                consumer.seek(partition, there[-1].offset + 1 if there else offset)
                 records += there
         return tuple(records)
 
@@ -331,11 +322,9 @@ class Kafka:
         except KafkaError as trouble:  # such as a rebalance: whoever gets the partition reads a little again
             log.info("offsets are committed later: %s", type(trouble).__name__)
 
-    async def _parse(self, records: Any) -> KafkaAckableMessage:
-        return KafkaAckableMessage(body=b"", raw_message=records, consumer=_Later(self))
-
-    async def _decode(self, message: Any) -> Any:
-        return message.raw_message
+    def _on_handled(self) -> None:
+        """A batch has had its effect: its offsets are committed with others'."""
+        self._uncommitted = True
 
     async def _on_batch(self, records: tuple[Record, ...]) -> None:
         began = time.monotonic()
@@ -356,8 +345,8 @@ class Kafka:
 
 
 def _send_back(consumer: AIOKafkaConsumer, positions: Mapping[TopicPartition, int]) -> None:
-    for place, offset in positions.items():
-        consumer.seek(place, offset)
+    for partition, offset in positions.items():
+        consumer.seek(partition, offset)
 
 
 def raw(r: Any) -> Record:
@@ -370,18 +359,3 @@ def _security(cluster: Cluster) -> BaseSecurity:
         return BaseSecurity(cluster.tls)
     kinds = {"SCRAM-SHA-512": SASLScram512, "SCRAM-SHA-256": SASLScram256, "PLAIN": SASLPlaintext}
     return kinds[cluster.mechanism](cluster.user, cluster.password or "", cluster.tls)
-
-
-class _Later:
-    """A batch's consumer, as FastStream's message uses it: its offsets are committed with others'."""
-
-    def __init__(self, kafka: Kafka) -> None:
-        self._kafka = kafka
-
-    async def commit(self) -> None:
-        """After the batch has had its effect."""
-        self._kafka._uncommitted = True
-
-    def seek(self, partition: TopicPartition, offset: int) -> None:
-        """After the batch has failed."""
-        self._kafka._consumer().seek(partition, offset)

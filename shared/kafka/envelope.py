@@ -120,7 +120,7 @@ def _erasure(record: Record, arrived_at: datetime) -> Message:
     attributes = {name: value for name, value in record.headers if name == "ce_id" and value}
     id = attributes.get("ce_id", b"").decode("ascii", "replace")
     return Message(
-        id=id if 1 <= len(id) <= 64 and id.isprintable() else record.place_id,
+        id=id if 1 <= len(id) <= 64 and id.isprintable() else record.offset_id,
         type=PersonErased.type,
         source=record.topic,
         time=arrived_at,

@@ -14,6 +14,9 @@ from shared.kafka.cluster import Cluster
 LARGEST: Final = 2 * 1024 * 1024
 """Bytes of a record that our services may write; other topics take what Kafka takes by default, half of it."""
 
+Partition = tuple[str, int]
+"""A topic, and the number of one of its partitions."""
+
 START_SECONDS: Final = 20
 """How long a start waits for a broker."""
 

@@ -10,6 +10,7 @@ from confluent_kafka import Consumer, Message, TopicPartition
 
 from shared.decision.message import Record
 from shared.kafka.cluster import Cluster
+from shared.kafka.library_insides import HEADERS_LOST
 
 SOME: Final = 500
 """Records read at once; a record that cannot be parsed spoils the whole batch in which its publisher sent it."""
@@ -38,7 +39,7 @@ def _record(message: Message) -> Record:
     headers: Any
     try:
         headers = tuple(message.headers() or ())
-    except (SystemError, ValueError):
+    except HEADERS_LOST:
         headers = NO_HEADERS
     return Record(
         str(message.topic()),

@@ -83,6 +83,15 @@ class Database:
             with _quoting_nothing():
                 yield connection
 
+    async def ping(self) -> None:
+        """Have a transaction answered.
+
+        Raises:
+            what is in `TROUBLE`: the database is away.
+        """
+        async with self.begin() as connection:
+            await connection.execute("SELECT 1")
+
     async def close(self) -> None:
         """Give all connections back."""
         pool, self._pool = self._pool, None

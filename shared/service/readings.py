@@ -15,11 +15,11 @@ from prometheus_client import Metric
 from shared import VERSION
 from shared.decision.clock import Clock
 from shared.instruments import metrics
-from shared.kafka.consumer import Kafka, Place
+from shared.kafka.consumer import Kafka
+from shared.kafka.topics import Partition
 from shared.postgres.pool import TROUBLE, Database
-from shared.postgres.query import rows
 from shared.postgres.values import Connection
-from shared.tables import timers
+from shared.tables import attention, dead_letters, outbox, timers
 from shared.tables.heard import heard_to
 from shared.worker.relay import Relay
 
@@ -29,7 +29,7 @@ PATIENCE: Final = 3
 Look = Callable[[Connection, datetime], Awaitable[Iterable[Metric]]]
 """Reads some gauges of a service as of an instant of our clock."""
 
-Offsets = Mapping[Place, int]
+Offsets = Mapping[Partition, int]
 T = TypeVar("T")
 
 
@@ -82,17 +82,17 @@ class Readings:
         stored, topics = await asyncio.gather(self._at_database.result(), self._at_kafka.result())
         service = self._service
         read = [
-            metrics.BUILD.of(service, {(VERSION, platform.python_version()): 1}),
-            metrics.DATABASE_UP.is_(service, stored is not None),
-            metrics.KAFKA_UP.is_(service, topics is not None),
-            metrics.LAST_POLL.is_(service, self._kafka.polled_at),
-            metrics.RELAY_HOLDER.is_(service, self._relay.holds),
+            metrics.BUILD.labelled(service, {(VERSION, platform.python_version()): 1}),
+            metrics.DATABASE_UP.single(service, stored is not None),
+            metrics.KAFKA_UP.single(service, topics is not None),
+            metrics.LAST_POLL.single(service, self._kafka.polled_at),
+            metrics.RELAY_HOLDER.single(service, self._relay.holds),
         ]
         if stored is not None:
             families, heard = stored
             read += families
             if topics is not None:
-                read.append(metrics.LAG.of(service, lag(heard, *topics)))
+                read.append(metrics.LAG.labelled(service, lag(heard, *topics)))
         return read
 
     def stop(self) -> None:
@@ -116,33 +116,26 @@ class Readings:
 def lag(heard: Offsets, starts: Offsets, ends: Offsets) -> dict[tuple[str, ...], float]:
     """Messages not heard yet, by topic; what retention has deleted will never be heard."""
     behind: dict[tuple[str, ...], float] = {(topic,): 0 for topic, _ in ends}
-    for place, end in ends.items():
-        behind[place[0],] += max(0, end - max(heard.get(place, 0), starts.get(place, 0)))
+    for partition, end in ends.items():
+        behind[partition[0],] += max(0, end - max(heard.get(partition, 0), starts.get(partition, 0)))
     return behind
 
 
 async def of_the_road(connection: Connection, service: str, now: datetime) -> Iterable[Metric]:
     """What waits in the tables that every service has."""
-    (outbox,) = await rows(
-        connection,
-        """SELECT (SELECT count(*) FROM outbox WHERE published_at IS NULL) AS waiting,
-                  (SELECT created_at FROM outbox WHERE published_at IS NULL ORDER BY id LIMIT 1) AS oldest""",
-    )
-    letters = await rows(connection, "SELECT kind, count(*) AS n FROM dead_letters WHERE status = 'open' GROUP BY kind")
-    matters = await rows(
-        connection,
-        "SELECT kind, count(*) AS n, min(raised_at) AS oldest FROM attention WHERE resolved_at IS NULL GROUP BY kind",
-    )
+    waiting, oldest = await outbox.backlog(connection)
+    letters = await dead_letters.open_by_kind(connection)
+    matters = await attention.open_by_kind(connection)
     due_at = await timers.next_due(connection)
     return (
-        metrics.OUTBOX_WAITING.is_(service, outbox.waiting),
-        metrics.OUTBOX_OLDEST.is_(service, since(outbox.oldest, now)),
-        metrics.DEAD_LETTERS_OPEN.of(
-            service, {(kind,): 0 for kind in metrics.LETTERS} | {(r.kind,): r.n for r in letters}
+        metrics.OUTBOX_WAITING.single(service, waiting),
+        metrics.OUTBOX_OLDEST.single(service, since(oldest, now)),
+        metrics.DEAD_LETTERS_OPEN.labelled(service, {(kind,): letters.get(kind, 0) for kind in metrics.LETTERS}),
+        metrics.ATTENTION_OPEN.labelled(service, {(kind,): n for kind, (n, _) in matters.items()}),
+        metrics.ATTENTION_OLDEST.labelled(
+            service, {(kind,): since(raised, now) for kind, (_, raised) in matters.items()}
         ),
-        metrics.ATTENTION_OPEN.of(service, {(row.kind,): row.n for row in matters}),
-        metrics.ATTENTION_OLDEST.of(service, {(row.kind,): since(row.oldest, now) for row in matters}),
-        metrics.TIMERS_OVERDUE.is_(service, since(due_at, now)),
+        metrics.TIMERS_OVERDUE.single(service, since(due_at, now)),
     )
 
 

@@ -21,13 +21,13 @@ from shared.configuration.settings import Misconfigured, ServiceSettings
 from shared.decision.clock import Clock
 from shared.decision.decision import Context, State
 from shared.instruments import metrics
-from shared.kafka.consumer import Kafka, Place
+from shared.kafka.consumer import Kafka
+from shared.kafka.topics import Partition
 from shared.postgres.migrations import mismatch, revision
 from shared.postgres.pool import TROUBLE, Database
-from shared.postgres.query import rows
 from shared.service.readings import Look, Readings
 from shared.tables import inbox, outbox
-from shared.tables.heard import heard_to, keep_place
+from shared.tables.heard import heard_to, remember_own
 from shared.tables.timers import next_due
 from shared.worker.alarm import Alarm
 from shared.worker.fence import Fence
@@ -189,8 +189,7 @@ class Service(Generic[State, Context]):
         """Why no work can be done right now, or None."""
         try:
             async with asyncio.timeout(5):
-                async with self.database.begin() as connection:
-                    await rows(connection, "SELECT 1")
+                await self.database.ping()
                 await self.kafka.ends()
         except (*TROUBLE, KafkaError) as error:
             return f"not ready: {type(error).__name__}\n"
@@ -210,7 +209,7 @@ class Service(Generic[State, Context]):
             dues = [await due(connection) for due in self._dues]
         return min((due for due in dues if due is not None), default=None)
 
-    async def heard(self) -> dict[Place, int]:
+    async def heard(self) -> dict[Partition, int]:
         """How far each partition has been read, effects included."""
         async with self.database.begin() as connection:
             return await heard_to(connection)
@@ -220,8 +219,8 @@ class Service(Generic[State, Context]):
         async with self.database.begin() as connection:
             return await outbox.unpublished(connection)
 
-    def _on_committed(self, told: bool, timer_at: datetime | None, due_at: datetime | None) -> None:
-        if told:
+    def _on_committed(self, *, outgoing: bool, timer_at: datetime | None, due_at: datetime | None) -> None:
+        if outgoing:
             self.ring_relay()
         if timer_at is not None:
             self._timers_alarm.ring_before(timer_at)
@@ -232,7 +231,7 @@ class Service(Generic[State, Context]):
     async def _purge(self) -> None:
         before = self.clock.now() - KEPT
         async with self.database.begin() as connection:
-            await keep_place(connection, self.name)
+            await remember_own(connection, self.name)
             await outbox.purge(connection, before)
             await inbox.purge(connection, before)
 

@@ -44,6 +44,15 @@ async def open_rows(connection: Connection, limit: int = 200) -> list[dict[str, 
     return [dict(row) for row in found]
 
 
+async def open_by_kind(connection: Connection) -> dict[str, tuple[int, datetime]]:
+    """How many rows wait for a person, and since when the oldest does, of each kind that there is."""
+    found = await rows(
+        connection,
+        "SELECT kind, count(*) AS n, min(raised_at) AS oldest FROM attention WHERE resolved_at IS NULL GROUP BY kind",
+    )
+    return {row.kind: (row.n, row.oldest) for row in found}
+
+
 async def resolve(connection: Connection, id: UUID, by: str, resolution: str, now: datetime) -> bool:
     """Close one row; False where there is none open."""
     done = await run(

@@ -86,7 +86,7 @@ def outgoing(service: str, letter: DeadLetter) -> Outgoing:
     """The record for the dead-letter topic."""
     record = letter.record
     personal = record.topic in ERASABLE or record.topic == WEBHOOKS
-    place: list[tuple[str, bytes | None]] = [
+    reason: list[tuple[str, bytes | None]] = [
         ("x-error-type", letter.error_type.encode()),
         ("x-error", letter.error.encode()),
         ("x-topic", record.topic.encode()),
@@ -98,7 +98,7 @@ def outgoing(service: str, letter: DeadLetter) -> Outgoing:
         topic=f"{service}.dead-letters",
         key=None if personal else record.key,
         value=None if personal else record.value,
-        headers=[*record.headers, *place],
+        headers=[*record.headers, *reason],
     )
 
 
@@ -155,6 +155,12 @@ async def listed(connection: Connection, status: Status, limit: int = 200) -> li
         limit=limit,
     )
     return [dict(row) for row in found]
+
+
+async def open_by_kind(connection: Connection) -> dict[str, int]:
+    """How many wait for an operator, of each kind that there is."""
+    found = await rows(connection, "SELECT kind, count(*) AS n FROM dead_letters WHERE status = 'open' GROUP BY kind")
+    return {row.kind: row.n for row in found}
 
 
 async def matching(connection: Connection, ids: Sequence[int], error_type: str | None) -> list[int]:

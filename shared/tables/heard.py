@@ -13,8 +13,8 @@ async def heard_to(connection: Connection) -> dict[tuple[str, int], int]:
     return {(row.topic, row.partition): row.next_offset for row in found}
 
 
-async def keep_place(connection: Connection, service: str) -> None:
-    """Remember how far our own topic is known, before old rows of the outbox are purged."""
+async def remember_own(connection: Connection, service: str) -> None:
+    """Write down how far a service's own topic is known, before old rows of the outbox are purged."""
     await run(
         connection,
         """INSERT INTO heard (topic, partition, next_offset)
@@ -26,16 +26,21 @@ async def keep_place(connection: Connection, service: str) -> None:
     )
 
 
+async def forget_all(connection: Connection) -> None:
+    """Everything is to be heard from the beginning: the Kafka where it stood is gone."""
+    await run(connection, "DELETE FROM heard")
+
+
 def remember(writes: Writes, heard: Mapping[tuple[str, int], int]) -> None:
     """Write down how far partitions have been heard."""
     if heard:
-        places = sorted(heard)
+        partitions = sorted(heard)
         writes.add(
             """INSERT INTO heard (topic, partition, next_offset)
                SELECT * FROM unnest(CAST(:topics AS text[]), CAST(:partitions AS int[]), CAST(:offsets AS bigint[]))
                ON CONFLICT (topic, partition) DO UPDATE
                SET next_offset = greatest(heard.next_offset, excluded.next_offset)""",
-            topics=[topic for topic, _ in places],
-            partitions=[partition for _, partition in places],
-            offsets=[heard[place] for place in places],
+            topics=[topic for topic, _ in partitions],
+            partitions=[number for _, number in partitions],
+            offsets=[heard[partition] for partition in partitions],
         )

@@ -44,8 +44,8 @@ class Batch:
 
     def read(self, rules: Rules[Any, Any], record: Record, arrived_at: datetime) -> str | None:
         """Take a record in: as a message, a note or a dead letter; or tell why it is passed over."""
-        place = (record.topic, record.partition)
-        self.heard[place] = max(record.offset + 1, self.heard.get(place, 0))
+        partition = (record.topic, record.partition)
+        self.heard[partition] = max(record.offset + 1, self.heard.get(partition, 0))
         try:
             self.messages.append(read(record, arrived_at, rules.hears[record.topic]))
         except NotHeard as other:
@@ -56,7 +56,7 @@ class Batch:
             if ANSWERED_BY.get(record.topic, rules.service) != rules.service:
                 return "unreadable_elsewhere"
             self.letters.append(
-                DeadLetter(record.place_id, "unreadable", None, error.code, str(error), record, arrived_at)
+                DeadLetter(record.offset_id, "unreadable", None, error.code, str(error), record, arrived_at)
             )
         return None
 

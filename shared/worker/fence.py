@@ -31,10 +31,10 @@ class Fence:
         while True:
             async with self._database.session() as connection:
                 heard = await heard_to(connection)
-            behind = {place: end for place, end in ends.items() if heard.get(place, 0) < end}
+            behind = {partition: end for partition, end in ends.items() if heard.get(partition, 0) < end}
             if not behind:
                 return now
             starts = await self._kafka.starts(behind)  # what retention has deleted will never be heard
-            if all(starts[place] >= end for place, end in behind.items()):
+            if all(starts[partition] >= end for partition, end in behind.items()):
                 return now
             await asyncio.sleep(0.02)

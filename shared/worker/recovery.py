@@ -151,7 +151,7 @@ class Recovery(Generic[State, Context]):
             by_key.setdefault((record.key or b"").decode(errors="replace"), []).append(record)
         writes = Writes()
         attention.add(writes, [(key, _forgotten(key, told)) for key, told in by_key.items()], now)
-        remember(writes, {place: end for place, end in gap.end.items() if place[0] == self._memory.own})
+        remember(writes, {partition: end for partition, end in gap.end.items() if partition[0] == self._memory.own})
         async with self._database.begin() as connection:
             await writes.run(connection)
             if self._rules.recall is not None:

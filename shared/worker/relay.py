@@ -19,15 +19,11 @@ from asyncpg import InterfaceError
 
 from shared.instruments import crash, metrics
 from shared.postgres.pool import TROUBLE, Database
-from shared.postgres.query import rows, run
 from shared.postgres.values import Connection
-from shared.tables.outbox import unpack
+from shared.tables import outbox
 from shared.worker.alarm import Alarm
 
 log = logging.getLogger(__name__)
-
-LOCK: Final = 0x43484149
-"""The advisory lock of the one relay of a database."""
 
 BATCH: Final = 1000
 
@@ -51,10 +47,8 @@ class Relay:
         while True:
             try:
                 async with self._database.session() as connection:
-                    while not (await rows(connection, "SELECT pg_try_advisory_lock(:lock) AS got", lock=LOCK))[0].got:
+                    while not await outbox.lock_relay(connection):
                         await self._alarm.wait()
-                    # A server that crashes may forget a mark, as a relay that crashes may not make it: told again.
-                    await run(connection, "SET synchronous_commit = off")
                     self.holds = True
                     try:
                         while True:
@@ -73,26 +67,13 @@ class Relay:
                 pause = min(pause * 2, 5)
 
     async def _publish(self, connection: Connection) -> int:
-        waiting = await rows(
-            connection,
-            "SELECT id, topic, key, value, headers FROM outbox WHERE published_at IS NULL ORDER BY id LIMIT :batch",
-            batch=BATCH,
-        )
+        waiting = await outbox.waiting(connection, BATCH)
         if not waiting:
             return 0
         crash.step("relay.read")
-        places = await self._send(waiting)
+        published = await self._send(waiting)
         crash.step("relay.sent")
-        await run(
-            connection,
-            """UPDATE outbox
-               SET published_at = clock_timestamp(), partition = p.partition, kafka_offset = p.kafka_offset
-               FROM unnest(CAST(:ids AS bigint[]), CAST(:partitions AS int[]), CAST(:offsets AS bigint[]))
-                    AS p (id, partition, kafka_offset) WHERE outbox.id = p.id""",
-            ids=[id for id, _, _ in places],
-            partitions=[partition for _, partition, _ in places],
-            offsets=[offset for _, _, offset in places],
-        )
+        await outbox.mark_published(connection, published)
         crash.step("relay.marked")
         metrics.PUBLISHED.labels(self._service).inc(len(waiting))
         return len(waiting)
@@ -103,25 +84,25 @@ class Relay:
         Returns:
             Id, partition and offset of each row.
         """
-        of_place: dict[tuple[str, int], list[Any]] = {}
+        of_partition: dict[tuple[str, int], list[Any]] = {}
         for row in waiting:
             partitions = len(await self._producer.partitions_for(row.topic))
-            of_place.setdefault((row.topic, partition_of(row.key or b"", partitions)), []).append(row)
+            of_partition.setdefault((row.topic, partition_of(row.key or b"", partitions)), []).append(row)
         sent: list[tuple[int, list[int], Awaitable[Any]]] = []
-        for (topic, partition), rows_there in of_place.items():
+        for (topic, partition), rows_there in of_partition.items():
             batch, ids = self._producer.create_batch(), list[int]()
             for row in rows_there:
-                record = {"timestamp": None, "key": row.key, "value": row.value, "headers": unpack(row.headers)}
+                record = {"timestamp": None, "key": row.key, "value": row.value, "headers": outbox.unpack(row.headers)}
                 if batch.append(**record) is None:  # full; a batch takes its first record whatever its size
                     sent.append((partition, ids, await self._producer.send_batch(batch, topic, partition=partition)))
                     batch, ids = self._producer.create_batch(), []
                     batch.append(**record)
                 ids.append(row.id)
             sent.append((partition, ids, await self._producer.send_batch(batch, topic, partition=partition)))
-        places = await asyncio.gather(*(there for _, _, there in sent))
+        stored = await asyncio.gather(*(there for _, _, there in sent))
         return [
-            (id, partition, place.offset + number)
-            for (partition, ids, _), place in zip(sent, places, strict=True)
+            (id, partition, first.offset + number)
+            for (partition, ids, _), first in zip(sent, stored, strict=True)
             for number, id in enumerate(ids)
         ]
 

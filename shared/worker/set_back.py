@@ -17,12 +17,13 @@ from shared.configuration.settings import Misconfigured
 from shared.contract.topics import CLINIC_TOPICS
 from shared.decision.clock import Clock
 from shared.decision.message import Record, event_id, source_of
-from shared.kafka.consumer import Kafka, Place
+from shared.kafka.consumer import Kafka
 from shared.kafka.envelope import type_for_others
 from shared.kafka.replay import Replay
+from shared.kafka.topics import Partition
 from shared.postgres.pool import Database
-from shared.postgres.query import rows
 from shared.postgres.writes import Writes
+from shared.tables import outbox
 from shared.tables.heard import heard_to, remember
 from shared.worker.service_rules import Rules
 
@@ -45,8 +46,8 @@ class Gap:
         decided: when each event of our own stood on its topic, and its offset, by id.
     """
 
-    begin: dict[Place, int]
-    end: dict[Place, int]
+    begin: dict[Partition, int]
+    end: dict[Partition, int]
     told: int = 0
     unheard: int = 0
     since: datetime | None = None
@@ -83,18 +84,22 @@ class Memory:
 
         Whatever a replica does meanwhile it writes down before Kafka gets to know: so Kafka is asked first.
         """
-        places = sorted(reader.assignment())
-        ends = {(p.topic, p.partition): end for p, end in (await reader.end_offsets(places)).items()}
-        starts = {(p.topic, p.partition): start for p, start in (await reader.beginning_offsets(places)).items()}
-        read_to = {(p.topic, p.partition): await reader.committed(p) or 0 for p in places}
+        partitions = sorted(reader.assignment())
+        ends = {(p.topic, p.partition): end for p, end in (await reader.end_offsets(partitions)).items()}
+        starts = {(p.topic, p.partition): start for p, start in (await reader.beginning_offsets(partitions)).items()}
+        read_to = {(p.topic, p.partition): await reader.committed(p) or 0 for p in partitions}
         known = await self._known(ends, read_to)
         if known is None:
             return None
-        begin = {place: max(known[place], starts[place]) for place in ends if known.get(place, 0) < ends[place]}
+        begin = {
+            partition: max(known[partition], starts[partition])
+            for partition in ends
+            if known.get(partition, 0) < ends[partition]
+        }
         gap = Gap(begin, ends)
         return await self._count(reader, gap, read_to)
 
-    async def _known(self, ends: dict[Place, int], read_to: dict[Place, int]) -> dict[Place, int] | None:
+    async def _known(self, ends: dict[Partition, int], read_to: dict[Partition, int]) -> dict[Partition, int] | None:
         """From which offset on each partition holds what the database may not know; None where the database is new.
 
         Of our own topic that is what follows the last event of the outbox. Where it has none, it is what followed when
@@ -102,23 +107,17 @@ class Memory:
         """
         async with self._database.begin() as connection:
             heard = await heard_to(connection)
-            told = await rows(
-                connection,
-                """SELECT partition, max(kafka_offset) + 1 AS next_offset FROM outbox
-                   WHERE topic = :own AND kafka_offset IS NOT NULL GROUP BY partition""",
-                own=self.own,
-            )
-            mine = {(self.own, row.partition): row.next_offset for row in told}
-            known = heard | {place: max(offset, heard.get(place, 0)) for place, offset in mine.items()}
+            mine = await outbox.next_offsets(connection, self.own)
+            known = heard | {partition: max(offset, heard.get(partition, 0)) for partition, offset in mine.items()}
             before = {p: ends[p] if p[0] == self.own else 0 if heard else read_to[p] for p in ends if p not in known}
             writes = Writes()
             remember(writes, before)
             await writes.run(connection)
         return known | before if heard else None
 
-    async def _count(self, reader: AIOKafkaConsumer, gap: Gap, read_to: dict[Place, int]) -> Gap:
+    async def _count(self, reader: AIOKafkaConsumer, gap: Gap, read_to: dict[Partition, int]) -> Gap:
         """How much of the gap is really forgotten: what is for others, or came after the last start, is not."""
-        own = {place: gap.end[place] for place in gap.begin if place[0] == self.own}
+        own = {partition: gap.end[partition] for partition in gap.begin if partition[0] == self.own}
         inputs = {p: min(read_to[p], gap.end[p]) for p in gap.begin if p not in own and read_to[p] > gap.begin[p]}
         stood = self.replay(reader, {p: gap.begin[p] for p in own}, own).records()
         told = [r async for r in stood if self.is_own(r)]
@@ -142,13 +141,8 @@ class Memory:
         if not told:
             return []
         async with self._database.begin() as connection:
-            found = await rows(
-                connection,
-                """SELECT event_id, key, value FROM outbox WHERE topic = :own AND
-                   (event_id = ANY(CAST(:ids AS text[])) OR key = ANY(CAST(:keys AS bytea[])))""",
-                own=self.own,
-                ids=[id_of(record) for record in told],
-                keys=sorted({record.key or b"" for record in told}),
+            found = await outbox.by_ids_or_keys(
+                connection, self.own, [id_of(record) for record in told], {record.key or b"" for record in told}
             )
         ids, contents = {row.event_id for row in found}, {(row.key, row.value) for row in found}
         return [r for r in told if id_of(r) not in ids and (r.key, r.value) not in contents]
@@ -165,8 +159,8 @@ class Memory:
     def replay(
         self,
         reader: AIOKafkaConsumer,
-        begin: dict[Place, int],
-        end: dict[Place, int],
+        begin: dict[Partition, int],
+        end: dict[Partition, int],
         decided: Mapping[str, tuple[int, int]] = NOTHING,
     ) -> Replay:
         """Read in the order in which Kafka took it; where it led to an event of ours, in the order of these.

@@ -8,9 +8,9 @@ One transaction a batch. What a service brings is `Rules` (`service_rules`): pur
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Generic
+from typing import Generic, Protocol
 
 import orjson
 from asyncpg import PostgresError
@@ -45,16 +45,21 @@ class InFlight(Exception):
     """The same id is being worked on at this moment; its answer can be had a moment later."""
 
 
-Committed = Callable[[bool, datetime | None, datetime | None], None]
+class Committed(Protocol):
+    """Is told after every commit what it has brought that others wait for."""
+
+    def __call__(self, *, outgoing: bool, timer_at: datetime | None, due_at: datetime | None) -> None:
+        """What is to be looked at now.
+
+        Args:
+            outgoing: whether there is something to publish.
+            timer_at: the earliest new deadline.
+            due_at: the earliest instant at which the service's own loops must look.
+        """
 
 
 class Worker(Generic[State, Context]):
-    """Takes messages through a service's rules.
-
-    Args:
-        committed: told after every commit whether there is something to publish, the earliest new deadline, and the
-            earliest instant at which the service's own loops must look.
-    """
+    """Takes messages through a service's rules."""
 
     def __init__(self, rules: Rules[State, Context], database: Database, clock: Clock, committed: Committed) -> None:
         self._rules = rules
@@ -303,7 +308,7 @@ class Worker(Generic[State, Context]):
             metrics.ATTENTION.labels(self._rules.service, item.kind).inc()
 
     def _tell(self, batch: Batch) -> None:
-        self._committed(bool(batch.outgoing), batch.next_timer, batch.due_at)
+        self._committed(outgoing=bool(batch.outgoing), timer_at=batch.next_timer, due_at=batch.due_at)
 
     async def pass_over(self, heard: Mapping[tuple[str, int], int]) -> None:
         """Count everything before these offsets as heard."""

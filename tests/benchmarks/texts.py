@@ -115,7 +115,7 @@ class Heard:
 async def hear(url: str, heard: Sequence[Record]) -> None:
     """Take records through reminders in batches."""
     database = Database(url)
-    worker = Worker(rules_of(PLACES), database, WallClock(), lambda *_: None)
+    worker = Worker(rules_of(PLACES), database, WallClock(), lambda **_: None)
     try:
         for first in range(0, len(heard), BATCH):
             await worker.on_records(heard[first : first + BATCH])

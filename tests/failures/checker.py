@@ -134,7 +134,7 @@ def _unheard(evidence: Evidence, service: str) -> Iterator[str]:
         if not isinstance(message, Message):
             if ANSWERED_BY.get(topic, service) != service:
                 continue
-            id = evidence.records[topic, partition, offset].place_id
+            id = evidence.records[topic, partition, offset].offset_id
             name = f"unreadable ({message.code})"
         elif message.type in HEARS[service][topic]:
             id, name = message.id, f"{message.type} {message.data.key}"

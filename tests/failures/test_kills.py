@@ -22,7 +22,7 @@ from deploy.local.postgres import EmbeddedPostgres
 from deploy.operating.kafka_account import KafkaTrouble
 from deploy.operating.publish import Event
 from deploy.preparing.databases import provision
-from shared.worker.relay import LOCK
+from shared.tables.outbox import LOCK
 from tests.benchmarks.servers import postmaster
 from tests.failures.processes import SERVICES, Processes, event, processes
 from tests.failures.rounds import rounds

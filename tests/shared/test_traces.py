@@ -56,7 +56,7 @@ async def test_a_dead_letter_has_a_line_with_its_trace(
     unreadable = raw("clinic.requests", b"not JSON", [("ce_id", b"x"), ("ce_traceparent", GIVEN.encode())])
     async with road(databases["booking"]) as booking:
         await booking.hear(unreadable)
-    assert lines(caplog) == [("dead letter: unreadable: missing_header", unreadable.place_id, TRACE_ID)]
+    assert lines(caplog) == [("dead letter: unreadable: missing_header", unreadable.offset_id, TRACE_ID)]
 
 
 async def test_what_a_defect_holds_back_keeps_its_trace_until_it_is_retried(

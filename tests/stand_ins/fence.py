@@ -6,7 +6,8 @@ from typing import cast
 
 from aiokafka.errors import KafkaConnectionError
 
-from shared.kafka.consumer import Kafka, Place
+from shared.kafka.consumer import Kafka
+from shared.kafka.topics import Partition
 from shared.worker.fence import Fence
 from tests.stand_ins.road import Road
 
@@ -14,19 +15,19 @@ from tests.stand_ins.road import Road
 class Topics:
     """Kafka as far as the fence looks at it: ends and beginnings of partitions, counted looks."""
 
-    def __init__(self, ends: Mapping[Place, int], starts: Mapping[Place, int] | None = None) -> None:
+    def __init__(self, ends: Mapping[Partition, int], starts: Mapping[Partition, int] | None = None) -> None:
         self.end = dict(ends)
         self.start = dict(starts or {})
         self.away = 0
         self._looks = asyncio.Semaphore(0)
 
-    async def ends(self) -> dict[Place, int]:
+    async def ends(self) -> dict[Partition, int]:
         if self.away:
             self.away -= 1
             raise KafkaConnectionError("away")
         return dict(self.end)
 
-    async def starts(self, places: Iterable[Place]) -> dict[Place, int]:
+    async def starts(self, places: Iterable[Partition]) -> dict[Partition, int]:
         self._looks.release()
         return {place: self.start.get(place, 0) for place in places}
 

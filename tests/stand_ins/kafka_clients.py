@@ -13,8 +13,7 @@ from aiokafka.record.util import calc_crc32c_py
 
 from deploy.preparing.heard import HEARS
 from shared.kafka.cluster import Cluster
-from shared.kafka.consumer import Place
-from shared.kafka.topics import TOPICS, create_topics
+from shared.kafka.topics import TOPICS, Partition, create_topics
 
 
 class Tail:
@@ -46,7 +45,7 @@ async def tail(kafka: str, topic: str) -> AsyncIterator[Tail]:
         yield Tail(client)
 
 
-async def begin_at_the_end(kafka: str) -> dict[Place, int]:
+async def begin_at_the_end(kafka: str) -> dict[Partition, int]:
     """Earlier tests have left their events on the topics: the services' groups go on behind them.
 
     Returns:
@@ -62,7 +61,7 @@ async def begin_at_the_end(kafka: str) -> dict[Place, int]:
     return ends
 
 
-async def topic_ends(kafka: str) -> dict[Place, int]:
+async def topic_ends(kafka: str) -> dict[Partition, int]:
     """Where the topics end now."""
     async with consumer(kafka) as client:
         places = places_of(*(topic.name for topic in TOPICS))

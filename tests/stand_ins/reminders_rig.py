@@ -76,7 +76,7 @@ class Rig:
         self.database = Database(url)
         self.clock = SteppedClock(MONDAY)
         self.sender = ScriptedSender()
-        self.worker = Worker(rules_of(PLACES), self.database, self.clock, lambda *_: None)
+        self.worker = Worker(rules_of(PLACES), self.database, self.clock, lambda **_: None)
         self.dispatch = self.dispatcher(self.sender)
         self._offset = 0
 

@@ -137,6 +137,6 @@ async def road(url: str, rules: BookingRules | None = None, clock: SetClock | No
     """A road on a database."""
     clock, database = clock or SetClock(), Database(url)
     try:
-        yield Road(database, clock, Worker(rules or booking_rules(), database, clock, lambda *_: None))
+        yield Road(database, clock, Worker(rules or booking_rules(), database, clock, lambda **_: None))
     finally:
         await database.close()

@@ -20,6 +20,7 @@ from twilio.request_validator import RequestValidator
 from services.reminders.people.conversation import LONGEST, ReplyCame
 from services.reminders.rules.outcome import Report
 from services.reminders.sending.settling import Settling
+from services.reminders.sending.twilio import STATUS
 from services.reminders.store import conversations
 from shared.contract.fields import Phone
 from shared.contract.register import EventData
@@ -31,7 +32,6 @@ from shared.http.requests import receive
 from shared.kafka.envelope import explain
 from shared.tables.dead_letters import WEBHOOKS
 
-STATUS: Final = "/webhooks/twilio/status"
 INBOUND: Final = "/webhooks/twilio/inbound"
 
 MAX_FORM: Final = 64 * 1024

@@ -22,6 +22,9 @@ from services.reminders.text.provider import Accepted, Found, Outcome, OutgoingT
 
 log = logging.getLogger(__name__)
 
+STATUS: Final = "/webhooks/twilio/status"
+"""Path of the route to which Twilio tells what became of a text."""
+
 RETRIED: Final = frozenset({20429, 21611, 30001, 30003, 30008, 30022})
 """Refusals that pass: the queue is full, the line is busy. Source: Twilio's error dictionary."""
 
@@ -69,7 +72,7 @@ class TwilioSender:
         valid_for = max(1, int(min(text.valid_for, LONGEST_VALIDITY).total_seconds()))
         told: dict[str, str] = {}
         if self._public_url:
-            told["status_callback"] = f"{self._public_url}/webhooks/twilio/status?attempt={text.attempt_id}"
+            told["status_callback"] = f"{self._public_url}{STATUS}?attempt={text.attempt_id}"
         try:
             message = await self._connected().messages.create_async(
                 to=text.to,

@@ -12,8 +12,8 @@ from aiokafka.consumer.fetcher import Fetcher
 from deploy.local.mock_kafka import PARTITIONS, MockKafka
 from shared.decision.message import Record
 from shared.kafka.cluster import Cluster
-from shared.kafka.consumer import Kafka, Place
-from shared.kafka.topics import TOPICS
+from shared.kafka.consumer import Kafka
+from shared.kafka.topics import TOPICS, Partition
 from shared.kafka.unparsed import NO_HEADERS
 from tests.stand_ins.kafka_clients import producer, spoiled
 
@@ -34,7 +34,7 @@ async def ignore(_: object) -> None:
 async def listening(
     mock: MockKafka,
     handle: Callable[[list[Record]], Awaitable[None]] = ignore,
-    pass_over: Callable[[Mapping[Place, int]], Awaitable[None]] = ignore,
+    pass_over: Callable[[Mapping[Partition, int]], Awaitable[None]] = ignore,
 ) -> AsyncIterator[Kafka]:
     """A service's connection, started, that listens to what clinics ask for."""
     topics: Mapping[str, frozenset[str]] = {"clinic.requests": frozenset()}
@@ -49,13 +49,13 @@ async def listening(
 
 async def test_what_cannot_be_parsed_takes_nothing_of_other_partitions_with_it(mock: MockKafka) -> None:
     heard: asyncio.Queue[Record] = asyncio.Queue()
-    passed: dict[Place, int] = {}
+    passed: dict[Partition, int] = {}
 
     async def handle(records: list[Record]) -> None:
         for record in records:
             heard.put_nowait(record)
 
-    async def pass_over(places: Mapping[Place, int]) -> None:
+    async def pass_over(places: Mapping[Partition, int]) -> None:
         passed.update(places)
 
     topic = "clinic.requests"

@@ -87,7 +87,7 @@ def test_a_null_value_without_any_header_erases_the_person(topic: str) -> None:
     record = Record(topic, 2, 9, 1762189200000, b"patient-2041", None, ())
     message = read(record, NOW)
     assert message.data == PersonErased(person_id="patient-2041")
-    assert (message.id, message.time, message.record) == (record.place_id, NOW, record)
+    assert (message.id, message.time, message.record) == (record.offset_id, NOW, record)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_an_erasure_is_heard_whatever_its_headers_are(
     headers: tuple[tuple[str, bytes | None], ...], brought: bool
 ) -> None:
     record = Record("clinic.contacts", 2, 9, 1762189200000, b"patient-2041", None, headers)
-    assert read(record, NOW).id == ("erase-1" if brought else record.place_id)
+    assert read(record, NOW).id == ("erase-1" if brought else record.offset_id)
 
 
 def test_what_may_be_missing_is_missing() -> None:
