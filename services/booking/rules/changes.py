@@ -11,7 +11,6 @@ from services.booking.rules.telling import told
 from shared.contract.booking import Conflict, CourseChanged, SessionRescheduled
 from shared.contract.clinic import CourseChangeRequested, RequestedSession, SessionRescheduleRequested
 from shared.contract.closed_sets import By, Refusal, SessionState
-from shared.decision.decision import Attention, Timer
 
 S = SessionState
 
@@ -97,7 +96,7 @@ def _move(draft: Draft, session: Session, found: Taken, elsewhere: Calendar, by:
         moved = moved._replace(here_at=None)  # who stood here came for the old time
     if session.state in OCCUPYING:
         if session.state is S.CONFIRMED:
-            draft.timers.append(Timer("unreported", found.ends_at + UNREPORTED_AFTER, str(session.session_id)))
+            draft.set_timer("unreported", found.ends_at + UNREPORTED_AFTER, session.session_id)
         draft.change(moved, SessionRescheduled, previous_starts_at=session.starts_at, by=by)
     else:
         draft.reopen()
@@ -118,7 +117,7 @@ def on_displaced(draft: Draft, session: Session) -> None:
         at = (id, session.starts_at)
         later = later_place(elsewhere, place, visitor, at, draft.others(session), draft.now)
         if later is None:
-            draft.attention.append(Attention("closure_unmoved", str(id), "its place is closed and no other is free"))
+            draft.raise_attention("closure_unmoved", id, "its place is closed and no other is free")
             return
         found = later
     _move(draft, session, found, elsewhere, By.CLINIC)

@@ -5,7 +5,7 @@ itself is known waits in the course and is decided afterwards, so that any order
 """
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -32,13 +32,11 @@ from shared.contract.clinic import (
 from shared.contract.closed_sets import ClosedReason, Refusal, ReleaseReason, SessionState
 from shared.contract.internal import TimerDue
 from shared.contract.register import CourseEvent, EventData
-from shared.decision.decision import Attention, Decision, Timer
+from shared.decision.decision import Decision
+from shared.decision.draft import UNKNOWN_COURSE
 from shared.decision.message import Message
 
 S = SessionState
-
-UNKNOWN_AFTER: Final = timedelta(hours=24)
-"""What waits this long for a course that nobody requested goes to a person (contract rule 7)."""
 
 
 def aggregate_of(message: Message) -> str:
@@ -54,9 +52,9 @@ def on_timer(draft: Draft, timer: TimerDue) -> None:
                 release_all(draft, ReleaseReason.HOLD_EXPIRED)
                 end_hold(draft)
         case "unreported":
-            draft.attention.append(Attention("unreported_session", timer.subject, "12 hours after its end"))
+            draft.raise_attention("unreported_session", timer.subject, "12 hours after its end")
         case "unknown_course":
-            draft.attention.append(Attention("unknown_course", timer.of, "something waits for it"))
+            draft.raise_attention(UNKNOWN_COURSE, timer.of, "something waits for it")
         case "displaced":
             session = draft.course.session(UUID(timer.subject))
             if session is not None:
@@ -86,7 +84,7 @@ def decide(
         draft.now = draft.message.arrived_at
         _decide(draft)
     _end(draft)
-    return draft.decision()
+    return draft.decided(draft.course, draft.calendar)
 
 
 def _decide(draft: Draft) -> None:
@@ -96,11 +94,9 @@ def _decide(draft: Draft) -> None:
     elif isinstance(data, TimerDue):
         on_timer(draft, data)
     elif draft.course.state is CourseState.AWAITED:
-        if not draft.course.waiting:
-            draft.timers.append(Timer("unknown_course", draft.now + UNKNOWN_AFTER))
-        draft.wait()
+        draft.wait_for_course()
     elif draft.course.waiting and type(data).topic == PrepaymentSatisfied.topic:
-        draft.wait()  # behind money that waits for the hold's end: billing's order is kept
+        draft.wait_for_hold()  # behind money that waits for the hold's end: billing's order is kept
     elif draft.course.state is CourseState.REJECTED:
         draft.refuse(Refusal.UNKNOWN_COURSE, "the course was rejected")
     elif isinstance(data, CourseCancelRequested):

@@ -12,8 +12,7 @@ from services.booking.rules.telling import booked
 from shared.contract.booking import RequestRejected, SessionEvent
 from shared.contract.clinic import CourseRequested
 from shared.contract.closed_sets import Refusal, SessionState
-from shared.contract.register import EventData
-from shared.decision.decision import Attention, Decision, Timer
+from shared.decision import draft
 from shared.decision.message import Message
 
 
@@ -21,19 +20,22 @@ class IllegalTransition(Exception):
     """A rule tried to move a session where `TRANSITIONS` has no way: a defect of the rule."""
 
 
-class Draft:
-    """One decision in the making: the course as it becomes, and what is to be told."""
+class Draft(draft.Draft):
+    """What follows from a message about a course.
+
+    Attributes:
+        places: every served location.
+        course: the course as it becomes.
+        calendar: what is taken, with what this decision takes and frees.
+        replay: messages that had waited and can be decided now, in order.
+    """
 
     def __init__(self, places: Places, course: Course, message: Message, now: datetime, calendar: Calendar) -> None:
+        super().__init__(message, now)
         self.places = places
         self.course = course
-        self.message = message
-        self.now = now
         self.calendar = calendar
-        self.events: list[EventData] = []
-        self.timers: list[Timer] = []
-        self.attention: list[Attention] = []
-        self.replay: list[Message] = []  # what had waited and can be decided now, in order
+        self.replay: list[Message] = []
 
     @property
     def request(self) -> CourseRequested:
@@ -74,10 +76,6 @@ class Draft:
             session.provider_until,
         )
 
-    def decision(self) -> Decision[Any, Calendar]:
-        """What the worker writes down."""
-        return Decision(self.course, tuple(self.events), tuple(self.timers), tuple(self.attention), self.calendar)
-
     def change(self, session: Session, event: type[SessionEvent], **told: Any) -> Session:
         """Count the session's version up, keep it, and tell of it. Fields of the event go in `told`."""
         changed = session._replace(version=session.version + 1)
@@ -109,7 +107,7 @@ class Draft:
         if session.state in OCCUPYING and to not in OCCUPYING:
             self.calendar = self.calendar.free(session.session_id)
         if to in OVER:
-            self.timers.append(Timer("unreported", None, str(session.session_id)))
+            self.set_timer("unreported", None, session.session_id)
         return self.change(session._replace(state=to), event, **told)
 
     def reopen(self) -> None:
@@ -117,8 +115,12 @@ class Draft:
         if self.course.state in (CourseState.CLOSED, CourseState.COMPLETED):
             self.course = self.course._replace(state=CourseState.ACCEPTED)
 
-    def wait(self) -> None:
-        """Keep the message until it can be decided."""
+    def wait_for_course(self) -> None:
+        """Keep the message until the course is requested."""
+        self.course = self.course._replace(waiting=self.wait(self.course.waiting))
+
+    def wait_for_hold(self) -> None:
+        """Keep the message until the course's hold has ended."""
         self.course = self.course._replace(waiting=(*self.course.waiting, self.message))
 
     def refuse(self, code: Refusal, detail: str) -> None:

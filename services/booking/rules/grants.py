@@ -14,7 +14,6 @@ from services.booking.rules.draft import Draft
 from shared.contract.billing import PrepaymentSatisfied, PrepaymentWithdrawn
 from shared.contract.booking import SessionConfirmed, SessionReleased, SessionWithdrawalRefused
 from shared.contract.closed_sets import Refusal, ReleaseReason, SessionState
-from shared.decision.decision import Timer
 
 S = SessionState
 
@@ -27,7 +26,7 @@ def on_satisfied(draft: Draft, fact: PrepaymentSatisfied, session: Session) -> N
     if fact.grant <= session.grant:
         return  # answered before
     if draft.course.hold_open and _hold_ran_out(draft):
-        draft.wait()  # too late for this hold, which its timer will release first
+        draft.wait_for_hold()  # too late for this hold, which its timer will release first
         return
     session = session._replace(grant=fact.grant)
     match session.state:
@@ -54,8 +53,8 @@ def end_hold(draft: Draft) -> None:
 def _confirm(draft: Draft, session: Session) -> None:
     if draft.course.hold_open:
         draft.course = draft.course._replace(hold_open=False)
-        draft.timers.append(Timer("hold", None))
-    draft.timers.append(Timer("unreported", session.ends_at + UNREPORTED_AFTER, str(session.session_id)))
+        draft.set_timer("hold", None)
+    draft.set_timer("unreported", session.ends_at + UNREPORTED_AFTER, session.session_id)
     session = draft.move(session, S.CONFIRMED, grant=session.grant)
     if session.here_at is not None and draft.now <= session.ends_at:
         draft.move(session, S.CHECKED_IN)
@@ -94,7 +93,7 @@ def on_overdue(draft: Draft, session: Session) -> None:
 def on_withdrawn(draft: Draft, fact: PrepaymentWithdrawn, session: Session) -> None:
     """Take a confirmation back, unless the patient is already in the chair or the session is over."""
     if session.state is S.CONFIRMED:
-        draft.timers.append(Timer("unreported", None, str(session.session_id)))
+        draft.set_timer("unreported", None, session.session_id)
         draft.move(session, S.HELD, grant=fact.grant, reason=fact.reason)
     else:
         draft.change(session, SessionWithdrawalRefused, grant=fact.grant, reason=Refusal.WRONG_STATE)

@@ -15,7 +15,7 @@ from services.booking.rules.telling import told
 from shared.contract.booking import Alternative, Conflict, CourseAccepted, CourseRejected
 from shared.contract.clinic import CourseCancelRequested, CourseRequested, SessionCancelRequested
 from shared.contract.closed_sets import Refusal
-from shared.decision.decision import Timer
+from shared.decision.draft import UNKNOWN_COURSE
 
 
 def on_course_requested(draft: Draft, request: CourseRequested) -> None:
@@ -31,7 +31,7 @@ def on_course_requested(draft: Draft, request: CourseRequested) -> None:
         draft.events.append(seated)
     else:
         _accept(draft, request, seated)
-    draft.timers.append(Timer("unknown_course", None))
+    draft.set_timer(UNKNOWN_COURSE, None)
     draft.replay[:0] = course.waiting
 
 
@@ -102,7 +102,7 @@ def _accept(draft: Draft, request: CourseRequested, seats: tuple[Taken, ...]) ->
         sessions=tuple(held(place, number, taken) for number, taken in enumerate(seats, start=1)),
         waiting=(),
     )
-    draft.timers.append(Timer("hold", hold_expires_at))
+    draft.set_timer("hold", hold_expires_at)
     draft.events.append(CourseAccepted.model_construct(**told(draft.course)))
 
 
@@ -113,7 +113,7 @@ def on_course_cancel(draft: Draft, wish: CourseCancelRequested) -> None:
         draft.refuse(Refusal.WRONG_STATE, "no session of the course can be cancelled any more")
     for session in open_sessions:
         draft.move(session, S.CANCELLED, by=wish.by)
-    draft.timers.append(Timer("hold", None))
+    draft.set_timer("hold", None)
     end_hold(draft)
 
 

@@ -8,7 +8,6 @@ from services.booking.rules.draft import Draft
 from shared.contract.booking import SessionCheckInRefused
 from shared.contract.clinic import PatientCheckedIn, PatientMissed, TreatmentCompleted
 from shared.contract.closed_sets import Refusal, SessionState
-from shared.decision.decision import Attention
 
 S = SessionState
 
@@ -36,9 +35,7 @@ def on_completed(draft: Draft, fact: TreatmentCompleted, session: Session) -> No
         draft.refuse(Refusal.WRONG_STATE, "the session is completed already")
         return
     if session.state not in (S.CHECKED_IN, S.CONFIRMED):
-        draft.attention.append(
-            Attention("unexpected_completion", str(session.session_id), f"completed while {session.state}")
-        )
+        draft.raise_attention("unexpected_completion", session.session_id, f"completed while {session.state}")
     draft.move(
         session,
         S.COMPLETED,
