@@ -4,7 +4,7 @@ from services.booking.chairs.calendar import Calendar, Taken
 from services.booking.chairs.free_starts import later_place
 from services.booking.chairs.rhythm import clashes
 from services.booking.chairs.seating import Seats, seat, seat_all
-from services.booking.rules.course import OCCUPYING, CourseState, Session, held
+from services.booking.rules.course import OCCUPYING, CourseState, Session, TimerKind, held
 from services.booking.rules.draft import Draft
 from services.booking.rules.grants import UNREPORTED_AFTER, too_close
 from services.booking.rules.telling import told
@@ -96,7 +96,7 @@ def _move(draft: Draft, session: Session, found: Taken, elsewhere: Calendar, by:
         moved = moved._replace(here_at=None)  # who stood here came for the old time
     if session.state in OCCUPYING:
         if session.state is S.CONFIRMED:
-            draft.set_timer("unreported", found.ends_at + UNREPORTED_AFTER, session.session_id)
+            draft.set_timer(TimerKind.UNREPORTED, found.ends_at + UNREPORTED_AFTER, session.session_id)
         draft.change(moved, SessionRescheduled, previous_starts_at=session.starts_at, by=by)
     else:
         draft.reopen()

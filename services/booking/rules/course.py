@@ -25,6 +25,7 @@ from shared.contract.booking import (
 )
 from shared.contract.clinic import CourseRequested
 from shared.contract.closed_sets import SessionState
+from shared.decision.draft import UNKNOWN_COURSE
 from shared.decision.message import Message
 from shared.decision.value import changed_often
 
@@ -64,6 +65,22 @@ OCCUPYING: Final = frozenset({S.HELD, S.CONFIRMED, S.CHECKED_IN})
 """States in which a session has its chair, its provider and its patient to itself."""
 
 OVER: Final = frozenset({S.COMPLETED, S.MISSED, S.CANCELLED, S.RELEASED})
+
+
+class TimerKind(StrEnum):
+    """What falls due for a course.
+
+    Attributes:
+        HOLD: the hold of a course of which nothing is confirmed yet.
+        UNREPORTED: the floor has told nothing of a session that was confirmed, long after its end.
+        UNKNOWN: something waits for a course that nobody has requested.
+        DISPLACED: no deadline, but a closure's message to a session that sits where it closes.
+    """
+
+    HOLD = "hold"
+    UNREPORTED = "unreported"
+    UNKNOWN = UNKNOWN_COURSE
+    DISPLACED = "displaced"
 
 
 class CourseState(StrEnum):

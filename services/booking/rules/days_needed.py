@@ -9,7 +9,7 @@ from services.booking.chairs.free_starts import DAY, LATER
 from services.booking.chairs.location import Place
 from services.booking.chairs.series import days_of_request
 from services.booking.rules.closures import ClosureRequested
-from services.booking.rules.course import Course, Places
+from services.booking.rules.course import Course, Places, TimerKind
 from shared.contract.billing import PrepaymentSatisfied
 from shared.contract.clinic import CourseChangeRequested, CourseRequested, SessionRescheduleRequested
 from shared.contract.closed_sets import SessionState
@@ -71,9 +71,9 @@ def _days(place: Place, request: CourseRequested, course: Course | None, message
         case PrepaymentSatisfied(session_id=id):
             session = course.session(id) if course else None
             return {day(session.starts_at)} if session else set()
-        case TimerDue(kind="hold") if course and course.waiting:  # late money, which comes next
+        case TimerDue(kind=TimerKind.HOLD) if course and course.waiting:  # late money, which comes next
             return {day(session.starts_at) for session in course.sessions}
-        case TimerDue(kind="displaced", subject=id):
+        case TimerDue(kind=TimerKind.DISPLACED, subject=id):
             session = course.session(UUID(id)) if course else None
             return {day(session.starts_at) + n * DAY for n in range(LATER + 1)} if session else set()
         case _:

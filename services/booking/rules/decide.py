@@ -6,13 +6,13 @@ itself is known waits in the course and is decided afterwards, so that any order
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Final
+from typing import Final, assert_never
 from uuid import UUID
 
 from services.booking.chairs.calendar import Calendar
 from services.booking.rules.changes import on_course_change, on_displaced, on_reschedule
 from services.booking.rules.closures import Closure, ClosureRequested, on_closure_requested
-from services.booking.rules.course import OVER, Course, CourseState, Places
+from services.booking.rules.course import OVER, Course, CourseState, Places, TimerKind
 from services.booking.rules.draft import Draft
 from services.booking.rules.grants import end_hold, on_overdue, on_satisfied, on_withdrawn, release_all
 from services.booking.rules.requests import on_course_cancel, on_course_requested, on_session_cancel
@@ -45,22 +45,26 @@ def aggregate_of(message: Message) -> str:
 
 
 def on_timer(draft: Draft, timer: TimerDue) -> None:
-    """A deadline of this course has passed."""
-    match timer.kind:
-        case "hold":
+    """A deadline of this course has passed.
+
+    Raises:
+        ValueError: no rule sets a timer of this kind.
+    """
+    match TimerKind(timer.kind):
+        case TimerKind.HOLD:
             if draft.course.hold_open:
                 release_all(draft, ReleaseReason.HOLD_EXPIRED)
                 end_hold(draft)
-        case "unreported":
+        case TimerKind.UNREPORTED:
             draft.raise_attention("unreported_session", timer.subject, "12 hours after its end")
-        case "unknown_course":
+        case TimerKind.UNKNOWN:
             draft.raise_attention(UNKNOWN_COURSE, timer.of, "something waits for it")
-        case "displaced":
+        case TimerKind.DISPLACED:
             session = draft.course.session(UUID(timer.subject))
             if session is not None:
                 on_displaced(draft, session)
-        case other:
-            raise ValueError(f"unknown timer {other}")
+        case never:
+            assert_never(never)
 
 
 def decide(

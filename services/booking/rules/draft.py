@@ -7,7 +7,17 @@ from uuid import UUID
 from services.booking.chairs.calendar import Calendar, Taken
 from services.booking.chairs.location import Place
 from services.booking.chairs.seating import Visitor
-from services.booking.rules.course import OCCUPYING, OVER, TRANSITIONS, Course, CourseState, Places, S, Session
+from services.booking.rules.course import (
+    OCCUPYING,
+    OVER,
+    TRANSITIONS,
+    Course,
+    CourseState,
+    Places,
+    S,
+    Session,
+    TimerKind,
+)
 from services.booking.rules.telling import booked
 from shared.contract.booking import RequestRejected, SessionEvent
 from shared.contract.clinic import CourseRequested
@@ -107,7 +117,7 @@ class Draft(draft.Draft):
         if session.state in OCCUPYING and to not in OCCUPYING:
             self.calendar = self.calendar.free(session.session_id)
         if to in OVER:
-            self.set_timer("unreported", None, session.session_id)
+            self.set_timer(TimerKind.UNREPORTED, None, session.session_id)
         return self.change(session._replace(state=to), event, **told)
 
     def reopen(self) -> None:

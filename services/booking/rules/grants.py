@@ -9,7 +9,7 @@ from typing import Final
 from services.booking.chairs.calendar import Taken
 from services.booking.chairs.rhythm import rhythm
 from services.booking.chairs.seating import seat
-from services.booking.rules.course import Session, visit_of
+from services.booking.rules.course import Session, TimerKind, visit_of
 from services.booking.rules.draft import Draft
 from shared.contract.billing import PrepaymentSatisfied, PrepaymentWithdrawn
 from shared.contract.booking import SessionConfirmed, SessionReleased, SessionWithdrawalRefused
@@ -53,8 +53,8 @@ def end_hold(draft: Draft) -> None:
 def _confirm(draft: Draft, session: Session) -> None:
     if draft.course.hold_open:
         draft.course = draft.course._replace(hold_open=False)
-        draft.set_timer("hold", None)
-    draft.set_timer("unreported", session.ends_at + UNREPORTED_AFTER, session.session_id)
+        draft.set_timer(TimerKind.HOLD, None)
+    draft.set_timer(TimerKind.UNREPORTED, session.ends_at + UNREPORTED_AFTER, session.session_id)
     session = draft.move(session, S.CONFIRMED, grant=session.grant)
     if session.here_at is not None and draft.now <= session.ends_at:
         draft.move(session, S.CHECKED_IN)
@@ -93,7 +93,7 @@ def on_overdue(draft: Draft, session: Session) -> None:
 def on_withdrawn(draft: Draft, fact: PrepaymentWithdrawn, session: Session) -> None:
     """Take a confirmation back, unless the patient is already in the chair or the session is over."""
     if session.state is S.CONFIRMED:
-        draft.set_timer("unreported", None, session.session_id)
+        draft.set_timer(TimerKind.UNREPORTED, None, session.session_id)
         draft.move(session, S.HELD, grant=fact.grant, reason=fact.reason)
     else:
         draft.change(session, SessionWithdrawalRefused, grant=fact.grant, reason=Refusal.WRONG_STATE)

@@ -8,14 +8,13 @@ from services.booking.chairs.free_starts import alternatives
 from services.booking.chairs.location import Place
 from services.booking.chairs.seating import Seats, missing, seat_course
 from services.booking.chairs.series import days_of_request, plan_course
-from services.booking.rules.course import CourseState, S, Session, held
+from services.booking.rules.course import CourseState, S, Session, TimerKind, held
 from services.booking.rules.draft import Draft
 from services.booking.rules.grants import end_hold
 from services.booking.rules.telling import told
 from shared.contract.booking import Alternative, Conflict, CourseAccepted, CourseRejected
 from shared.contract.clinic import CourseCancelRequested, CourseRequested, SessionCancelRequested
 from shared.contract.closed_sets import Refusal
-from shared.decision.draft import UNKNOWN_COURSE
 
 
 def on_course_requested(draft: Draft, request: CourseRequested) -> None:
@@ -31,7 +30,7 @@ def on_course_requested(draft: Draft, request: CourseRequested) -> None:
         draft.events.append(seated)
     else:
         _accept(draft, request, seated)
-    draft.set_timer(UNKNOWN_COURSE, None)
+    draft.set_timer(TimerKind.UNKNOWN, None)
     draft.replay[:0] = course.waiting
 
 
@@ -102,7 +101,7 @@ def _accept(draft: Draft, request: CourseRequested, seats: tuple[Taken, ...]) ->
         sessions=tuple(held(place, number, taken) for number, taken in enumerate(seats, start=1)),
         waiting=(),
     )
-    draft.set_timer("hold", hold_expires_at)
+    draft.set_timer(TimerKind.HOLD, hold_expires_at)
     draft.events.append(CourseAccepted.model_construct(**told(draft.course)))
 
 
@@ -113,7 +112,7 @@ def on_course_cancel(draft: Draft, wish: CourseCancelRequested) -> None:
         draft.refuse(Refusal.WRONG_STATE, "no session of the course can be cancelled any more")
     for session in open_sessions:
         draft.move(session, S.CANCELLED, by=wish.by)
-    draft.set_timer("hold", None)
+    draft.set_timer(TimerKind.HOLD, None)
     end_hold(draft)
 
 

@@ -7,6 +7,7 @@ import pytest
 from services.booking.rules.course import CourseState
 from shared.contract.booking import CourseClosed, CourseCompleted, CourseRejected, RequestRejected
 from shared.contract.closed_sets import Refusal
+from shared.contract.internal import TimerDue
 from shared.contract.register import EventData
 from tests.facts.billing import overdue, satisfied, withdrawn
 from tests.facts.clinic import cancel, checked_in, completed, missed, moved, requested
@@ -99,3 +100,9 @@ def test_a_fact_about_a_rejected_course_is_refused() -> None:
 def test_a_session_that_the_course_does_not_have_is_refused(fact: EventData) -> None:
     story = accepted()
     assert refused(story.tell(fact.model_copy(update={"session_id": UUID(int=9)}))) is Refusal.UNKNOWN_SESSION
+
+
+def test_a_stored_timer_of_a_kind_that_no_rule_sets_is_a_defect() -> None:
+    story = accepted()
+    with pytest.raises(ValueError, match="'lunch' is not a valid TimerKind"):
+        story.tell(TimerDue(of=str(COURSE), kind="lunch", subject="", due_at=NOW))
