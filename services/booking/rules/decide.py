@@ -1,20 +1,21 @@
 """Booking's decisions: one state machine for a visit. Pure: no I/O, no clock, no random ids.
 
-A course is what its sessions are: accepted as a whole, over when each of them is over. What comes before the course
-itself is known waits in the course and is decided afterwards, so that any order across topics reaches the same end.
+The map of the service stands at the end: which request, fact or deadline goes to which rule. A course is accepted as a
+whole, and over when each of its sessions is over. What comes before the course is known waits in the course and is
+decided afterwards, so that any order across topics reaches the same end.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Final, assert_never
+from typing import Any, Final, assert_never
 from uuid import UUID
 
 from services.booking.chairs.calendar import Calendar
 from services.booking.rules.changes import on_course_change, on_displaced, on_reschedule
 from services.booking.rules.closures import Closure, ClosureRequested, on_closure_requested
-from services.booking.rules.course import OVER, Course, CourseState, Places, TimerKind
+from services.booking.rules.course import OVER, Course, CourseState, Places, Session, TimerKind
 from services.booking.rules.draft import Draft
-from services.booking.rules.grants import end_hold, on_overdue, on_satisfied, on_withdrawn, release_all
+from services.booking.rules.grants import end_hold, on_overdue, on_satisfied, on_unpriced, on_withdrawn, release_all
 from services.booking.rules.requests import on_course_cancel, on_course_requested, on_session_cancel
 from services.booking.rules.visits import on_checked_in, on_completed, on_missed
 from shared.contract.billing import PrepaymentOverdue, PrepaymentSatisfied, PrepaymentWithdrawn, PricingRejected
@@ -32,6 +33,7 @@ from shared.contract.clinic import (
 from shared.contract.closed_sets import ClosedReason, Refusal, ReleaseReason, SessionState
 from shared.contract.internal import TimerDue
 from shared.contract.register import CourseEvent, EventData
+from shared.contract.reminders import ReplyReceived
 from shared.decision.decision import Decision
 from shared.decision.draft import UNKNOWN_COURSE
 from shared.decision.message import Message
@@ -92,51 +94,28 @@ def decide(
 
 
 def _decide(draft: Draft) -> None:
-    data = draft.message.data
-    if isinstance(data, CourseRequested):
-        on_course_requested(draft, data)
-    elif isinstance(data, TimerDue):
-        on_timer(draft, data)
-    elif draft.course.state is CourseState.AWAITED:
+    data, course = draft.message.data, draft.course
+    if (rule := AT_ANY_TIME.get(type(data))) is not None:
+        rule(draft, data)
+    elif course.state is CourseState.AWAITED:
         draft.wait_for_course()
-    elif draft.course.waiting and type(data).topic == PrepaymentSatisfied.topic:
+    elif course.waiting and type(data).topic == PrepaymentSatisfied.topic:
         draft.wait_for_hold()  # behind money that waits for the hold's end: billing's order is kept
-    elif draft.course.state is CourseState.REJECTED:
+    elif course.state is CourseState.REJECTED:
         draft.refuse(Refusal.UNKNOWN_COURSE, "the course was rejected")
-    elif isinstance(data, CourseCancelRequested):
-        on_course_cancel(draft, data)
-    elif isinstance(data, CourseChangeRequested):
-        on_course_change(draft, data)
-    elif isinstance(data, PricingRejected):
-        release_all(draft, ReleaseReason.UNPRICED)
+    elif (rule := ON_COURSE.get(type(data))) is not None:
+        rule(draft, data)
     else:
         _decide_session(draft, data)
 
 
-def _decide_session(draft: Draft, data: EventData) -> None:
-    session = draft.course.session(getattr(data, "session_id"))  # noqa: B009 - every type below has one
+def _decide_session(draft: Draft, data: Any) -> None:
+    rule = ON_SESSION[type(data)]
+    session = draft.course.session(data.session_id)
     if session is None:
         draft.refuse(Refusal.UNKNOWN_SESSION, "the course has no such session")
-        return
-    match data:
-        case PrepaymentSatisfied():
-            on_satisfied(draft, data, session)
-        case PrepaymentOverdue():
-            on_overdue(draft, session)
-        case PrepaymentWithdrawn():
-            on_withdrawn(draft, data, session)
-        case SessionCancelRequested():
-            on_session_cancel(draft, data, session)
-        case SessionRescheduleRequested():
-            on_reschedule(draft, data, session)
-        case PatientCheckedIn():
-            on_checked_in(draft, data, session)
-        case TreatmentCompleted():
-            on_completed(draft, data, session)
-        case PatientMissed():
-            on_missed(draft, data, session)
-        case other:
-            raise TypeError(f"booking does not hear {type(other).__name__}")
+    else:
+        rule(draft, data, session)
 
 
 def _end(draft: Draft) -> None:
@@ -162,21 +141,40 @@ def _end(draft: Draft) -> None:
     draft.events.append(end)
 
 
-HEARS: Final[Mapping[str, frozenset[str]]] = {
-    "clinic.requests": frozenset(
-        event.type
-        for event in (
-            CourseRequested,
-            CourseChangeRequested,
-            CourseCancelRequested,
-            SessionRescheduleRequested,
-            SessionCancelRequested,
-        )
-    ),
-    "clinic.sessions": frozenset(event.type for event in (PatientCheckedIn, TreatmentCompleted, PatientMissed)),
-    "billing.events": frozenset(
-        event.type for event in (PrepaymentSatisfied, PrepaymentOverdue, PrepaymentWithdrawn, PricingRejected)
-    ),
-    "reminders.events": frozenset(),
+AT_ANY_TIME: Final[Mapping[type[EventData], Callable[[Draft, Any], None]]] = {
+    CourseRequested: on_course_requested,
+    TimerDue: on_timer,
 }
-"""What booking acts upon, by topic; of reminders' it only notes something for the board."""
+"""What is decided wherever the course stands. Everything else waits where the course is not known yet, and is refused
+where it was rejected.
+"""
+
+ON_COURSE: Final[Mapping[type[EventData], Callable[[Draft, Any], None]]] = {
+    CourseChangeRequested: on_course_change,
+    CourseCancelRequested: on_course_cancel,
+    PricingRejected: on_unpriced,
+}
+
+ON_SESSION: Final[Mapping[type[EventData], Callable[[Draft, Any, Session], None]]] = {
+    SessionRescheduleRequested: on_reschedule,
+    SessionCancelRequested: on_session_cancel,
+    PatientCheckedIn: on_checked_in,
+    TreatmentCompleted: on_completed,
+    PatientMissed: on_missed,
+    PrepaymentSatisfied: on_satisfied,
+    PrepaymentOverdue: on_overdue,
+    PrepaymentWithdrawn: on_withdrawn,
+}
+
+
+def _hears() -> dict[str, frozenset[str]]:
+    heard: dict[str, set[str]] = {}
+    for event in (*AT_ANY_TIME, *ON_COURSE, *ON_SESSION):
+        if hasattr(event, "topic"):
+            heard.setdefault(event.topic, set()).add(event.type)
+    heard[ReplyReceived.topic] = set()  # nothing is decided about a reply: `store.board` notes it
+    return {topic: frozenset(types) for topic, types in heard.items()}
+
+
+HEARS: Final[Mapping[str, frozenset[str]]] = _hears()
+"""What booking acts upon, by topic."""

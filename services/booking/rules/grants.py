@@ -11,7 +11,7 @@ from services.booking.chairs.rhythm import rhythm
 from services.booking.chairs.seating import seat
 from services.booking.rules.course import Session, TimerKind, visit_of
 from services.booking.rules.draft import Draft
-from shared.contract.billing import PrepaymentSatisfied, PrepaymentWithdrawn
+from shared.contract.billing import PrepaymentOverdue, PrepaymentSatisfied, PrepaymentWithdrawn, PricingRejected
 from shared.contract.booking import SessionConfirmed, SessionReleased, SessionWithdrawalRefused
 from shared.contract.closed_sets import Refusal, ReleaseReason, SessionState
 
@@ -84,7 +84,7 @@ def too_close(draft: Draft, session: Session, starts_at: datetime) -> bool:
     return any(clash.code is Refusal.TOO_CLOSE and clash not in before for clash in after)
 
 
-def on_overdue(draft: Draft, session: Session) -> None:
+def on_overdue(draft: Draft, _: PrepaymentOverdue, session: Session) -> None:
     """Give the place up, unless the money crossed on its way."""
     if session.state is S.HELD:
         draft.move(session, S.RELEASED, grant=session.grant, reason=ReleaseReason.OVERDUE)
@@ -97,6 +97,11 @@ def on_withdrawn(draft: Draft, fact: PrepaymentWithdrawn, session: Session) -> N
         draft.move(session, S.HELD, grant=fact.grant, reason=fact.reason)
     else:
         draft.change(session, SessionWithdrawalRefused, grant=fact.grant, reason=Refusal.WRONG_STATE)
+
+
+def on_unpriced(draft: Draft, _: PricingRejected) -> None:
+    """Give every held place up: billing has no price for the course."""
+    release_all(draft, ReleaseReason.UNPRICED)
 
 
 def release_all(draft: Draft, reason: ReleaseReason) -> None:

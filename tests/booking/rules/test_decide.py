@@ -5,10 +5,12 @@ from uuid import UUID
 import pytest
 
 from services.booking.rules.course import CourseState
+from services.booking.rules.decide import HEARS
+from services.booking.store.board import NOTES
 from shared.contract.booking import CourseClosed, CourseCompleted, CourseRejected, RequestRejected
 from shared.contract.closed_sets import Refusal
 from shared.contract.internal import TimerDue
-from shared.contract.register import EventData
+from shared.contract.register import EVENTS, EventData
 from tests.facts.billing import overdue, satisfied, withdrawn
 from tests.facts.clinic import cancel, checked_in, completed, missed, moved, requested
 from tests.facts.course import COURSE, DAY, HOUR, NOW, start
@@ -106,3 +108,9 @@ def test_a_stored_timer_of_a_kind_that_no_rule_sets_is_a_defect() -> None:
     story = accepted()
     with pytest.raises(ValueError, match="'lunch' is not a valid TimerKind"):
         story.tell(TimerDue(of=str(COURSE), kind="lunch", subject="", due_at=NOW))
+
+
+def test_every_topic_of_which_something_is_noted_is_listened_to() -> None:
+    """The board notes replies, about which no rule decides."""
+    assert {EVENTS[name].topic for name in NOTES} <= HEARS.keys()
+    assert HEARS["reminders.events"] == frozenset()
