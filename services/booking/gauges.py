@@ -8,10 +8,10 @@ from prometheus_client import Metric
 
 from services.booking.chairs.free_starts import DAY
 from services.booking.chairs.location import Place
+from services.booking.store.chair_use import Window, chair_closures, held_sessions, taken_minutes
 from shared.configuration.clinic import WEEKDAYS
 from shared.contract.closed_sets import Needs, SessionState
 from shared.instruments.metrics import Reading
-from shared.postgres.query import rows
 from shared.postgres.values import Connection
 from shared.service.readings import Look
 
@@ -40,15 +40,6 @@ TAKES: Final = tuple(s for s in SessionState if s not in (SessionState.CANCELLED
 Labels = tuple[str, ...]
 
 
-class Window(NamedTuple):
-    """Some days of one location, by its own clock."""
-
-    location: str
-    days: str
-    first: datetime
-    last: datetime
-
-
 class Shut(NamedTuple):
     """A closure, as far as it concerns chairs: one of them, or all."""
 
@@ -72,17 +63,7 @@ async def _unpaid(connection: Connection, locations: Sequence[str], now: datetim
     count: dict[Labels, float] = {
         (place, within, need): 0 for place in locations for within in WITHIN for need in Needs
     }
-    for row in await rows(
-        connection,
-        """SELECT location, starts_at,
-                  EXISTS (SELECT FROM awaiting_authorization a WHERE a.session_id = s.session_id) AS insurer
-           FROM sessions s
-           WHERE location = ANY(CAST(:locations AS text[])) AND state = 'held'
-                 AND starts_at >= :now AND starts_at < :last""",
-        locations=locations,
-        now=now,
-        last=now + max(WITHIN.values()),
-    ):
+    for row in await held_sessions(connection, locations, now, now + max(WITHIN.values())):
         need = Needs.AUTHORIZATION if row.insurer else Needs.MONEY
         for within, long in WITHIN.items():
             count[row.location, within, need] += row.starts_at < now + long
@@ -99,30 +80,11 @@ async def _chairs(
         for days, long in DAYS.items()
     ]
     taken: dict[Labels, float] = {(w.location, w.days, state): 0 for w in windows for state in TAKES}
-    for row in await rows(
-        connection,
-        """SELECT place, days, state, sum(extract(epoch FROM ends_at - starts_at)) / 60 AS minutes
-           FROM unnest(CAST(:places AS text[]), CAST(:days AS text[]),
-                       CAST(:firsts AS timestamptz[]), CAST(:lasts AS timestamptz[])) AS w (place, days, first, last)
-                JOIN sessions ON location = place AND starts_at >= first AND starts_at < last
-           WHERE state = ANY(CAST(:takes AS text[])) GROUP BY place, days, state""",
-        places=[window.location for window in windows],
-        days=[window.days for window in windows],
-        firsts=[window.first for window in windows],
-        lasts=[window.last for window in windows],
-        takes=TAKES,
-    ):
-        taken[row.place, row.days, row.state] = float(row.minutes)
+    for row in await taken_minutes(connection, windows, TAKES):
+        taken[row.location, row.days, row.state] = float(row.minutes)
     shut: dict[str, list[Shut]] = {name: [] for name in places}
-    for row in await rows(
-        connection,
-        """SELECT location, chair, starts_at, ends_at FROM closures
-           WHERE location = ANY(CAST(:locations AS text[])) AND provider IS NULL
-                 AND ends_at > :first AND starts_at < :last""",
-        locations=list(places),
-        first=min(window.first for window in windows),
-        last=max(window.last for window in windows),
-    ):
+    first, last = min(window.first for window in windows), max(window.last for window in windows)
+    for row in await chair_closures(connection, list(places), first, last):
         shut[row.location].append(Shut(row.chair, row.starts_at, row.ends_at))
     opened: dict[Labels, float] = {
         (w.location, w.days): open_minutes(places[w.location], today[w.location], DAYS[w.days], shut[w.location])
