@@ -29,42 +29,43 @@ from shared.decision.draft import UNKNOWN_COURSE
 from shared.decision.message import Message
 from shared.decision.value import changed_often
 
-S = SessionState
-
 TRANSITIONS: Final[Mapping[SessionState, Mapping[SessionState, type[SessionEvent]]]] = {
-    S.HELD: {
-        S.CONFIRMED: SessionConfirmed,
-        S.RELEASED: SessionReleased,
-        S.CANCELLED: SessionCancelled,
-        S.MISSED: SessionMissed,
-        S.COMPLETED: SessionCompleted,
+    SessionState.HELD: {
+        SessionState.CONFIRMED: SessionConfirmed,
+        SessionState.RELEASED: SessionReleased,
+        SessionState.CANCELLED: SessionCancelled,
+        SessionState.MISSED: SessionMissed,
+        SessionState.COMPLETED: SessionCompleted,
     },
-    S.CONFIRMED: {
-        S.HELD: SessionUnconfirmed,
-        S.CHECKED_IN: SessionCheckedIn,
-        S.CANCELLED: SessionCancelled,
-        S.MISSED: SessionMissed,
-        S.COMPLETED: SessionCompleted,
+    SessionState.CONFIRMED: {
+        SessionState.HELD: SessionUnconfirmed,
+        SessionState.CHECKED_IN: SessionCheckedIn,
+        SessionState.CANCELLED: SessionCancelled,
+        SessionState.MISSED: SessionMissed,
+        SessionState.COMPLETED: SessionCompleted,
     },
-    S.CHECKED_IN: {S.COMPLETED: SessionCompleted},
-    S.RELEASED: {
-        S.CONFIRMED: SessionConfirmed,
-        S.HELD: SessionRescheduled,
-        S.CANCELLED: SessionCancelled,
-        S.COMPLETED: SessionCompleted,
+    SessionState.CHECKED_IN: {SessionState.COMPLETED: SessionCompleted},
+    SessionState.RELEASED: {
+        SessionState.CONFIRMED: SessionConfirmed,
+        SessionState.HELD: SessionRescheduled,
+        SessionState.CANCELLED: SessionCancelled,
+        SessionState.COMPLETED: SessionCompleted,
     },
-    S.MISSED: {S.HELD: SessionRescheduled, S.COMPLETED: SessionCompleted},
-    S.CANCELLED: {S.COMPLETED: SessionCompleted},
-    S.COMPLETED: {},
+    SessionState.MISSED: {SessionState.HELD: SessionRescheduled, SessionState.COMPLETED: SessionCompleted},
+    SessionState.CANCELLED: {SessionState.COMPLETED: SessionCompleted},
+    SessionState.COMPLETED: {},
 }
 """Where a session can go, and what is told of it. A treatment that was given is a fact from wherever it came; unpaid, a
 person hears of it.
 """
 
-OCCUPYING: Final = frozenset({S.HELD, S.CONFIRMED, S.CHECKED_IN})
+OCCUPYING: Final = frozenset({SessionState.HELD, SessionState.CONFIRMED, SessionState.CHECKED_IN})
 """States in which a session has its chair, its provider and its patient to itself."""
 
-OVER: Final = frozenset({S.COMPLETED, S.MISSED, S.CANCELLED, S.RELEASED})
+IN_SERIES: Final = OCCUPYING | {SessionState.COMPLETED}
+"""States in which a session counts for the rhythm of its course: it will be given, or was."""
+
+OVER: Final = frozenset({SessionState.COMPLETED, SessionState.MISSED, SessionState.CANCELLED, SessionState.RELEASED})
 
 
 class TimerKind(StrEnum):
@@ -114,6 +115,22 @@ class Session(NamedTuple):
     grant: int = 0
     here_at: datetime | None = None
 
+    @classmethod
+    def held(cls, place: Place, number: int, taken: Taken) -> "Session":
+        """A session that has its place and nothing else yet."""
+        return cls(
+            taken.session_id,
+            number,
+            SessionState.HELD,
+            taken.starts_at,
+            taken.ends_at,
+            place.location.zone,
+            taken.chair,
+            taken.provider,
+            taken.provider_from,
+            taken.provider_until,
+        )
+
     def seated(self, place: Place, taken: Taken) -> "Session":
         """This session at another time, or in another chair."""
         return self._replace(
@@ -156,19 +173,3 @@ def visit_of(session: Session) -> Visit:
 
 
 Places = Mapping[str, Place]
-
-
-def held(place: Place, number: int, taken: Taken) -> Session:
-    """A session that has its place and nothing else yet."""
-    return Session(
-        taken.session_id,
-        number,
-        S.HELD,
-        taken.starts_at,
-        taken.ends_at,
-        place.location.zone,
-        taken.chair,
-        taken.provider,
-        taken.provider_from,
-        taken.provider_until,
-    )

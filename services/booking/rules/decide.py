@@ -38,8 +38,6 @@ from shared.decision.decision import Decision
 from shared.decision.draft import UNKNOWN_COURSE
 from shared.decision.message import Message
 
-S = SessionState
-
 
 def aggregate_of(message: Message) -> str:
     """The course that a message is about, or the closure."""
@@ -125,7 +123,7 @@ def _end(draft: Draft) -> None:
         s.state not in OVER for s in course.sessions
     ):
         return
-    completed = sum(s.state is S.COMPLETED for s in course.sessions)
+    completed = sum(s.state is SessionState.COMPLETED for s in course.sessions)
     end: CourseEvent
     if course.state is CourseState.CLOSED and not completed:
         return
@@ -133,7 +131,7 @@ def _end(draft: Draft) -> None:
         draft.course = course._replace(state=CourseState.COMPLETED)
         end = CourseCompleted(course_id=course.course_id, sessions_completed=completed)
     else:
-        cancelled = any(s.state is S.CANCELLED for s in course.sessions)
+        cancelled = any(s.state is SessionState.CANCELLED for s in course.sessions)
         draft.course = course._replace(state=CourseState.CLOSED)
         end = CourseClosed(
             course_id=course.course_id, reason=ClosedReason.CANCELLED if cancelled else ClosedReason.RELEASED

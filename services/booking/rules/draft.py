@@ -8,17 +8,17 @@ from services.booking.chairs.calendar import Calendar, Taken
 from services.booking.chairs.location import Place
 from services.booking.chairs.seating import Visitor
 from services.booking.rules.course import (
+    IN_SERIES,
     OCCUPYING,
     OVER,
     TRANSITIONS,
     Course,
     CourseState,
     Places,
-    S,
     Session,
     TimerKind,
 )
-from services.booking.rules.telling import booked
+from services.booking.rules.telling import booked_fields
 from shared.contract.booking import RequestRejected, SessionEvent
 from shared.contract.clinic import CourseRequested
 from shared.contract.closed_sets import Refusal, SessionState
@@ -68,7 +68,7 @@ class Draft(draft.Draft):
         return [
             (other.session_id, other.starts_at)
             for other in self.course.sessions
-            if other.session_id != session.session_id and (other.state in OCCUPYING or other.state is S.COMPLETED)
+            if other.session_id != session.session_id and other.state in IN_SERIES
         ]
 
     def taken(self, session: Session) -> Taken:
@@ -99,7 +99,7 @@ class Draft(draft.Draft):
                 companions=self.request.companions,
                 location=self.request.location,
                 treatment=self.request.treatment,
-                **booked(self.course, changed),
+                **booked_fields(self.course, changed),
                 **told,
             )
         )

@@ -15,8 +15,6 @@ from shared.contract.billing import PrepaymentOverdue, PrepaymentSatisfied, Prep
 from shared.contract.booking import SessionConfirmed, SessionReleased, SessionWithdrawalRefused
 from shared.contract.closed_sets import Refusal, ReleaseReason, SessionState
 
-S = SessionState
-
 UNREPORTED_AFTER: Final = timedelta(hours=12)
 """A session of which the floor has told nothing this long after its end goes to a person (contract rule 10)."""
 
@@ -30,13 +28,13 @@ def on_satisfied(draft: Draft, fact: PrepaymentSatisfied, session: Session) -> N
         return
     session = session._replace(grant=fact.grant)
     match session.state:
-        case S.HELD:
+        case SessionState.HELD:
             _confirm(draft, session)
-        case S.CONFIRMED | S.CHECKED_IN | S.COMPLETED:
+        case SessionState.CONFIRMED | SessionState.CHECKED_IN | SessionState.COMPLETED:
             draft.change(session, SessionConfirmed, grant=fact.grant)
-        case S.RELEASED:
+        case SessionState.RELEASED:
             _hold_again(draft, session)
-        case S.CANCELLED | S.MISSED:
+        case SessionState.CANCELLED | SessionState.MISSED:
             draft.change(session, SessionReleased, grant=fact.grant, reason=ReleaseReason.SLOT_TAKEN)
 
 
@@ -55,9 +53,9 @@ def _confirm(draft: Draft, session: Session) -> None:
         draft.course = draft.course._replace(hold_open=False)
         draft.set_timer(TimerKind.HOLD, None)
     draft.set_timer(TimerKind.UNREPORTED, session.ends_at + UNREPORTED_AFTER, session.session_id)
-    session = draft.move(session, S.CONFIRMED, grant=session.grant)
+    session = draft.move(session, SessionState.CONFIRMED, grant=session.grant)
     if session.here_at is not None and draft.now <= session.ends_at:
-        draft.move(session, S.CHECKED_IN)
+        draft.move(session, SessionState.CHECKED_IN)
 
 
 def _hold_again(draft: Draft, session: Session) -> None:
@@ -86,15 +84,15 @@ def too_close(draft: Draft, session: Session, starts_at: datetime) -> bool:
 
 def on_overdue(draft: Draft, _: PrepaymentOverdue, session: Session) -> None:
     """Give the place up, unless the money crossed on its way."""
-    if session.state is S.HELD:
-        draft.move(session, S.RELEASED, grant=session.grant, reason=ReleaseReason.OVERDUE)
+    if session.state is SessionState.HELD:
+        draft.move(session, SessionState.RELEASED, grant=session.grant, reason=ReleaseReason.OVERDUE)
 
 
 def on_withdrawn(draft: Draft, fact: PrepaymentWithdrawn, session: Session) -> None:
     """Take a confirmation back, unless the patient is already in the chair or the session is over."""
-    if session.state is S.CONFIRMED:
+    if session.state is SessionState.CONFIRMED:
         draft.set_timer(TimerKind.UNREPORTED, None, session.session_id)
-        draft.move(session, S.HELD, grant=fact.grant, reason=fact.reason)
+        draft.move(session, SessionState.HELD, grant=fact.grant, reason=fact.reason)
     else:
         draft.change(session, SessionWithdrawalRefused, grant=fact.grant, reason=Refusal.WRONG_STATE)
 
@@ -107,5 +105,5 @@ def on_unpriced(draft: Draft, _: PricingRejected) -> None:
 def release_all(draft: Draft, reason: ReleaseReason) -> None:
     """Give every held place of the course up."""
     for session in draft.course.sessions:
-        if session.state is S.HELD:
-            draft.move(session, S.RELEASED, grant=session.grant, reason=reason)
+        if session.state is SessionState.HELD:
+            draft.move(session, SessionState.RELEASED, grant=session.grant, reason=reason)

@@ -2,19 +2,22 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Final
 
 from services.booking.chairs.calendar import Taken
 from services.booking.chairs.free_starts import alternatives
 from services.booking.chairs.location import Place
 from services.booking.chairs.seating import Seats, missing, seat_course
 from services.booking.chairs.series import days_of_request, plan_course
-from services.booking.rules.course import CourseState, S, Session, TimerKind, held
+from services.booking.rules.course import TRANSITIONS, CourseState, Session, TimerKind
 from services.booking.rules.draft import Draft
 from services.booking.rules.grants import end_hold
-from services.booking.rules.telling import told
+from services.booking.rules.telling import course_in_events
 from shared.contract.booking import Alternative, Conflict, CourseAccepted, CourseRejected
 from shared.contract.clinic import CourseCancelRequested, CourseRequested, SessionCancelRequested
-from shared.contract.closed_sets import Refusal
+from shared.contract.closed_sets import Refusal, SessionState
+
+CANCELLABLE: Final = frozenset(state for state, ways in TRANSITIONS.items() if SessionState.CANCELLED in ways)
 
 
 def on_course_requested(draft: Draft, request: CourseRequested) -> None:
@@ -98,27 +101,27 @@ def _accept(draft: Draft, request: CourseRequested, seats: tuple[Taken, ...]) ->
         request=request,
         hold_expires_at=hold_expires_at,
         hold_open=True,
-        sessions=tuple(held(place, number, taken) for number, taken in enumerate(seats, start=1)),
+        sessions=tuple(Session.held(place, number, taken) for number, taken in enumerate(seats, start=1)),
         waiting=(),
     )
     draft.set_timer(TimerKind.HOLD, hold_expires_at)
-    draft.events.append(CourseAccepted.model_construct(**told(draft.course)))
+    draft.events.append(CourseAccepted.model_construct(**course_in_events(draft.course)))
 
 
 def on_course_cancel(draft: Draft, wish: CourseCancelRequested) -> None:
     """Cancel what has not begun; a released place will not be held again either."""
-    open_sessions = [s for s in draft.course.sessions if s.state in (S.HELD, S.CONFIRMED, S.RELEASED)]
+    open_sessions = [s for s in draft.course.sessions if s.state in CANCELLABLE]
     if not open_sessions:
         draft.refuse(Refusal.WRONG_STATE, "no session of the course can be cancelled any more")
     for session in open_sessions:
-        draft.move(session, S.CANCELLED, by=wish.by)
+        draft.move(session, SessionState.CANCELLED, by=wish.by)
     draft.set_timer(TimerKind.HOLD, None)
     end_hold(draft)
 
 
 def on_session_cancel(draft: Draft, wish: SessionCancelRequested, session: Session) -> None:
     """Cancel one session."""
-    if session.state in (S.HELD, S.CONFIRMED, S.RELEASED):
-        draft.move(session, S.CANCELLED, by=wish.by)
+    if session.state in CANCELLABLE:
+        draft.move(session, SessionState.CANCELLED, by=wish.by)
     else:
         draft.refuse(Refusal.WRONG_STATE, f"a session that is {session.state} cannot be cancelled")
