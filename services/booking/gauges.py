@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from prometheus_client import Metric
 
 from services.booking.chairs.free_starts import DAY
-from services.booking.chairs.location import Place
+from services.booking.chairs.location import ChairPlan, ChairPlans
 from services.booking.store.chair_use import Window, chair_closures, held_sessions, taken_minutes
 from shared.configuration.clinic import WEEKDAYS
 from shared.contract.closed_sets import Needs, SessionState
@@ -48,7 +48,7 @@ class Shut(NamedTuple):
     ends_at: datetime
 
 
-def look(places: Mapping[str, Place]) -> Look:
+def look(places: ChairPlans) -> Look:
     """Reads the gauges of the served locations."""
 
     async def read(connection: Connection, now: datetime) -> Iterable[Metric]:
@@ -71,7 +71,7 @@ async def _unpaid(connection: Connection, locations: Sequence[str], now: datetim
 
 
 async def _chairs(
-    connection: Connection, places: Mapping[str, Place], now: datetime
+    connection: Connection, places: ChairPlans, now: datetime
 ) -> tuple[Mapping[Labels, float], Mapping[Labels, float]]:
     today = {name: place.location.local(now).date() for name, place in places.items()}
     windows = [
@@ -93,7 +93,7 @@ async def _chairs(
     return opened, taken
 
 
-def open_minutes(place: Place, first_day: date, days: int, shut: Iterable[Shut]) -> float:
+def open_minutes(place: ChairPlan, first_day: date, days: int, shut: Iterable[Shut]) -> float:
     """Minutes in which somebody could sit on a chair, all chairs together, from a day on. Pure."""
     closures = list(shut)
     hours = [stretch for n in range(days) for stretch in _hours(place, first_day + n * DAY)]
@@ -106,7 +106,7 @@ def open_minutes(place: Place, first_day: date, days: int, shut: Iterable[Shut])
 Stretch = tuple[datetime, datetime]
 
 
-def _hours(place: Place, day: date) -> Iterable[Stretch]:
+def _hours(place: ChairPlan, day: date) -> Iterable[Stretch]:
     if day in place.location.holidays:
         return
     for opening in place.location.hours:

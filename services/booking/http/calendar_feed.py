@@ -14,7 +14,7 @@ from fastapi.responses import Response
 from icalendar import STATUS, Calendar, Event
 from pydantic import BaseModel, ConfigDict
 
-from services.booking.chairs.location import Place
+from services.booking.chairs.location import ChairPlan
 from services.booking.store import calendar_links as links
 from shared.configuration.api_keys import Role
 from shared.contract.closed_sets import SessionState
@@ -41,7 +41,7 @@ class Link(BaseModel):
     url: str
 
 
-def feed_routes(places: Mapping[str, Place]) -> APIRouter:
+def feed_routes(places: Mapping[str, ChairPlan]) -> APIRouter:
     """The routes of the calendars."""
     router = APIRouter(tags=["calendar"])
 
@@ -85,7 +85,7 @@ def feed_routes(places: Mapping[str, Place]) -> APIRouter:
     return router
 
 
-def calendar(place: Place, booked: Iterable[Any], now: datetime) -> bytes:
+def calendar(place: ChairPlan, booked: Iterable[Any], now: datetime) -> bytes:
     """Sessions as iCalendar.
 
     Args:

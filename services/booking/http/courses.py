@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Path, Request
 from fastapi.responses import JSONResponse
 
-from services.booking.chairs.location import Place
+from services.booking.chairs.location import ChairPlan
 from services.booking.http.refusals import judge, refuse_skipped, rejected
 from services.booking.http.shapes import (
     ACCEPTED,
@@ -53,7 +53,7 @@ WRITE: Final = problems(400, 401, 403, 404, 409, 413, 422, 503)
 """What can go wrong; each with a stable code in its title."""
 
 
-def routes(places: Mapping[str, Place]) -> APIRouter:
+def routes(places: Mapping[str, ChairPlan]) -> APIRouter:
     """The routes of booking."""
     router = APIRouter(tags=["booking"])
 
@@ -148,7 +148,7 @@ def routes(places: Mapping[str, Place]) -> APIRouter:
     return router
 
 
-def _check_closure(places: Mapping[str, Place], wish: ClosureRequested) -> None:
+def _check_closure(places: Mapping[str, ChairPlan], wish: ClosureRequested) -> None:
     if wish.location not in places:
         raise Problem(404, "not_found", "there is no such location")
     room = places[wish.location].room
@@ -157,7 +157,7 @@ def _check_closure(places: Mapping[str, Place], wish: ClosureRequested) -> None:
             raise Problem(422, "invalid", f"{field}: the location has none of this name")
 
 
-def _course_action(wish: type[CourseEvent], places: Mapping[str, Place]) -> Any:
+def _course_action(wish: type[CourseEvent], places: Mapping[str, ChairPlan]) -> Any:
     async def act(request: Request, course_id: CourseId, by: Desk, key: IdempotencyKey) -> Answer:
         body = await receive(request)
         course = await _course(request, course_id)
@@ -172,7 +172,7 @@ def _course_action(wish: type[CourseEvent], places: Mapping[str, Place]) -> Any:
     return act
 
 
-def _session_action(wish: type[CourseEvent], places: Mapping[str, Place]) -> Any:
+def _session_action(wish: type[CourseEvent], places: Mapping[str, ChairPlan]) -> Any:
     async def act(request: Request, session_id: SessionId, by: Desk, key: IdempotencyKey) -> Answer:
         body = await receive(request)
         async with service_of(request).database.begin() as connection:

@@ -1,9 +1,9 @@
 """What becomes of a course that has its places: moves, and who pays, who comes along, how many sessions. Pure."""
 
-from services.booking.chairs.calendar import Calendar, Taken
-from services.booking.chairs.free_starts import later_place
+from services.booking.chairs.calendar import Calendar
+from services.booking.chairs.free_starts import later_seat
 from services.booking.chairs.rhythm import clashes
-from services.booking.chairs.seating import Seats, seat, seat_all
+from services.booking.chairs.seating import Seat, Seated, seat, seat_all
 from services.booking.rules.course import IN_SERIES, OCCUPYING, CourseState, Session, TimerKind
 from services.booking.rules.draft import Draft
 from services.booking.rules.grants import UNREPORTED_AFTER, too_close
@@ -24,7 +24,7 @@ def on_course_change(draft: Draft, wish: CourseChangeRequested) -> None:
         return
     if wish.add_sessions:
         added = _added(draft, wish.add_sessions)
-        if not isinstance(added, Seats):
+        if not isinstance(added, Seated):
             draft.refuse(added[0].code, "the course stays as it is: not every further session finds its place")
             return
         numbers = range(len(course.sessions) + 1, len(course.sessions) + len(added.taken) + 1)
@@ -43,7 +43,7 @@ def on_course_change(draft: Draft, wish: CourseChangeRequested) -> None:
     draft.events.append(CourseChanged.model_construct(**course_in_events(draft.course)))
 
 
-def _added(draft: Draft, wishes: tuple[RequestedSession, ...]) -> Seats | tuple[Conflict, ...]:
+def _added(draft: Draft, wishes: tuple[RequestedSession, ...]) -> Seated | tuple[Conflict, ...]:
     visitor, course = draft.visitor, draft.course
     series = [(s.session_id, s.starts_at) for s in course.sessions if s.state in IN_SERIES]
     longer = [*series, *((wish.session_id, wish.starts_at) for wish in wishes)]
@@ -65,8 +65,8 @@ def on_reschedule(draft: Draft, wish: SessionRescheduleRequested, session: Sessi
     if session.state is SessionState.RELEASED and draft.course.state is CourseState.CLOSED and not session.grant:
         draft.refuse(Refusal.WRONG_STATE, "the course was released whole: request it anew")  # it may have no price
         return
-    elsewhere = draft.calendar.free(session.session_id)
-    found = seat(elsewhere, draft.place, draft.visitor, session.session_id, wish.starts_at)
+    elsewhere = draft.calendar.without(session.session_id)
+    found = seat(elsewhere, draft.place, draft.visitor, wish.starts_at)
     if wish.starts_at <= draft.now:
         found = Refusal.IN_PAST
     if not isinstance(found, Refusal):
@@ -77,7 +77,7 @@ def on_reschedule(draft: Draft, wish: SessionRescheduleRequested, session: Sessi
         _move(draft, session, found, elsewhere, By.PATIENT)
 
 
-def _out_of_rhythm(draft: Draft, session: Session, found: Taken) -> Refusal | None:
+def _out_of_rhythm(draft: Draft, session: Session, found: Seat) -> Refusal | None:
     if session.state not in OCCUPYING:
         return Refusal.TOO_CLOSE if too_close(draft, session, found.starts_at) else None
     others = draft.others(session)
@@ -87,9 +87,9 @@ def _out_of_rhythm(draft: Draft, session: Session, found: Taken) -> Refusal | No
     return new[0].code if new else None
 
 
-def _move(draft: Draft, session: Session, found: Taken, elsewhere: Calendar, by: By) -> None:
-    draft.calendar = elsewhere.take(found)
+def _move(draft: Draft, session: Session, found: Seat, elsewhere: Calendar, by: By) -> None:
     moved = session.seated(draft.place, found)
+    draft.calendar = elsewhere.take(draft.taken(moved))
     if found.starts_at != session.starts_at:
         moved = moved._replace(here_at=None)  # who stood here came for the old time
     if session.state in OCCUPYING:
@@ -110,11 +110,11 @@ def on_displaced(draft: Draft, session: Session) -> None:
     is_movable = session.state in (SessionState.HELD, SessionState.CONFIRMED)
     if not (is_movable and draft.calendar.displaces(draft.taken(session))):
         return  # over, in the chair, or moved meanwhile
-    elsewhere = draft.calendar.free(id)
-    found = seat(elsewhere, place, visitor, id, session.starts_at)
+    elsewhere = draft.calendar.without(id)
+    found = seat(elsewhere, place, visitor, session.starts_at)
     if isinstance(found, Refusal):
         at = (id, session.starts_at)
-        later = later_place(elsewhere, place, visitor, at, draft.others(session), draft.now)
+        later = later_seat(elsewhere, place, visitor, at, draft.others(session), draft.now)
         if later is None:
             draft.raise_attention("closure_unmoved", id, "its place is closed and no other is free")
             return

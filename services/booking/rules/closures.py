@@ -11,7 +11,7 @@ from uuid import UUID
 from pydantic import model_validator
 
 from services.booking.chairs.calendar import Calendar, Closed, Taken
-from services.booking.chairs.location import Place
+from services.booking.chairs.location import ChairPlan
 from services.booking.rules.course import TimerKind
 from shared.contract.fields import Instant, Name
 from shared.contract.register import EventData
@@ -59,7 +59,7 @@ def closed_by(request: ClosureRequested) -> Closed:
 
 
 def on_closure_requested(
-    closure: Closure | None, place: Place, request: ClosureRequested, now: datetime, calendar: Calendar
+    closure: Closure | None, place: ChairPlan, request: ClosureRequested, now: datetime, calendar: Calendar
 ) -> Decision[Any, Calendar]:
     """Close the place for what is not in it yet, and send a message to each session that is; the same again changes
     nothing.

@@ -10,8 +10,9 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from services.booking.chairs.calendar import Taken
-from services.booking.chairs.location import Place
+from services.booking.chairs.location import ChairPlan
 from services.booking.chairs.protocol import Visit
+from services.booking.chairs.seating import Seat
 from shared.contract.booking import (
     SessionCancelled,
     SessionCheckedIn,
@@ -116,7 +117,7 @@ class Session(NamedTuple):
     here_at: datetime | None = None
 
     @classmethod
-    def held(cls, place: Place, number: int, taken: Taken) -> "Session":
+    def held(cls, place: ChairPlan, number: int, taken: Taken) -> "Session":
         """A session that has its place and nothing else yet."""
         return cls(
             taken.session_id,
@@ -131,16 +132,16 @@ class Session(NamedTuple):
             taken.provider_until,
         )
 
-    def seated(self, place: Place, taken: Taken) -> "Session":
+    def seated(self, place: ChairPlan, seat: Seat) -> "Session":
         """This session at another time, or in another chair."""
         return self._replace(
-            starts_at=taken.starts_at,
-            ends_at=taken.ends_at,
+            starts_at=seat.starts_at,
+            ends_at=seat.ends_at,
             time_zone=place.location.zone,
-            chair=taken.chair,
-            provider=taken.provider,
-            provider_from=taken.provider_from,
-            provider_until=taken.provider_until,
+            chair=seat.chair,
+            provider=seat.provider,
+            provider_from=seat.provider_from,
+            provider_until=seat.provider_until,
         )
 
 
@@ -170,6 +171,3 @@ def visit_of(session: Session) -> Visit:
     """How long a session takes that has its place, whatever its protocol says by now."""
     share = session.provider_from or session.starts_at, session.provider_until or session.ends_at
     return Visit(session.ends_at - session.starts_at, share[0] - session.starts_at, share[1] - session.starts_at)
-
-
-Places = Mapping[str, Place]

@@ -11,9 +11,10 @@ from typing import Any, Final, assert_never
 from uuid import UUID
 
 from services.booking.chairs.calendar import Calendar
+from services.booking.chairs.location import ChairPlans
 from services.booking.rules.changes import on_course_change, on_displaced, on_reschedule
 from services.booking.rules.closures import Closure, ClosureRequested, on_closure_requested
-from services.booking.rules.course import OVER, Course, CourseState, Places, Session, TimerKind
+from services.booking.rules.course import OVER, Course, CourseState, Session, TimerKind
 from services.booking.rules.draft import Draft
 from services.booking.rules.grants import end_hold, on_overdue, on_satisfied, on_unpriced, on_withdrawn, release_all
 from services.booking.rules.requests import on_course_cancel, on_course_requested, on_session_cancel
@@ -68,7 +69,7 @@ def on_timer(draft: Draft, timer: TimerDue) -> None:
 
 
 def decide(
-    places: Places, state: Course | Closure | None, message: Message, now: datetime, calendar: Calendar
+    places: ChairPlans, state: Course | Closure | None, message: Message, now: datetime, calendar: Calendar
 ) -> Decision[Course | Closure, Calendar]:
     """What follows from one message about one course, or one closure.
 

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from services.booking.chairs.calendar import Calendar, Taken
-from services.booking.chairs.location import Place
+from services.booking.chairs.location import ChairPlan, ChairPlans
 from services.booking.chairs.seating import Visitor
 from services.booking.rules.course import (
     IN_SERIES,
@@ -14,7 +14,6 @@ from services.booking.rules.course import (
     TRANSITIONS,
     Course,
     CourseState,
-    Places,
     Session,
     TimerKind,
 )
@@ -40,7 +39,7 @@ class Draft(draft.Draft):
         replay: messages that had waited and can be decided now, in order.
     """
 
-    def __init__(self, places: Places, course: Course, message: Message, now: datetime, calendar: Calendar) -> None:
+    def __init__(self, places: ChairPlans, course: Course, message: Message, now: datetime, calendar: Calendar) -> None:
         super().__init__(message, now)
         self.places = places
         self.course = course
@@ -54,14 +53,14 @@ class Draft(draft.Draft):
         return self.course.request
 
     @property
-    def place(self) -> Place:
+    def place(self) -> ChairPlan:
         """Where the course takes place."""
         return self.places[self.request.location]
 
     @property
     def visitor(self) -> Visitor:
         """The patient, with the visit that a session of this course takes."""
-        return Visitor.of(self.request, self.place)
+        return Visitor.from_request(self.request, self.place)
 
     def others(self, session: Session) -> list[tuple[UUID, datetime]]:
         """The rhythm in which a session stands: what is still to be given, or was."""
@@ -115,7 +114,7 @@ class Draft(draft.Draft):
         if event is None:
             raise IllegalTransition(f"{session.state} -> {to}")
         if session.state in OCCUPYING and to not in OCCUPYING:
-            self.calendar = self.calendar.free(session.session_id)
+            self.calendar = self.calendar.without(session.session_id)
         if to in OVER:
             self.set_timer(TimerKind.UNREPORTED, None, session.session_id)
         return self.change(session._replace(state=to), event, **told)

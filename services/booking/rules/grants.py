@@ -6,9 +6,8 @@ Each grant is answered exactly once, by `confirmed` or by `released`.
 from datetime import datetime, timedelta
 from typing import Final
 
-from services.booking.chairs.calendar import Taken
 from services.booking.chairs.rhythm import rhythm
-from services.booking.chairs.seating import seat
+from services.booking.chairs.seating import Seat, seat
 from services.booking.rules.course import Session, TimerKind, visit_of
 from services.booking.rules.draft import Draft
 from shared.contract.billing import PrepaymentOverdue, PrepaymentSatisfied, PrepaymentWithdrawn, PricingRejected
@@ -62,11 +61,12 @@ def _hold_again(draft: Draft, session: Session) -> None:
     """Late money: take the same time again, in whichever chair is free, before a word is given."""
     if session.starts_at > draft.now:
         visitor = draft.visitor._replace(visit=visit_of(session))
-        found = seat(draft.calendar, draft.place, visitor, session.session_id, session.starts_at)
-        if isinstance(found, Taken) and not too_close(draft, session, session.starts_at):
-            draft.calendar = draft.calendar.take(found)
+        found = seat(draft.calendar, draft.place, visitor, session.starts_at)
+        if isinstance(found, Seat) and not too_close(draft, session, session.starts_at):
+            session = session.seated(draft.place, found)
+            draft.calendar = draft.calendar.take(draft.taken(session))
             draft.reopen()
-            _confirm(draft, session.seated(draft.place, found))
+            _confirm(draft, session)
             return
     draft.change(session, SessionReleased, grant=session.grant, reason=ReleaseReason.SLOT_TAKEN)
 

@@ -6,8 +6,8 @@ from typing import Final
 
 from services.booking.chairs.calendar import Taken
 from services.booking.chairs.free_starts import alternatives
-from services.booking.chairs.location import Place
-from services.booking.chairs.seating import Seats, missing, seat_course
+from services.booking.chairs.location import ChairPlan
+from services.booking.chairs.seating import Seated, missing, seat_course
 from services.booking.chairs.series import days_of_request, plan_course
 from services.booking.rules.course import TRANSITIONS, CourseState, Session, TimerKind
 from services.booking.rules.draft import Draft
@@ -47,7 +47,7 @@ def _seats(draft: Draft, request: CourseRequested) -> tuple[Taken, ...] | Course
     if isinstance(wanted, CourseRejected):
         return wanted
     seated = seat_course(draft.calendar, place, wanted, draft.now)
-    if isinstance(seated, Seats):
+    if isinstance(seated, Seated):
         draft.calendar = seated.calendar
         return seated.taken
     days = days_of_request(place, request, draft.now)
@@ -57,7 +57,7 @@ def _seats(draft: Draft, request: CourseRequested) -> tuple[Taken, ...] | Course
     return _rejected(request, seated, "every session must find its place", alternatives=named)
 
 
-def _planned(draft: Draft, place: Place, request: CourseRequested) -> CourseRequested | CourseRejected:
+def _planned(draft: Draft, place: ChairPlan, request: CourseRequested) -> CourseRequested | CourseRejected:
     """The request with its plan worked out."""
     assert request.plan is not None
     protocol = place.protocols[request.treatment]
