@@ -7,11 +7,11 @@ from typing import Final, NamedTuple
 from prometheus_client import Metric
 
 from services.booking.chairs.free_starts import DAY
-from services.booking.chairs.location import Place
+from services.booking.chairs.location import ChairPlan, ChairPlans
+from services.booking.store.chair_use import Window, chair_closures, held_sessions, taken_minutes
 from shared.configuration.clinic import WEEKDAYS
 from shared.contract.closed_sets import Needs, SessionState
 from shared.instruments.metrics import Reading
-from shared.postgres.query import rows
 from shared.postgres.values import Connection
 from shared.service.readings import Look
 
@@ -40,15 +40,6 @@ TAKES: Final = tuple(s for s in SessionState if s not in (SessionState.CANCELLED
 Labels = tuple[str, ...]
 
 
-class Window(NamedTuple):
-    """Some days of one location, by its own clock."""
-
-    location: str
-    days: str
-    first: datetime
-    last: datetime
-
-
 class Shut(NamedTuple):
     """A closure, as far as it concerns chairs: one of them, or all."""
 
@@ -57,7 +48,7 @@ class Shut(NamedTuple):
     ends_at: datetime
 
 
-def look(places: Mapping[str, Place]) -> Look:
+def look(places: ChairPlans) -> Look:
     """Reads the gauges of the served locations."""
 
     async def read(connection: Connection, now: datetime) -> Iterable[Metric]:
@@ -76,17 +67,7 @@ async def _unpaid(connection: Connection, locations: Sequence[str], now: datetim
     count: dict[Labels, float] = {
         (place, within, need): 0 for place in locations for within in WITHIN for need in Needs
     }
-    for row in await rows(
-        connection,
-        """SELECT location, starts_at,
-                  EXISTS (SELECT FROM awaiting_authorization a WHERE a.session_id = s.session_id) AS insurer
-           FROM sessions s
-           WHERE location = ANY(CAST(:locations AS text[])) AND state = 'held'
-                 AND starts_at >= :now AND starts_at < :last""",
-        locations=locations,
-        now=now,
-        last=now + max(WITHIN.values()),
-    ):
+    for row in await held_sessions(connection, locations, now, now + max(WITHIN.values())):
         need = Needs.AUTHORIZATION if row.insurer else Needs.MONEY
         for within, long in WITHIN.items():
             count[row.location, within, need] += row.starts_at < now + long
@@ -94,7 +75,7 @@ async def _unpaid(connection: Connection, locations: Sequence[str], now: datetim
 
 
 async def _chairs(
-    connection: Connection, places: Mapping[str, Place], now: datetime
+    connection: Connection, places: ChairPlans, now: datetime
 ) -> tuple[Mapping[Labels, float], Mapping[Labels, float]]:
     today = {name: place.location.local(now).date() for name, place in places.items()}
     windows = [
@@ -103,30 +84,11 @@ async def _chairs(
         for days, long in DAYS.items()
     ]
     taken: dict[Labels, float] = {(w.location, w.days, state): 0 for w in windows for state in TAKES}
-    for row in await rows(
-        connection,
-        """SELECT place, days, state, sum(extract(epoch FROM ends_at - starts_at)) / 60 AS minutes
-           FROM unnest(CAST(:places AS text[]), CAST(:days AS text[]),
-                       CAST(:firsts AS timestamptz[]), CAST(:lasts AS timestamptz[])) AS w (place, days, first, last)
-                JOIN sessions ON location = place AND starts_at >= first AND starts_at < last
-           WHERE state = ANY(CAST(:takes AS text[])) GROUP BY place, days, state""",
-        places=[window.location for window in windows],
-        days=[window.days for window in windows],
-        firsts=[window.first for window in windows],
-        lasts=[window.last for window in windows],
-        takes=TAKES,
-    ):
-        taken[row.place, row.days, row.state] = float(row.minutes)
+    for row in await taken_minutes(connection, windows, TAKES):
+        taken[row.location, row.days, row.state] = float(row.minutes)
     shut: dict[str, list[Shut]] = {name: [] for name in places}
-    for row in await rows(
-        connection,
-        """SELECT location, chair, starts_at, ends_at FROM closures
-           WHERE location = ANY(CAST(:locations AS text[])) AND provider IS NULL
-                 AND ends_at > :first AND starts_at < :last""",
-        locations=list(places),
-        first=min(window.first for window in windows),
-        last=max(window.last for window in windows),
-    ):
+    first, last = min(window.first for window in windows), max(window.last for window in windows)
+    for row in await chair_closures(connection, list(places), first, last):
         shut[row.location].append(Shut(row.chair, row.starts_at, row.ends_at))
     opened: dict[Labels, float] = {
         (w.location, w.days): open_minutes(places[w.location], today[w.location], DAYS[w.days], shut[w.location])
@@ -135,7 +97,7 @@ async def _chairs(
     return opened, taken
 
 
-def open_minutes(place: Place, first_day: date, days: int, shut: Iterable[Shut]) -> float:
+def open_minutes(place: ChairPlan, first_day: date, days: int, shut: Iterable[Shut]) -> float:
     """Minutes in which somebody could sit on a chair, all chairs together, from a day on. Pure."""
     closures = list(shut)
     hours = [stretch for n in range(days) for stretch in _hours(place, first_day + n * DAY)]
@@ -148,7 +110,7 @@ def open_minutes(place: Place, first_day: date, days: int, shut: Iterable[Shut])
 Stretch = tuple[datetime, datetime]
 
 
-def _hours(place: Place, day: date) -> Iterable[Stretch]:
+def _hours(place: ChairPlan, day: date) -> Iterable[Stretch]:
     if day in place.location.holidays:
         return
     for opening in place.location.hours:

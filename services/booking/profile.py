@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from services.booking.chairs.location import Place, Room
+from services.booking.chairs.location import ChairPlan, Room
 from services.booking.chairs.protocol import Protocol
 from shared.configuration.clinic import Clinic, ProfilePart, clinic_folders, read_clinics, read_profile
 from shared.configuration.settings import Misconfigured
@@ -27,7 +27,7 @@ class BookingProfile(ProfilePart):
         return self
 
 
-def read_places(folder: Path, clinics: tuple[str, ...] | None) -> dict[str, Place]:
+def read_places(folder: Path, clinics: tuple[str, ...] | None) -> dict[str, ChairPlan]:
     """Every served location, by its name.
 
     Raises:
@@ -35,7 +35,7 @@ def read_places(folder: Path, clinics: tuple[str, ...] | None) -> dict[str, Plac
     """
     folders = clinic_folders(folder, clinics)
     common: dict[str, Clinic] = read_clinics(folders)
-    places: dict[str, Place] = {}
+    places: dict[str, ChairPlan] = {}
     for clinic, path in folders.items():
         own = read_profile(BookingProfile, path / "booking.toml")
         here, there = set(own.locations), set(common[clinic].locations)
@@ -45,5 +45,5 @@ def read_places(folder: Path, clinics: tuple[str, ...] | None) -> dict[str, Plac
             raise Misconfigured(f"{clinic}/booking.toml: locations.{odd[0]}: is missing, but stands in clinic.toml")
         hold = {payer: timedelta(hours=hours) for payer, hours in own.hold_hours.items()}
         for name, location in common[clinic].locations.items():
-            places[name] = Place(clinic, name, location, own.locations[name], own.protocols, hold)
+            places[name] = ChairPlan(clinic, name, location, own.locations[name], own.protocols, hold)
     return places

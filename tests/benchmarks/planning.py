@@ -21,7 +21,7 @@ import orjson
 
 from deploy.local.postgres import EmbeddedPostgres
 from deploy.preparing.databases import provision
-from services.booking.chairs.free_starts import first_places
+from services.booking.chairs.free_starts import first_seats
 from services.booking.store.calendar import occupancy
 from shared.contract.clinic import CoursePlan, CourseRequested
 from shared.contract.closed_sets import Payer
@@ -138,7 +138,7 @@ async def measure(on: Road, hand: asyncpg.Connection) -> Iterator[tuple[str, flo
     async def look() -> None:
         async with on.database.begin() as connection:
             calendar = await occupancy(connection, PLACE, MONDAY, 30)
-        assert first_places(calendar, PLACE, "ketamine_induction", MONDAY, 30, NOW, limit=10_000)
+        assert first_seats(calendar, PLACE, "ketamine_induction", MONDAY, 30, NOW, limit=10_000)
 
     async def look_by_hand() -> None:
         await hand.fetch(READ, from_day, at(MONDAY + 30 * DAY, 0))

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.booking.chairs.location import Place
+from services.booking.chairs.location import ChairPlan
 from services.booking.rules.course import CourseState
 from shared.contract.register import EventData
 from tests.facts.billing import overdue, satisfied, withdrawn
@@ -32,7 +32,7 @@ def orders(story: list[EventData]) -> list[tuple[EventData, ...]]:
     return kept
 
 
-def end_of(order: tuple[EventData, ...], places: dict[str, Place] = PLACES) -> object:
+def end_of(order: tuple[EventData, ...], places: dict[str, ChairPlan] = PLACES) -> object:
     """What is left when all has been heard within the hour before the first session, and time has passed."""
     story = Story(places, now=start(1) - HOUR)
     for event in order:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import date, time
 from typing import Final
 
-from services.booking.chairs.location import Place, Room
+from services.booking.chairs.location import ChairPlan, Room
 from services.booking.profile import read_places
 from shared.configuration.clinic import WEEKDAYS, Opening
 from tests.stand_ins.clinics import CLINICS
@@ -14,7 +14,7 @@ PLACES: Final = read_places(CLINICS, None)
 STELLA: Final = PLACES["stella"]
 
 
-def room(chairs: int, providers: int | None = None, place: Place = STELLA) -> dict[str, Place]:
+def room(chairs: int, providers: int | None = None, place: ChairPlan = STELLA) -> dict[str, ChairPlan]:
     """All places, one of them with so many chairs and providers only."""
     names = tuple(f"chair-{n}" for n in range(1, chairs + 1))
     staff = tuple(f"provider-{n}" for n in range(1, (chairs if providers is None else providers) + 1))
@@ -25,7 +25,7 @@ SPRING, AUTUMN = date(2026, 3, 8), date(2026, 11, 1)
 """The Sundays on which American clocks are changed, at two in the morning."""
 
 
-def always_open(opens: time = time(0), closes: time = time(23, 45), **protocol: object) -> Place:
+def always_open(opens: time = time(0), closes: time = time(23, 45), **protocol: object) -> ChairPlan:
     """Stella, but at any hour of any day; its infusion with other data where told."""
     location = STELLA.location.model_copy(update={"hours": (Opening(days=WEEKDAYS, opens=opens, closes=closes),)})
     changed = STELLA.protocols["ketamine_induction"].model_copy(update=protocol)
@@ -41,7 +41,9 @@ ALWAYS = tuple(
 )
 
 
-def with_hours(place: Place, *openings: tuple[str, str], holidays: Iterable[date] = (), days: str = "") -> Place:
+def with_hours(
+    place: ChairPlan, *openings: tuple[str, str], holidays: Iterable[date] = (), days: str = ""
+) -> ChairPlan:
     """A place that is open at other times."""
     hours = tuple(
         Opening(

@@ -8,7 +8,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from services.booking.chairs.calendar import Calendar, Taken
-from services.booking.chairs.location import Place
+from services.booking.chairs.location import ChairPlan
 from services.booking.rules.closures import Closure, ClosureRequested, closed_by
 from services.booking.rules.course import OCCUPYING, TRANSITIONS, Course, CourseState, Session
 from services.booking.rules.days_needed import Sought, sought
@@ -39,7 +39,7 @@ from tests.stand_ins.booking_places import PLACES
 class Story:
     """Booking with its memory in plain dictionaries; what is told is decided at once, timers only by `deliver`."""
 
-    def __init__(self, places: dict[str, Place] = PLACES, now: datetime = NOW) -> None:
+    def __init__(self, places: dict[str, ChairPlan] = PLACES, now: datetime = NOW) -> None:
         self.now = now
         self.courses: dict[str, Course] = {}
         self.closures: dict[str, Closure] = {}
@@ -106,7 +106,7 @@ class Story:
         """What the store reads for a message: the days that it looks at, and the patient wherever."""
         days, patients = {(one.place.name, one.day) for one in seen}, {one.patient_id for one in seen}
         taken = [self.taken(s, r) for s, r in self._sessions() if s.state in OCCUPYING]
-        return Calendar.of(
+        return Calendar.from_rows(
             (
                 one
                 for one in taken
@@ -163,7 +163,7 @@ class Story:
                     assert one.provider != two.provider
 
 
-def accepted(sessions: int = 2, places: dict[str, Place] = PLACES, **told: Any) -> Story:
+def accepted(sessions: int = 2, places: dict[str, ChairPlan] = PLACES, **told: Any) -> Story:
     """A story whose course is held."""
     story = Story(places)
     story.tell(requested(sessions, **told))
@@ -171,7 +171,7 @@ def accepted(sessions: int = 2, places: dict[str, Place] = PLACES, **told: Any) 
     return story
 
 
-def confirmed(sessions: int = 2, places: dict[str, Place] = PLACES, **told: Any) -> Story:
+def confirmed(sessions: int = 2, places: dict[str, ChairPlan] = PLACES, **told: Any) -> Story:
     """A story whose course is paid for, whole."""
     story = accepted(sessions, places, **told)
     for number in range(1, sessions + 1):

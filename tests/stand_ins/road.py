@@ -12,7 +12,7 @@ from uuid import uuid4
 import orjson
 
 from services.booking.chairs.calendar import Calendar
-from services.booking.chairs.location import Place
+from services.booking.chairs.location import ChairPlan
 from services.booking.rules.closures import Closure
 from services.booking.rules.course import Course
 from services.booking.rules.decide import HEARS, aggregate_of, decide
@@ -45,7 +45,7 @@ class SetClock:
         return min(wall, self.time)
 
 
-def booking_rules(places: Mapping[str, Place] = PLACES) -> BookingRules:
+def booking_rules(places: Mapping[str, ChairPlan] = PLACES) -> BookingRules:
     """What booking brings to the road."""
     return Rules("booking", HEARS, aggregate_of, partial(decide, places), partial(store.load, places), store.save)
 

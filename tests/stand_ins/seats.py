@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 from uuid import uuid5
 
 from services.booking.chairs.calendar import Calendar, Taken
-from services.booking.chairs.location import Place
-from services.booking.chairs.seating import Seats, seat_course
+from services.booking.chairs.location import ChairPlan
+from services.booking.chairs.seating import Seated, seat_course
 from services.booking.chairs.series import plan_course
 from shared.contract.clinic import CourseRequested
 from shared.contract.closed_sets import Refusal
@@ -13,7 +13,7 @@ from tests.facts.course import NOW, OTHER, session_id
 from tests.stand_ins.booking_places import STELLA
 
 
-def wishes(place: Place, *walls: str) -> tuple[dict[str, object], ...]:
+def wishes(place: ChairPlan, *walls: str) -> tuple[dict[str, object], ...]:
     """Wishes at times of the clock on the wall."""
     return tuple(
         {"session_id": session_id(n), "starts_at": datetime.fromisoformat(wall).replace(tzinfo=place.location.tz)}
@@ -31,20 +31,20 @@ def taken(at: datetime, chair: str = "chair-1", provider: str = "provider-1", **
 
 
 def refusals(
-    request: CourseRequested, *others: Taken, place: Place = STELLA, now: datetime = NOW
+    request: CourseRequested, *others: Taken, place: ChairPlan = STELLA, now: datetime = NOW
 ) -> list[tuple[int | None, Refusal]]:
     """Which wish, by its number, is refused and why; empty where the course has its seats."""
-    seated = seat_course(Calendar.of(others), place, request, now)
-    if isinstance(seated, Seats):
+    seated = seat_course(Calendar.from_rows(others), place, request, now)
+    if isinstance(seated, Seated):
         return []
     numbers = {wish.session_id: n for n, wish in enumerate(request.sessions or ())}
     return [(None if c.session_id is None else numbers[c.session_id], c.code) for c in seated]
 
 
-def planned(request: CourseRequested, place: Place = STELLA, *taken: Taken, now: datetime = NOW) -> list[datetime]:
+def planned(request: CourseRequested, place: ChairPlan = STELLA, *taken: Taken, now: datetime = NOW) -> list[datetime]:
     """When the sessions of a plan are, by the clock on the wall; empty where there is none."""
     assert request.plan is not None
-    found = plan_course(Calendar.of(taken), place, request, request.plan, now)
+    found = plan_course(Calendar.from_rows(taken), place, request, request.plan, now)
     if not isinstance(found, tuple):
         return []
     return [place.location.local(one.starts_at).replace(tzinfo=None) for one in found]

@@ -54,7 +54,7 @@ class Calendar:
     closed: tuple[Closed, ...] = ()
 
     @classmethod
-    def of(cls, taken: Iterable[Taken], named: Iterable[UUID] = (), closed: Iterable[Closed] = ()) -> "Calendar":
+    def from_rows(cls, taken: Iterable[Taken], named: Iterable[UUID] = (), closed: Iterable[Closed] = ()) -> "Calendar":
         """A calendar with these stretches.
 
         Args:
@@ -110,7 +110,7 @@ class Calendar:
         """This calendar with one session more."""
         return self._with({key: (*self._at(key), stretch) for key, stretch in _stretches(taken)})
 
-    def free(self, session_id: UUID) -> "Calendar":
+    def without(self, session_id: UUID) -> "Calendar":
         """This calendar without a session."""
         gone = {key for _, _, taken in self._at(session_id) for key, _ in _stretches(taken)}
         return self._with({key: tuple(s for s in self._at(key) if s[2].session_id != session_id) for key in gone})

@@ -1,4 +1,4 @@
-"""Free places for a treatment, and other times for a session that cannot be where it was wished or is. Pure.
+"""Free seats for a treatment, and other times for a session that cannot be where it was wished or is. Pure.
 
 Starts that are proposed lie on the quarter hours after opening. The same question in the same calendar gets the same
 answer.
@@ -7,13 +7,13 @@ answer.
 from collections.abc import Iterable, Iterator, Sequence, Set
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
-from typing import Final, NamedTuple
+from typing import Final
 from uuid import UUID
 
-from services.booking.chairs.calendar import Calendar, Taken
-from services.booking.chairs.location import Place
+from services.booking.chairs.calendar import Calendar
+from services.booking.chairs.location import ChairPlan
 from services.booking.chairs.rhythm import clashes, fits
-from services.booking.chairs.seating import Visitor, seat
+from services.booking.chairs.seating import Seat, Visitor, seat
 from shared.configuration.clinic import WEEKDAYS, Location
 from shared.contract.clinic import CourseRequested
 
@@ -31,21 +31,12 @@ LATER: Final = 14
 """A session that must leave its place is moved at most so many days."""
 
 NOBODY: Final = UUID(int=0)
-"""Stands for the session and the course of a place that is only looked at."""
+"""Stands for the course where seats are only looked at."""
 
 
-class Free(NamedTuple):
-    """A start that can be had, with the chair and the provider that are free then."""
-
-    starts_at: datetime
-    ends_at: datetime
-    chair: str
-    provider: str
-
-
-def first_places(
+def first_seats(
     calendar: Calendar,
-    place: Place,
+    place: ChairPlan,
     treatment: str,
     first_day: date,
     days: int,
@@ -53,7 +44,7 @@ def first_places(
     limit: int,
     minutes: int | None = None,
     patient_id: str = "",
-) -> list[Free]:
+) -> list[Seat]:
     """The first starts that can be had for one session of a treatment, in order of time.
 
     Args:
@@ -62,21 +53,16 @@ def first_places(
     """
     protocol = place.protocols[treatment]
     visitor = Visitor(NOBODY, patient_id, protocol, protocol.visit_of(minutes))
-    found: list[Free] = []
-    for n in range(days):
-        for taken in free_on(calendar, place, visitor, first_day + n * DAY, now):
-            found.append(Free(taken.starts_at, taken.ends_at, taken.chair, taken.provider))
-            if len(found) == limit:
-                return found
-    return found
+    free = (seat for n in range(days) for seat in free_on(calendar, place, visitor, first_day + n * DAY, now))
+    return list(islice(free, limit))
 
 
-def free_on(calendar: Calendar, place: Place, visitor: Visitor, day: date, now: datetime) -> Iterator[Taken]:
-    """The places that a visitor can have on a day, one a start, in order of time."""
+def free_on(calendar: Calendar, place: ChairPlan, visitor: Visitor, day: date, now: datetime) -> Iterator[Seat]:
+    """The seats that a visitor can have on a day, one a start, in order of time."""
     for starts_at in grid(place.location, day):
         if starts_at > now:
-            found = seat(calendar, place, visitor, NOBODY, starts_at)
-            if isinstance(found, Taken):
+            found = seat(calendar, place, visitor, starts_at)
+            if isinstance(found, Seat):
                 yield found
 
 
@@ -106,7 +92,7 @@ def around(day: date) -> list[date]:
 
 
 def alternatives(
-    calendar: Calendar, place: Place, request: CourseRequested, session_id: UUID, days: Set[date], now: datetime
+    calendar: Calendar, place: ChairPlan, request: CourseRequested, session_id: UUID, days: Set[date], now: datetime
 ) -> tuple[datetime, ...]:
     """Up to three starts near a wish that can be had while the other wishes stay, the nearest first.
 
@@ -115,38 +101,38 @@ def alternatives(
     """
     wishes = {wish.session_id: wish.starts_at for wish in request.sessions or ()}
     wish, others = wishes[session_id], [(id, at) for id, at in wishes.items() if id != session_id]
-    visitor = Visitor.of(request, place)
+    visitor = Visitor.from_request(request, place)
     near = (day for day in around(place.location.local(wish).date()) if day in days)
     fitting = (
-        taken.starts_at
-        for taken in _nearest(calendar, place, visitor, wish, near, now)
-        if fits(visitor.protocol, place.location, others, (session_id, taken.starts_at))
+        seat.starts_at
+        for seat in _nearest(calendar, place, visitor, wish, near, now)
+        if fits(visitor.protocol, place.location, others, (session_id, seat.starts_at))
     )
     return tuple(islice(fitting, ALTERNATIVES))
 
 
 def _nearest(
-    calendar: Calendar, place: Place, visitor: Visitor, wish: datetime, days: Iterable[date], now: datetime
-) -> Iterator[Taken]:
+    calendar: Calendar, place: ChairPlan, visitor: Visitor, wish: datetime, days: Iterable[date], now: datetime
+) -> Iterator[Seat]:
     for day in days:
         free = free_on(calendar, place, visitor, day, now)
-        yield from sorted(free, key=lambda taken: (abs(taken.starts_at - wish), taken.starts_at))
+        yield from sorted(free, key=lambda seat: (abs(seat.starts_at - wish), seat.starts_at))
 
 
-def later_place(
+def later_seat(
     calendar: Calendar,
-    place: Place,
+    place: ChairPlan,
     visitor: Visitor,
     session: tuple[UUID, datetime],
     others: Sequence[tuple[UUID, datetime]],
     now: datetime,
-) -> Taken | None:
-    """The next place for a session that must leave its own, in the rhythm of the others as far as it was in it."""
+) -> Seat | None:
+    """The next seat for a session that must leave its own, in the rhythm of the others as far as it was in it."""
     session_id, starts_at = session
     here = place.location.local(starts_at).date()
     for n in range(LATER + 1):
-        for taken in free_on(calendar, place, visitor, here + n * DAY, max(now, starts_at)):
-            moved = [*others, (session_id, taken.starts_at)]
+        for free in free_on(calendar, place, visitor, here + n * DAY, max(now, starts_at)):
+            moved = [*others, (session_id, free.starts_at)]
             if not clashes(visitor.protocol, place.location, [*others, session], moved):
-                return taken._replace(session_id=session_id)
+                return free
     return None

@@ -1,4 +1,4 @@
-"""A place that has chairs: its rooms, the shifts of its providers, and its protocols. Clinic data."""
+"""The chair plan of a location: its chairs, its providers and their shifts, and its protocols. Clinic data."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -52,8 +52,8 @@ class Room(ProfilePart):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """One location with all that a rule needs to know of it."""
+class ChairPlan:
+    """One location as a rule needs to know it: when it is open, its chairs and providers, its protocols."""
 
     clinic: str
     name: str
@@ -61,3 +61,7 @@ class Place:
     room: Room
     protocols: Mapping[str, Protocol]
     hold: Mapping[Payer, timedelta]
+
+
+ChairPlans = Mapping[str, ChairPlan]
+"""Every served location, by its name."""

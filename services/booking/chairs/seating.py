@@ -6,7 +6,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from services.booking.chairs.calendar import Calendar, Taken
-from services.booking.chairs.location import Place
+from services.booking.chairs.location import ChairPlan
 from services.booking.chairs.protocol import Protocol, Visit
 from services.booking.chairs.rhythm import rhythm
 from shared.configuration.clinic import WEEKDAYS, Location
@@ -15,8 +15,22 @@ from shared.contract.clinic import CourseRequested, RequestedSession
 from shared.contract.closed_sets import Refusal
 
 
+class Seat(NamedTuple):
+    """A free place that is offered: a stretch of time, with the chair and the provider that are free then.
+
+    `provider_from` and `provider_until`: where the provider stays for a part of the visit only.
+    """
+
+    starts_at: datetime
+    ends_at: datetime
+    chair: str
+    provider: str
+    provider_from: datetime | None = None
+    provider_until: datetime | None = None
+
+
 class Visitor(NamedTuple):
-    """Whom a place is for, and what for. `visit` may differ from the protocol's: own minutes go before it."""
+    """Whom a seat is for, and what for. `visit` may differ from the protocol's: own minutes go before it."""
 
     course_id: UUID
     patient_id: str
@@ -24,20 +38,35 @@ class Visitor(NamedTuple):
     visit: Visit
 
     @classmethod
-    def of(cls, request: CourseRequested, place: Place) -> "Visitor":
+    def from_request(cls, request: CourseRequested, place: ChairPlan) -> "Visitor":
         """Who asks, at a place that has a protocol for it."""
         protocol = place.protocols[request.treatment]
         return cls(request.course_id, request.patient_id, protocol, protocol.visit_of(request.minutes))
 
+    def takes(self, seat: Seat, place: ChairPlan, session_id: UUID) -> Taken:
+        """A seat, taken for a session of this visitor."""
+        return Taken(
+            session_id,
+            self.course_id,
+            place.name,
+            seat.chair,
+            seat.provider,
+            self.patient_id,
+            seat.starts_at,
+            seat.ends_at,
+            seat.provider_from,
+            seat.provider_until,
+        )
 
-class Seats(NamedTuple):
-    """Places for many sessions of a course, and the calendar with them in it."""
+
+class Seated(NamedTuple):
+    """What sessions of a course have taken, and the calendar with them in it."""
 
     taken: tuple[Taken, ...]
     calendar: Calendar
 
 
-def seat(calendar: Calendar, place: Place, visitor: Visitor, session_id: UUID, starts_at: datetime) -> Taken | Refusal:
+def seat(calendar: Calendar, place: ChairPlan, visitor: Visitor, starts_at: datetime) -> Seat | Refusal:
     """A chair and a provider for one session, the first free of each in the profile's order, or why there is none."""
     ends_at = starts_at + visitor.visit.whole
     if not place.location.is_open(starts_at, ends_at) or calendar.is_closed(place.name, starts_at, ends_at):
@@ -54,21 +83,10 @@ def seat(calendar: Calendar, place: Place, visitor: Visitor, session_id: UUID, s
     provider = _provider(calendar, place, provider_from or starts_at, provider_until or ends_at)
     if provider is None:
         return Refusal.PROVIDER_TAKEN
-    return Taken(
-        session_id,
-        visitor.course_id,
-        place.name,
-        chair,
-        provider,
-        visitor.patient_id,
-        starts_at,
-        ends_at,
-        provider_from,
-        provider_until,
-    )
+    return Seat(starts_at, ends_at, chair, provider, provider_from, provider_until)
 
 
-def _provider(calendar: Calendar, place: Place, begins: datetime, ends: datetime) -> str | None:
+def _provider(calendar: Calendar, place: ChairPlan, begins: datetime, ends: datetime) -> str | None:
     there: Iterable[str] = place.room.providers
     if place.room.shifts:
         wall = place.location.local(begins), place.location.local(ends)
@@ -83,11 +101,11 @@ def _first_free(
 
 
 def seat_course(
-    calendar: Calendar, place: Place, request: CourseRequested, now: datetime
-) -> Seats | tuple[Conflict, ...]:
-    """Places for every session of a request in order of time, or every conflict; never a part of them."""
+    calendar: Calendar, place: ChairPlan, request: CourseRequested, now: datetime
+) -> Seated | tuple[Conflict, ...]:
+    """Seats for every session of a request in order of time, or every conflict; never a part of them."""
     assert request.sessions is not None
-    visitor = Visitor.of(request, place)
+    visitor = Visitor.from_request(request, place)
     conflicts = [Conflict(code=code) for code in missing(visitor.protocol, place.location, request)]
     conflicts += rhythm(visitor.protocol, place.location, [(s.session_id, s.starts_at) for s in request.sessions])
     return seat_all(calendar, place, visitor, request.sessions, now, conflicts)
@@ -95,19 +113,19 @@ def seat_course(
 
 def seat_all(
     calendar: Calendar,
-    place: Place,
+    place: ChairPlan,
     visitor: Visitor,
     wishes: Iterable[RequestedSession],
     now: datetime,
     conflicts: Iterable[Conflict] = (),
-) -> Seats | tuple[Conflict, ...]:
-    """Places for wishes in order of time, or every conflict.
+) -> Seated | tuple[Conflict, ...]:
+    """Seats for wishes in order of time, or every conflict.
 
     Args:
         conflicts: what is wrong with them already.
     """
     found = list(conflicts)
-    seats: list[Taken] = []
+    taken: list[Taken] = []
     for wish in sorted(wishes, key=lambda wish: wish.starts_at):
         if calendar.knows(wish.session_id):
             found.append(Conflict(session_id=wish.session_id, code=Refusal.COURSE_EXISTS))
@@ -115,13 +133,13 @@ def seat_all(
         if wish.starts_at <= now:
             found.append(Conflict(session_id=wish.session_id, code=Refusal.IN_PAST))
             continue
-        seated = seat(calendar, place, visitor, wish.session_id, wish.starts_at)
-        if isinstance(seated, Refusal):
-            found.append(Conflict(session_id=wish.session_id, code=seated))
+        free = seat(calendar, place, visitor, wish.starts_at)
+        if isinstance(free, Refusal):
+            found.append(Conflict(session_id=wish.session_id, code=free))
         else:
-            seats.append(seated)
-            calendar = calendar.take(seated)
-    return tuple(found) if found else Seats(tuple(seats), calendar)
+            taken.append(visitor.takes(free, place, wish.session_id))
+            calendar = calendar.take(taken[-1])
+    return tuple(found) if found else Seated(tuple(taken), calendar)
 
 
 def missing(protocol: Protocol, location: Location, request: CourseRequested) -> list[Refusal]:

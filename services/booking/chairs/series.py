@@ -11,9 +11,9 @@ from uuid import uuid5
 
 from services.booking.chairs.calendar import Calendar, Taken
 from services.booking.chairs.free_starts import DAY, around, free_on, grid
-from services.booking.chairs.location import Place
+from services.booking.chairs.location import ChairPlan
 from services.booking.chairs.rhythm import rhythm
-from services.booking.chairs.seating import Visitor
+from services.booking.chairs.seating import Seat, Visitor
 from shared.configuration.clinic import WEEKDAYS
 from shared.contract.clinic import CoursePlan, CourseRequested, RequestedSession
 
@@ -27,7 +27,7 @@ STEPS: Final = 200
 """A series that is not found in so many steps, or thrice its sessions, is given up: an answer must not take seconds."""
 
 
-def days_of_request(place: Place, request: CourseRequested, now: datetime) -> set[date]:
+def days_of_request(place: ChairPlan, request: CourseRequested, now: datetime) -> set[date]:
     """The days, by the place's clock, of which the calendar must be known to answer a request.
 
     They are the wished days; where one is wrong by itself, those around it, too, since other times will be proposed.
@@ -45,7 +45,7 @@ def days_of_request(place: Place, request: CourseRequested, now: datetime) -> se
     return days
 
 
-def _days_of_plan(place: Place, request: CourseRequested, plan: CoursePlan, now: datetime) -> set[date]:
+def _days_of_plan(place: ChairPlan, request: CourseRequested, plan: CoursePlan, now: datetime) -> set[date]:
     protocol = place.protocols[request.treatment]
     gaps = (protocol.gaps_before(number).largest for number in range(2, (plan.count or protocol.count) + 1))
     reach = min(sum(gaps, timedelta()) // DAY + 1, protocol.window_days)
@@ -58,18 +58,18 @@ class _Slot(NamedTuple):
 
     load: tuple[int, int]
     wall: datetime
-    taken: Taken
+    seat: Seat
 
 
 def plan_course(
-    calendar: Calendar, place: Place, request: CourseRequested, plan: CoursePlan, now: datetime
+    calendar: Calendar, place: ChairPlan, request: CourseRequested, plan: CoursePlan, now: datetime
 ) -> tuple[RequestedSession, ...] | datetime | None:
     """Times for a whole series; or, where there are none, the nearest other start at which it could begin; or nothing.
 
     The first session lies within a week from the plan's first day. The others follow in the protocol's rhythm, each on
     the day nearest to its usual gap; where a later one finds no place, earlier ones give way.
     """
-    visitor = Visitor.of(request, place)
+    visitor = Visitor.from_request(request, place)
     days = _Days(calendar, place, visitor, plan, now)
     first_day = max(plan.first_day, place.location.local(now).date())
     for n in range(FIRST_WITHIN + NEAREST_WITHIN):
@@ -79,9 +79,9 @@ def plan_course(
             if series is None:
                 continue
             if n >= FIRST_WITHIN or plan.first_day < first_day:
-                return first.taken.starts_at
+                return first.seat.starts_at
             return tuple(
-                RequestedSession(session_id=uuid5(request.course_id, str(number)), starts_at=slot.taken.starts_at)
+                RequestedSession(session_id=uuid5(request.course_id, str(number)), starts_at=slot.seat.starts_at)
                 for number, slot in enumerate(series, start=1)
             )
     return None
@@ -90,7 +90,7 @@ def plan_course(
 class _Days:
     """What a patient could have on each day, found out when it is asked for."""
 
-    def __init__(self, calendar: Calendar, place: Place, visitor: Visitor, plan: CoursePlan, now: datetime) -> None:
+    def __init__(self, calendar: Calendar, place: ChairPlan, visitor: Visitor, plan: CoursePlan, now: datetime) -> None:
         self._calendar = calendar
         self._place = place
         self._visitor = visitor
@@ -114,16 +114,16 @@ class _Days:
         if not opening:
             return
         busy = self._calendar.at(self._chairs, opening[0], opening[-1] + DAY)
-        for taken in free_on(self._calendar, self._place, self._visitor, day, self._now):
-            wall = local(taken.starts_at).replace(tzinfo=None)
+        for seat in free_on(self._calendar, self._place, self._visitor, day, self._now):
+            wall = local(seat.starts_at).replace(tzinfo=None)
             if (plan.earliest or "00:00") <= f"{wall:%H:%M}" <= (plan.latest or "24:00"):
-                yield _Slot(_load(busy, taken), wall, taken)
+                yield _Slot(_load(busy, seat), wall, seat)
 
 
-def _load(busy: Sequence[Taken], slot: Taken) -> tuple[int, int]:
-    """The most chairs that are in use at one instant of a slot, and how many visits it touches."""
-    touching = [one for one in busy if one.starts_at < slot.ends_at and slot.starts_at < one.ends_at]
-    peaks = (max(one.starts_at, slot.starts_at) for one in touching)
+def _load(busy: Sequence[Taken], seat: Seat) -> tuple[int, int]:
+    """The most chairs that are in use at one instant of a seat, and how many visits it touches."""
+    touching = [one for one in busy if one.starts_at < seat.ends_at and seat.starts_at < one.ends_at]
+    peaks = (max(one.starts_at, seat.starts_at) for one in touching)
     return max((sum(two.starts_at <= at < two.ends_at for two in touching) for at in peaks), default=0), len(touching)
 
 

@@ -9,8 +9,8 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import Field
 
-from services.booking.chairs.free_starts import first_places
-from services.booking.chairs.location import Place
+from services.booking.chairs.free_starts import first_seats
+from services.booking.chairs.location import ChairPlan
 from services.booking.http.shapes import PAGE_END, BoardSession, FreePlace
 from services.booking.store.board import Cursor, sessions_of_day
 from services.booking.store.calendar import occupancy
@@ -30,7 +30,7 @@ LOOKED_AT: Final = 30
 MOST_DAYS: Final = 92
 
 
-def board_routes(places: Mapping[str, Place]) -> APIRouter:
+def board_routes(places: Mapping[str, ChairPlan]) -> APIRouter:
     """The routes to free places and to the board."""
     router = APIRouter(tags=["board"], responses=READ)
 
@@ -63,7 +63,7 @@ def board_routes(places: Mapping[str, Place]) -> APIRouter:
         async with service.database.begin() as connection:
             calendar = await occupancy(connection, place, first, days, patient_id or "")
         found = await asyncio.to_thread(  # a full quarter takes a tenth of a second, in which others want answers
-            first_places, calendar, place, treatment, first, days, now, limit, minutes, patient_id or ""
+            first_seats, calendar, place, treatment, first, days, now, limit, minutes, patient_id or ""
         )
         return [FreePlace(**free._asdict(), time_zone=place.location.zone) for free in found]
 
@@ -97,7 +97,7 @@ def board_routes(places: Mapping[str, Place]) -> APIRouter:
     return router
 
 
-def _place(places: Mapping[str, Place], location: str) -> Place:
+def _place(places: Mapping[str, ChairPlan], location: str) -> ChairPlan:
     if location not in places:
         raise Problem(404, "not_found", "there is no such location")
     return places[location]

@@ -14,14 +14,13 @@ from fastapi.responses import Response
 from icalendar import STATUS, Calendar, Event
 from pydantic import BaseModel, ConfigDict
 
-from services.booking.chairs.location import Place
-from services.booking.store.calendar_links import _digest, _of_token
+from services.booking.chairs.location import ChairPlan
+from services.booking.store import calendar_links as links
 from shared.configuration.api_keys import Role
 from shared.contract.closed_sets import SessionState
 from shared.contract.fields import Name
 from shared.http.callers import RequiresRole, service_of
 from shared.http.problem import Problem, problems
-from shared.postgres.query import run
 
 Operator = Annotated[str, Depends(RequiresRole(Role.OPERATOR))]
 AtLocation = Annotated[Name, Path(examples=["albany"])]
@@ -42,7 +41,7 @@ class Link(BaseModel):
     url: str
 
 
-def feed_routes(places: Mapping[str, Place]) -> APIRouter:
+def feed_routes(places: Mapping[str, ChairPlan]) -> APIRouter:
     """The routes of the calendars."""
     router = APIRouter(tags=["calendar"])
 
@@ -53,17 +52,7 @@ def feed_routes(places: Mapping[str, Place]) -> APIRouter:
             raise Problem(404, "not_found", "there is no such location")
         service, token = service_of(request), secrets.token_urlsafe(32)
         async with service.database.begin() as connection:
-            await run(
-                connection,
-                """INSERT INTO calendar_feeds (location, token_sha256, issued_by, issued_at)
-                   VALUES (:location, :digest, :by, :now)
-                   ON CONFLICT (location) DO UPDATE SET token_sha256 = excluded.token_sha256,
-                       issued_by = excluded.issued_by, issued_at = excluded.issued_at""",
-                location=location,
-                digest=_digest(token),
-                by=by,
-                now=service.clock.now(),
-            )
+            await links.issue_link(connection, location, token, by, service.clock.now())
         return Link(url=f"/v1/calendars/{token}.ics")
 
     @router.delete("/v1/locations/{location}/calendar", status_code=204, responses=problems(401, 403, 404, 422, 503))
@@ -72,7 +61,7 @@ def feed_routes(places: Mapping[str, Place]) -> APIRouter:
         if location not in places:
             raise Problem(404, "not_found", "there is no such location")
         async with service_of(request).database.begin() as connection:
-            await run(connection, "DELETE FROM calendar_feeds WHERE location = :location", location=location)
+            await links.revoke_link(connection, location)
 
     @router.get(
         "/v1/calendars/{token}.ics",
@@ -86,7 +75,7 @@ def feed_routes(places: Mapping[str, Place]) -> APIRouter:
         service = service_of(request)
         now = service.clock.now()
         async with service.database.begin() as connection:
-            found = await _of_token(connection, token, now - PAST, now + AHEAD)
+            found = await links.sessions_of_link(connection, token, now - PAST, now + AHEAD)
         if not found or found[0].location not in places:
             raise Problem(404, "not_found", "there is no such calendar")
         booked = [row for row in found if row.session_id is not None]
@@ -96,7 +85,7 @@ def feed_routes(places: Mapping[str, Place]) -> APIRouter:
     return router
 
 
-def calendar(place: Place, booked: Iterable[Any], now: datetime) -> bytes:
+def calendar(place: ChairPlan, booked: Iterable[Any], now: datetime) -> bytes:
     """Sessions as iCalendar.
 
     Args:

@@ -10,7 +10,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Path, Request
 from fastapi.responses import JSONResponse
 
-from services.booking.chairs.location import Place
+from services.booking.chairs.location import ChairPlan
 from services.booking.http.refusals import judge, refuse_skipped, rejected
 from services.booking.http.shapes import (
     ACCEPTED,
@@ -52,7 +52,7 @@ CourseId = Annotated[UUID, Path(examples=[COURSE_ID])]
 SessionId = Annotated[UUID, Path(examples=[SESSION_ID])]
 
 
-def course_routes(places: Mapping[str, Place]) -> APIRouter:
+def course_routes(places: Mapping[str, ChairPlan]) -> APIRouter:
     """The routes of courses, sessions and closures."""
     router = APIRouter(tags=["booking"])
 
@@ -147,7 +147,7 @@ def course_routes(places: Mapping[str, Place]) -> APIRouter:
     return router
 
 
-def _check_closure(places: Mapping[str, Place], wish: ClosureRequested) -> None:
+def _check_closure(places: Mapping[str, ChairPlan], wish: ClosureRequested) -> None:
     if wish.location not in places:
         raise Problem(404, "not_found", "there is no such location")
     room = places[wish.location].room
@@ -156,7 +156,7 @@ def _check_closure(places: Mapping[str, Place], wish: ClosureRequested) -> None:
             raise Problem(422, "invalid", f"{field}: the location has none of this name")
 
 
-def _course_action(wish: type[CourseEvent], places: Mapping[str, Place]) -> Any:
+def _course_action(wish: type[CourseEvent], places: Mapping[str, ChairPlan]) -> Any:
     async def act(request: Request, course_id: CourseId, by: Desk, key: IdempotencyKey) -> Answer:
         body = await receive(request)
         course = await _course(request, course_id)
@@ -171,7 +171,7 @@ def _course_action(wish: type[CourseEvent], places: Mapping[str, Place]) -> Any:
     return act
 
 
-def _session_action(wish: type[CourseEvent], places: Mapping[str, Place]) -> Any:
+def _session_action(wish: type[CourseEvent], places: Mapping[str, ChairPlan]) -> Any:
     async def act(request: Request, session_id: SessionId, by: Desk, key: IdempotencyKey) -> Answer:
         body = await receive(request)
         async with service_of(request).database.begin() as connection:

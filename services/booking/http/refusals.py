@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from fastapi import Request
 from pydantic_core import from_json
 
-from services.booking.chairs.location import Place
+from services.booking.chairs.location import ChairPlan
 from services.booking.store.board import awaiting_authorization, needs_of
 from shared.contract.booking import CourseRejected, RequestRejected, SessionCheckInRefused
 from shared.contract.clinic import CourseRequested
@@ -65,7 +65,7 @@ def rejected(data: dict[str, Any], wish: CourseRequested) -> Problem:
     return Problem(422, Refusal.IN_PAST, f"{', '.join(fields) or 'plan.first_day'}: lies in the past", **more)
 
 
-def refuse_skipped(body: bytes, place: Place) -> None:
+def refuse_skipped(body: bytes, place: ChairPlan) -> None:
     """Refuse times that the clocks of a place skip; the body is JSON that has been read before.
 
     Raises:

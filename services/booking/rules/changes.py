@@ -1,19 +1,16 @@
 """What becomes of a course that has its places: moves, and who pays, who comes along, how many sessions. Pure."""
 
-from services.booking.chairs.calendar import Calendar, Taken
-from services.booking.chairs.free_starts import later_place
+from services.booking.chairs.calendar import Calendar
+from services.booking.chairs.free_starts import later_seat
 from services.booking.chairs.rhythm import clashes
-from services.booking.chairs.seating import Seats, seat, seat_all
-from services.booking.rules.course import OCCUPYING, CourseState, Session, held
+from services.booking.chairs.seating import Seat, Seated, seat, seat_all
+from services.booking.rules.course import IN_SERIES, OCCUPYING, CourseState, Session, TimerKind
 from services.booking.rules.draft import Draft
 from services.booking.rules.grants import UNREPORTED_AFTER, too_close
-from services.booking.rules.telling import told
+from services.booking.rules.telling import course_in_events
 from shared.contract.booking import Conflict, CourseChanged, SessionRescheduled
 from shared.contract.clinic import CourseChangeRequested, RequestedSession, SessionRescheduleRequested
 from shared.contract.closed_sets import By, Refusal, SessionState
-from shared.decision.decision import Attention, Timer
-
-S = SessionState
 
 
 def on_course_change(draft: Draft, wish: CourseChangeRequested) -> None:
@@ -27,11 +24,11 @@ def on_course_change(draft: Draft, wish: CourseChangeRequested) -> None:
         return
     if wish.add_sessions:
         added = _added(draft, wish.add_sessions)
-        if not isinstance(added, Seats):
+        if not isinstance(added, Seated):
             draft.refuse(added[0].code, "the course stays as it is: not every further session finds its place")
             return
         numbers = range(len(course.sessions) + 1, len(course.sessions) + len(added.taken) + 1)
-        further = (held(draft.place, number, taken) for number, taken in zip(numbers, added.taken, strict=True))
+        further = (Session.held(draft.place, number, taken) for number, taken in zip(numbers, added.taken, strict=True))
         draft.course = course._replace(sessions=(*course.sessions, *further))
         draft.calendar = added.calendar
     terms = {
@@ -43,12 +40,12 @@ def on_course_change(draft: Draft, wish: CourseChangeRequested) -> None:
         draft.course = draft.course._replace(
             request=draft.request.model_copy(update=terms), original=course.original or course.request
         )
-    draft.events.append(CourseChanged.model_construct(**told(draft.course)))
+    draft.events.append(CourseChanged.model_construct(**course_in_events(draft.course)))
 
 
-def _added(draft: Draft, wishes: tuple[RequestedSession, ...]) -> Seats | tuple[Conflict, ...]:
+def _added(draft: Draft, wishes: tuple[RequestedSession, ...]) -> Seated | tuple[Conflict, ...]:
     visitor, course = draft.visitor, draft.course
-    series = [(s.session_id, s.starts_at) for s in course.sessions if s.state in OCCUPYING or s.state is S.COMPLETED]
+    series = [(s.session_id, s.starts_at) for s in course.sessions if s.state in IN_SERIES]
     longer = [*series, *((wish.session_id, wish.starts_at) for wish in wishes)]
     conflicts = clashes(visitor.protocol, draft.place.location, series, longer)
     largest = visitor.protocol.largest_count
@@ -62,14 +59,14 @@ def on_reschedule(draft: Draft, wish: SessionRescheduleRequested, session: Sessi
 
     One that was missed or released begins again: it is held, and what it needs is asked for anew.
     """
-    if session.state not in (S.HELD, S.CONFIRMED, S.MISSED, S.RELEASED):
+    if session.state not in (SessionState.HELD, SessionState.CONFIRMED, SessionState.MISSED, SessionState.RELEASED):
         draft.refuse(Refusal.WRONG_STATE, f"a session that is {session.state} cannot be moved")
         return
-    if session.state is S.RELEASED and draft.course.state is CourseState.CLOSED and not session.grant:
+    if session.state is SessionState.RELEASED and draft.course.state is CourseState.CLOSED and not session.grant:
         draft.refuse(Refusal.WRONG_STATE, "the course was released whole: request it anew")  # it may have no price
         return
-    elsewhere = draft.calendar.free(session.session_id)
-    found = seat(elsewhere, draft.place, draft.visitor, session.session_id, wish.starts_at)
+    elsewhere = draft.calendar.without(session.session_id)
+    found = seat(elsewhere, draft.place, draft.visitor, wish.starts_at)
     if wish.starts_at <= draft.now:
         found = Refusal.IN_PAST
     if not isinstance(found, Refusal):
@@ -80,7 +77,7 @@ def on_reschedule(draft: Draft, wish: SessionRescheduleRequested, session: Sessi
         _move(draft, session, found, elsewhere, By.PATIENT)
 
 
-def _out_of_rhythm(draft: Draft, session: Session, found: Taken) -> Refusal | None:
+def _out_of_rhythm(draft: Draft, session: Session, found: Seat) -> Refusal | None:
     if session.state not in OCCUPYING:
         return Refusal.TOO_CLOSE if too_close(draft, session, found.starts_at) else None
     others = draft.others(session)
@@ -90,18 +87,18 @@ def _out_of_rhythm(draft: Draft, session: Session, found: Taken) -> Refusal | No
     return new[0].code if new else None
 
 
-def _move(draft: Draft, session: Session, found: Taken, elsewhere: Calendar, by: By) -> None:
-    draft.calendar = elsewhere.take(found)
+def _move(draft: Draft, session: Session, found: Seat, elsewhere: Calendar, by: By) -> None:
     moved = session.seated(draft.place, found)
+    draft.calendar = elsewhere.take(draft.taken(moved))
     if found.starts_at != session.starts_at:
         moved = moved._replace(here_at=None)  # who stood here came for the old time
     if session.state in OCCUPYING:
-        if session.state is S.CONFIRMED:
-            draft.timers.append(Timer("unreported", found.ends_at + UNREPORTED_AFTER, str(session.session_id)))
+        if session.state is SessionState.CONFIRMED:
+            draft.set_timer(TimerKind.UNREPORTED, found.ends_at + UNREPORTED_AFTER, session.session_id)
         draft.change(moved, SessionRescheduled, previous_starts_at=session.starts_at, by=by)
     else:
         draft.reopen()
-        draft.move(moved, S.HELD, previous_starts_at=session.starts_at, by=by)
+        draft.move(moved, SessionState.HELD, previous_starts_at=session.starts_at, by=by)
 
 
 def on_displaced(draft: Draft, session: Session) -> None:
@@ -110,15 +107,16 @@ def on_displaced(draft: Draft, session: Session) -> None:
     Where there is none, a person must talk to the patient.
     """
     place, visitor, id = draft.place, draft.visitor, session.session_id
-    if session.state not in (S.HELD, S.CONFIRMED) or not draft.calendar.displaces(draft.taken(session)):
+    is_movable = session.state in (SessionState.HELD, SessionState.CONFIRMED)
+    if not (is_movable and draft.calendar.displaces(draft.taken(session))):
         return  # over, in the chair, or moved meanwhile
-    elsewhere = draft.calendar.free(id)
-    found = seat(elsewhere, place, visitor, id, session.starts_at)
+    elsewhere = draft.calendar.without(id)
+    found = seat(elsewhere, place, visitor, session.starts_at)
     if isinstance(found, Refusal):
         at = (id, session.starts_at)
-        later = later_place(elsewhere, place, visitor, at, draft.others(session), draft.now)
+        later = later_seat(elsewhere, place, visitor, at, draft.others(session), draft.now)
         if later is None:
-            draft.attention.append(Attention("closure_unmoved", str(id), "its place is closed and no other is free"))
+            draft.raise_attention("closure_unmoved", id, "its place is closed and no other is free")
             return
         found = later
     _move(draft, session, found, elsewhere, By.CLINIC)

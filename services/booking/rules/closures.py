@@ -11,7 +11,8 @@ from uuid import UUID
 from pydantic import model_validator
 
 from services.booking.chairs.calendar import Calendar, Closed, Taken
-from services.booking.chairs.location import Place
+from services.booking.chairs.location import ChairPlan
+from services.booking.rules.course import TimerKind
 from shared.contract.fields import Instant, Name
 from shared.contract.register import EventData
 from shared.decision.decision import Decision, Timer
@@ -58,7 +59,7 @@ def closed_by(request: ClosureRequested) -> Closed:
 
 
 def on_closure_requested(
-    closure: Closure | None, place: Place, request: ClosureRequested, now: datetime, calendar: Calendar
+    closure: Closure | None, place: ChairPlan, request: ClosureRequested, now: datetime, calendar: Calendar
 ) -> Decision[Any, Calendar]:
     """Close the place for what is not in it yet, and send a message to each session that is; the same again changes
     nothing.
@@ -70,5 +71,5 @@ def on_closure_requested(
     chairs = {f"{place.name}/chair/{chair}" for chair in place.room.chairs}
     inside = calendar.at(chairs, request.starts_at, request.ends_at)
     concerned = tuple(taken for taken in inside if alone.displaces(taken))
-    moves = (Timer("displaced", now, str(taken.session_id), str(taken.course_id)) for taken in concerned)
+    moves = (Timer(TimerKind.DISPLACED, now, str(taken.session_id), str(taken.course_id)) for taken in concerned)
     return Decision(Closure(request, concerned), timers=tuple(moves), context=calendar.close(closed))

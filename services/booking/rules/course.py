@@ -10,8 +10,9 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from services.booking.chairs.calendar import Taken
-from services.booking.chairs.location import Place
+from services.booking.chairs.location import ChairPlan
 from services.booking.chairs.protocol import Visit
+from services.booking.chairs.seating import Seat
 from shared.contract.booking import (
     SessionCancelled,
     SessionCheckedIn,
@@ -25,45 +26,63 @@ from shared.contract.booking import (
 )
 from shared.contract.clinic import CourseRequested
 from shared.contract.closed_sets import SessionState
+from shared.decision.draft import UNKNOWN_COURSE
 from shared.decision.message import Message
 from shared.decision.value import changed_often
 
-S = SessionState
-
 TRANSITIONS: Final[Mapping[SessionState, Mapping[SessionState, type[SessionEvent]]]] = {
-    S.HELD: {
-        S.CONFIRMED: SessionConfirmed,
-        S.RELEASED: SessionReleased,
-        S.CANCELLED: SessionCancelled,
-        S.MISSED: SessionMissed,
-        S.COMPLETED: SessionCompleted,
+    SessionState.HELD: {
+        SessionState.CONFIRMED: SessionConfirmed,
+        SessionState.RELEASED: SessionReleased,
+        SessionState.CANCELLED: SessionCancelled,
+        SessionState.MISSED: SessionMissed,
+        SessionState.COMPLETED: SessionCompleted,
     },
-    S.CONFIRMED: {
-        S.HELD: SessionUnconfirmed,
-        S.CHECKED_IN: SessionCheckedIn,
-        S.CANCELLED: SessionCancelled,
-        S.MISSED: SessionMissed,
-        S.COMPLETED: SessionCompleted,
+    SessionState.CONFIRMED: {
+        SessionState.HELD: SessionUnconfirmed,
+        SessionState.CHECKED_IN: SessionCheckedIn,
+        SessionState.CANCELLED: SessionCancelled,
+        SessionState.MISSED: SessionMissed,
+        SessionState.COMPLETED: SessionCompleted,
     },
-    S.CHECKED_IN: {S.COMPLETED: SessionCompleted},
-    S.RELEASED: {
-        S.CONFIRMED: SessionConfirmed,
-        S.HELD: SessionRescheduled,
-        S.CANCELLED: SessionCancelled,
-        S.COMPLETED: SessionCompleted,
+    SessionState.CHECKED_IN: {SessionState.COMPLETED: SessionCompleted},
+    SessionState.RELEASED: {
+        SessionState.CONFIRMED: SessionConfirmed,
+        SessionState.HELD: SessionRescheduled,
+        SessionState.CANCELLED: SessionCancelled,
+        SessionState.COMPLETED: SessionCompleted,
     },
-    S.MISSED: {S.HELD: SessionRescheduled, S.COMPLETED: SessionCompleted},
-    S.CANCELLED: {S.COMPLETED: SessionCompleted},
-    S.COMPLETED: {},
+    SessionState.MISSED: {SessionState.HELD: SessionRescheduled, SessionState.COMPLETED: SessionCompleted},
+    SessionState.CANCELLED: {SessionState.COMPLETED: SessionCompleted},
+    SessionState.COMPLETED: {},
 }
 """Where a session can go, and what is told of it. A treatment that was given is a fact from wherever it came; unpaid, a
 person hears of it.
 """
 
-OCCUPYING: Final = frozenset({S.HELD, S.CONFIRMED, S.CHECKED_IN})
+OCCUPYING: Final = frozenset({SessionState.HELD, SessionState.CONFIRMED, SessionState.CHECKED_IN})
 """States in which a session has its chair, its provider and its patient to itself."""
 
-OVER: Final = frozenset({S.COMPLETED, S.MISSED, S.CANCELLED, S.RELEASED})
+IN_SERIES: Final = OCCUPYING | {SessionState.COMPLETED}
+"""States in which a session counts for the rhythm of its course: it will be given, or was."""
+
+OVER: Final = frozenset({SessionState.COMPLETED, SessionState.MISSED, SessionState.CANCELLED, SessionState.RELEASED})
+
+
+class TimerKind(StrEnum):
+    """What falls due for a course.
+
+    Attributes:
+        HOLD: the hold of a course of which nothing is confirmed yet.
+        UNREPORTED: the floor has told nothing of a session that was confirmed, long after its end.
+        UNKNOWN: something waits for a course that nobody has requested.
+        DISPLACED: no deadline, but a closure's message to a session that sits where it closes.
+    """
+
+    HOLD = "hold"
+    UNREPORTED = "unreported"
+    UNKNOWN = UNKNOWN_COURSE
+    DISPLACED = "displaced"
 
 
 class CourseState(StrEnum):
@@ -97,16 +116,32 @@ class Session(NamedTuple):
     grant: int = 0
     here_at: datetime | None = None
 
-    def seated(self, place: Place, taken: Taken) -> "Session":
+    @classmethod
+    def held(cls, place: ChairPlan, number: int, taken: Taken) -> "Session":
+        """A session that has its place and nothing else yet."""
+        return cls(
+            taken.session_id,
+            number,
+            SessionState.HELD,
+            taken.starts_at,
+            taken.ends_at,
+            place.location.zone,
+            taken.chair,
+            taken.provider,
+            taken.provider_from,
+            taken.provider_until,
+        )
+
+    def seated(self, place: ChairPlan, seat: Seat) -> "Session":
         """This session at another time, or in another chair."""
         return self._replace(
-            starts_at=taken.starts_at,
-            ends_at=taken.ends_at,
+            starts_at=seat.starts_at,
+            ends_at=seat.ends_at,
             time_zone=place.location.zone,
-            chair=taken.chair,
-            provider=taken.provider,
-            provider_from=taken.provider_from,
-            provider_until=taken.provider_until,
+            chair=seat.chair,
+            provider=seat.provider,
+            provider_from=seat.provider_from,
+            provider_until=seat.provider_until,
         )
 
 
@@ -136,22 +171,3 @@ def visit_of(session: Session) -> Visit:
     """How long a session takes that has its place, whatever its protocol says by now."""
     share = session.provider_from or session.starts_at, session.provider_until or session.ends_at
     return Visit(session.ends_at - session.starts_at, share[0] - session.starts_at, share[1] - session.starts_at)
-
-
-Places = Mapping[str, Place]
-
-
-def held(place: Place, number: int, taken: Taken) -> Session:
-    """A session that has its place and nothing else yet."""
-    return Session(
-        taken.session_id,
-        number,
-        S.HELD,
-        taken.starts_at,
-        taken.ends_at,
-        place.location.zone,
-        taken.chair,
-        taken.provider,
-        taken.provider_from,
-        taken.provider_until,
-    )

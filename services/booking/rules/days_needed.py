@@ -6,10 +6,10 @@ from typing import NamedTuple
 from uuid import UUID
 
 from services.booking.chairs.free_starts import DAY, LATER
-from services.booking.chairs.location import Place
+from services.booking.chairs.location import ChairPlan, ChairPlans
 from services.booking.chairs.series import days_of_request
 from services.booking.rules.closures import ClosureRequested
-from services.booking.rules.course import Course, Places
+from services.booking.rules.course import Course, TimerKind
 from shared.contract.billing import PrepaymentSatisfied
 from shared.contract.clinic import CourseChangeRequested, CourseRequested, SessionRescheduleRequested
 from shared.contract.closed_sets import SessionState
@@ -20,12 +20,12 @@ from shared.decision.message import Message
 class Sought(NamedTuple):
     """A day of a place, by its own clock, of which the calendar must be known; `patient_id` is for whom."""
 
-    place: Place
+    place: ChairPlan
     day: date
     patient_id: str
 
 
-def sought(places: Places, course: Course | None, message: Message) -> Iterator[Sought]:
+def sought(places: ChairPlans, course: Course | None, message: Message) -> Iterator[Sought]:
     """What a message may look at; nothing for most messages.
 
     What waits in the course is decided with the message, and so looks along.
@@ -52,12 +52,12 @@ def _released(course: Course | None, data: PrepaymentSatisfied) -> bool:
     return session is not None and session.state is SessionState.RELEASED
 
 
-def _closed_days(place: Place, closure: ClosureRequested) -> Iterator[Sought]:
+def _closed_days(place: ChairPlan, closure: ClosureRequested) -> Iterator[Sought]:
     first, last = place.location.local(closure.starts_at).date(), place.location.local(closure.ends_at).date()
     return (Sought(place, first + n * DAY, "") for n in range((last - first).days + 1))
 
 
-def _days(place: Place, request: CourseRequested, course: Course | None, message: Message) -> set[date]:
+def _days(place: ChairPlan, request: CourseRequested, course: Course | None, message: Message) -> set[date]:
     def day(at: datetime) -> date:
         return place.location.local(at).date()
 
@@ -71,9 +71,9 @@ def _days(place: Place, request: CourseRequested, course: Course | None, message
         case PrepaymentSatisfied(session_id=id):
             session = course.session(id) if course else None
             return {day(session.starts_at)} if session else set()
-        case TimerDue(kind="hold") if course and course.waiting:  # late money, which comes next
+        case TimerDue(kind=TimerKind.HOLD) if course and course.waiting:  # late money, which comes next
             return {day(session.starts_at) for session in course.sessions}
-        case TimerDue(kind="displaced", subject=id):
+        case TimerDue(kind=TimerKind.DISPLACED, subject=id):
             session = course.session(UUID(id)) if course else None
             return {day(session.starts_at) + n * DAY for n in range(LATER + 1)} if session else set()
         case _:

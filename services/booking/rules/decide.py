@@ -1,20 +1,22 @@
 """Booking's decisions: one state machine for a visit. Pure: no I/O, no clock, no random ids.
 
-A course is what its sessions are: accepted as a whole, over when each of them is over. What comes before the course
-itself is known waits in the course and is decided afterwards, so that any order across topics reaches the same end.
+The map of the service stands at the end: which request, fact or deadline goes to which rule. A course is accepted as a
+whole, and over when each of its sessions is over. What comes before the course is known waits in the course and is
+decided afterwards, so that any order across topics reaches the same end.
 """
 
-from collections.abc import Mapping
-from datetime import datetime, timedelta
-from typing import Final
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Final, assert_never
 from uuid import UUID
 
 from services.booking.chairs.calendar import Calendar
+from services.booking.chairs.location import ChairPlans
 from services.booking.rules.changes import on_course_change, on_displaced, on_reschedule
 from services.booking.rules.closures import Closure, ClosureRequested, on_closure_requested
-from services.booking.rules.course import OVER, Course, CourseState, Places
+from services.booking.rules.course import OVER, Course, CourseState, Session, TimerKind
 from services.booking.rules.draft import Draft
-from services.booking.rules.grants import end_hold, on_overdue, on_satisfied, on_withdrawn, release_all
+from services.booking.rules.grants import end_hold, on_overdue, on_satisfied, on_unpriced, on_withdrawn, release_all
 from services.booking.rules.requests import on_course_cancel, on_course_requested, on_session_cancel
 from services.booking.rules.visits import on_checked_in, on_completed, on_missed
 from shared.contract.billing import PrepaymentOverdue, PrepaymentSatisfied, PrepaymentWithdrawn, PricingRejected
@@ -32,13 +34,10 @@ from shared.contract.clinic import (
 from shared.contract.closed_sets import ClosedReason, Refusal, ReleaseReason, SessionState
 from shared.contract.internal import TimerDue
 from shared.contract.register import CourseEvent, EventData
-from shared.decision.decision import Attention, Decision, Timer
+from shared.contract.reminders import ReplyReceived
+from shared.decision.decision import Decision
+from shared.decision.draft import UNKNOWN_COURSE
 from shared.decision.message import Message
-
-S = SessionState
-
-UNKNOWN_AFTER: Final = timedelta(hours=24)
-"""What waits this long for a course that nobody requested goes to a person (contract rule 7)."""
 
 
 def aggregate_of(message: Message) -> str:
@@ -47,26 +46,30 @@ def aggregate_of(message: Message) -> str:
 
 
 def on_timer(draft: Draft, timer: TimerDue) -> None:
-    """A deadline of this course has passed."""
-    match timer.kind:
-        case "hold":
+    """A deadline of this course has passed.
+
+    Raises:
+        ValueError: no rule sets a timer of this kind.
+    """
+    match TimerKind(timer.kind):
+        case TimerKind.HOLD:
             if draft.course.hold_open:
                 release_all(draft, ReleaseReason.HOLD_EXPIRED)
                 end_hold(draft)
-        case "unreported":
-            draft.attention.append(Attention("unreported_session", timer.subject, "12 hours after its end"))
-        case "unknown_course":
-            draft.attention.append(Attention("unknown_course", timer.of, "something waits for it"))
-        case "displaced":
+        case TimerKind.UNREPORTED:
+            draft.raise_attention("unreported_session", timer.subject, "12 hours after its end")
+        case TimerKind.UNKNOWN:
+            draft.raise_attention(UNKNOWN_COURSE, timer.of, "something waits for it")
+        case TimerKind.DISPLACED:
             session = draft.course.session(UUID(timer.subject))
             if session is not None:
                 on_displaced(draft, session)
-        case other:
-            raise ValueError(f"unknown timer {other}")
+        case never:
+            assert_never(never)
 
 
 def decide(
-    places: Places, state: Course | Closure | None, message: Message, now: datetime, calendar: Calendar
+    places: ChairPlans, state: Course | Closure | None, message: Message, now: datetime, calendar: Calendar
 ) -> Decision[Course | Closure, Calendar]:
     """What follows from one message about one course, or one closure.
 
@@ -86,57 +89,32 @@ def decide(
         draft.now = draft.message.arrived_at
         _decide(draft)
     _end(draft)
-    return draft.decision()
+    return draft.decided(draft.course, draft.calendar)
 
 
 def _decide(draft: Draft) -> None:
-    data = draft.message.data
-    if isinstance(data, CourseRequested):
-        on_course_requested(draft, data)
-    elif isinstance(data, TimerDue):
-        on_timer(draft, data)
-    elif draft.course.state is CourseState.AWAITED:
-        if not draft.course.waiting:
-            draft.timers.append(Timer("unknown_course", draft.now + UNKNOWN_AFTER))
-        draft.wait()
-    elif draft.course.waiting and type(data).topic == PrepaymentSatisfied.topic:
-        draft.wait()  # behind money that waits for the hold's end: billing's order is kept
-    elif draft.course.state is CourseState.REJECTED:
+    data, course = draft.message.data, draft.course
+    if (rule := AT_ANY_TIME.get(type(data))) is not None:
+        rule(draft, data)
+    elif course.state is CourseState.AWAITED:
+        draft.wait_for_course()
+    elif course.waiting and type(data).topic == PrepaymentSatisfied.topic:
+        draft.wait_for_hold()  # behind money that waits for the hold's end: billing's order is kept
+    elif course.state is CourseState.REJECTED:
         draft.refuse(Refusal.UNKNOWN_COURSE, "the course was rejected")
-    elif isinstance(data, CourseCancelRequested):
-        on_course_cancel(draft, data)
-    elif isinstance(data, CourseChangeRequested):
-        on_course_change(draft, data)
-    elif isinstance(data, PricingRejected):
-        release_all(draft, ReleaseReason.UNPRICED)
+    elif (rule := ON_COURSE.get(type(data))) is not None:
+        rule(draft, data)
     else:
         _decide_session(draft, data)
 
 
-def _decide_session(draft: Draft, data: EventData) -> None:
-    session = draft.course.session(getattr(data, "session_id"))  # noqa: B009 - every type below has one
+def _decide_session(draft: Draft, data: Any) -> None:
+    rule = ON_SESSION[type(data)]
+    session = draft.course.session(data.session_id)
     if session is None:
         draft.refuse(Refusal.UNKNOWN_SESSION, "the course has no such session")
-        return
-    match data:
-        case PrepaymentSatisfied():
-            on_satisfied(draft, data, session)
-        case PrepaymentOverdue():
-            on_overdue(draft, session)
-        case PrepaymentWithdrawn():
-            on_withdrawn(draft, data, session)
-        case SessionCancelRequested():
-            on_session_cancel(draft, data, session)
-        case SessionRescheduleRequested():
-            on_reschedule(draft, data, session)
-        case PatientCheckedIn():
-            on_checked_in(draft, data, session)
-        case TreatmentCompleted():
-            on_completed(draft, data, session)
-        case PatientMissed():
-            on_missed(draft, data, session)
-        case other:
-            raise TypeError(f"booking does not hear {type(other).__name__}")
+    else:
+        rule(draft, data, session)
 
 
 def _end(draft: Draft) -> None:
@@ -146,7 +124,7 @@ def _end(draft: Draft) -> None:
         s.state not in OVER for s in course.sessions
     ):
         return
-    completed = sum(s.state is S.COMPLETED for s in course.sessions)
+    completed = sum(s.state is SessionState.COMPLETED for s in course.sessions)
     end: CourseEvent
     if course.state is CourseState.CLOSED and not completed:
         return
@@ -154,7 +132,7 @@ def _end(draft: Draft) -> None:
         draft.course = course._replace(state=CourseState.COMPLETED)
         end = CourseCompleted(course_id=course.course_id, sessions_completed=completed)
     else:
-        cancelled = any(s.state is S.CANCELLED for s in course.sessions)
+        cancelled = any(s.state is SessionState.CANCELLED for s in course.sessions)
         draft.course = course._replace(state=CourseState.CLOSED)
         end = CourseClosed(
             course_id=course.course_id, reason=ClosedReason.CANCELLED if cancelled else ClosedReason.RELEASED
@@ -162,21 +140,40 @@ def _end(draft: Draft) -> None:
     draft.events.append(end)
 
 
-HEARS: Final[Mapping[str, frozenset[str]]] = {
-    "clinic.requests": frozenset(
-        event.type
-        for event in (
-            CourseRequested,
-            CourseChangeRequested,
-            CourseCancelRequested,
-            SessionRescheduleRequested,
-            SessionCancelRequested,
-        )
-    ),
-    "clinic.sessions": frozenset(event.type for event in (PatientCheckedIn, TreatmentCompleted, PatientMissed)),
-    "billing.events": frozenset(
-        event.type for event in (PrepaymentSatisfied, PrepaymentOverdue, PrepaymentWithdrawn, PricingRejected)
-    ),
-    "reminders.events": frozenset(),
+AT_ANY_TIME: Final[Mapping[type[EventData], Callable[[Draft, Any], None]]] = {
+    CourseRequested: on_course_requested,
+    TimerDue: on_timer,
 }
-"""What booking acts upon, by topic; of reminders' it only notes something for the board."""
+"""What is decided wherever the course stands. Everything else waits where the course is not known yet, and is refused
+where it was rejected.
+"""
+
+ON_COURSE: Final[Mapping[type[EventData], Callable[[Draft, Any], None]]] = {
+    CourseChangeRequested: on_course_change,
+    CourseCancelRequested: on_course_cancel,
+    PricingRejected: on_unpriced,
+}
+
+ON_SESSION: Final[Mapping[type[EventData], Callable[[Draft, Any, Session], None]]] = {
+    SessionRescheduleRequested: on_reschedule,
+    SessionCancelRequested: on_session_cancel,
+    PatientCheckedIn: on_checked_in,
+    TreatmentCompleted: on_completed,
+    PatientMissed: on_missed,
+    PrepaymentSatisfied: on_satisfied,
+    PrepaymentOverdue: on_overdue,
+    PrepaymentWithdrawn: on_withdrawn,
+}
+
+
+def _hears() -> dict[str, frozenset[str]]:
+    heard: dict[str, set[str]] = {}
+    for event in (*AT_ANY_TIME, *ON_COURSE, *ON_SESSION):
+        if hasattr(event, "topic"):
+            heard.setdefault(event.topic, set()).add(event.type)
+    heard[ReplyReceived.topic] = set()  # nothing is decided about a reply: `store.board` notes it
+    return {topic: frozenset(types) for topic, types in heard.items()}
+
+
+HEARS: Final[Mapping[str, frozenset[str]]] = _hears()
+"""What booking acts upon, by topic."""

@@ -5,15 +5,23 @@ from typing import Any
 from uuid import UUID
 
 from services.booking.chairs.calendar import Calendar, Taken
-from services.booking.chairs.location import Place
+from services.booking.chairs.location import ChairPlan, ChairPlans
 from services.booking.chairs.seating import Visitor
-from services.booking.rules.course import OCCUPYING, OVER, TRANSITIONS, Course, CourseState, Places, S, Session
-from services.booking.rules.telling import booked
+from services.booking.rules.course import (
+    IN_SERIES,
+    OCCUPYING,
+    OVER,
+    TRANSITIONS,
+    Course,
+    CourseState,
+    Session,
+    TimerKind,
+)
+from services.booking.rules.telling import booked_fields
 from shared.contract.booking import RequestRejected, SessionEvent
 from shared.contract.clinic import CourseRequested
 from shared.contract.closed_sets import Refusal, SessionState
-from shared.contract.register import EventData
-from shared.decision.decision import Attention, Decision, Timer
+from shared.decision import draft
 from shared.decision.message import Message
 
 
@@ -21,19 +29,22 @@ class IllegalTransition(Exception):
     """A rule tried to move a session where `TRANSITIONS` has no way: a defect of the rule."""
 
 
-class Draft:
-    """One decision in the making: the course as it becomes, and what is to be told."""
+class Draft(draft.Draft):
+    """What follows from a message about a course.
 
-    def __init__(self, places: Places, course: Course, message: Message, now: datetime, calendar: Calendar) -> None:
+    Attributes:
+        places: every served location.
+        course: the course as it becomes.
+        calendar: what is taken, with what this decision takes and frees.
+        replay: messages that had waited and can be decided now, in order.
+    """
+
+    def __init__(self, places: ChairPlans, course: Course, message: Message, now: datetime, calendar: Calendar) -> None:
+        super().__init__(message, now)
         self.places = places
         self.course = course
-        self.message = message
-        self.now = now
         self.calendar = calendar
-        self.events: list[EventData] = []
-        self.timers: list[Timer] = []
-        self.attention: list[Attention] = []
-        self.replay: list[Message] = []  # what had waited and can be decided now, in order
+        self.replay: list[Message] = []
 
     @property
     def request(self) -> CourseRequested:
@@ -42,21 +53,21 @@ class Draft:
         return self.course.request
 
     @property
-    def place(self) -> Place:
+    def place(self) -> ChairPlan:
         """Where the course takes place."""
         return self.places[self.request.location]
 
     @property
     def visitor(self) -> Visitor:
         """The patient, with the visit that a session of this course takes."""
-        return Visitor.of(self.request, self.place)
+        return Visitor.from_request(self.request, self.place)
 
     def others(self, session: Session) -> list[tuple[UUID, datetime]]:
         """The rhythm in which a session stands: what is still to be given, or was."""
         return [
             (other.session_id, other.starts_at)
             for other in self.course.sessions
-            if other.session_id != session.session_id and (other.state in OCCUPYING or other.state is S.COMPLETED)
+            if other.session_id != session.session_id and other.state in IN_SERIES
         ]
 
     def taken(self, session: Session) -> Taken:
@@ -74,10 +85,6 @@ class Draft:
             session.provider_until,
         )
 
-    def decision(self) -> Decision[Any, Calendar]:
-        """What the worker writes down."""
-        return Decision(self.course, tuple(self.events), tuple(self.timers), tuple(self.attention), self.calendar)
-
     def change(self, session: Session, event: type[SessionEvent], **told: Any) -> Session:
         """Count the session's version up, keep it, and tell of it. Fields of the event go in `told`."""
         changed = session._replace(version=session.version + 1)
@@ -91,7 +98,7 @@ class Draft:
                 companions=self.request.companions,
                 location=self.request.location,
                 treatment=self.request.treatment,
-                **booked(self.course, changed),
+                **booked_fields(self.course, changed),
                 **told,
             )
         )
@@ -107,9 +114,9 @@ class Draft:
         if event is None:
             raise IllegalTransition(f"{session.state} -> {to}")
         if session.state in OCCUPYING and to not in OCCUPYING:
-            self.calendar = self.calendar.free(session.session_id)
+            self.calendar = self.calendar.without(session.session_id)
         if to in OVER:
-            self.timers.append(Timer("unreported", None, str(session.session_id)))
+            self.set_timer(TimerKind.UNREPORTED, None, session.session_id)
         return self.change(session._replace(state=to), event, **told)
 
     def reopen(self) -> None:
@@ -117,8 +124,12 @@ class Draft:
         if self.course.state in (CourseState.CLOSED, CourseState.COMPLETED):
             self.course = self.course._replace(state=CourseState.ACCEPTED)
 
-    def wait(self) -> None:
-        """Keep the message until it can be decided."""
+    def wait_for_course(self) -> None:
+        """Keep the message until the course is requested."""
+        self.course = self.course._replace(waiting=self.wait(self.course.waiting))
+
+    def wait_for_hold(self) -> None:
+        """Keep the message until the course's hold has ended."""
         self.course = self.course._replace(waiting=(*self.course.waiting, self.message))
 
     def refuse(self, code: Refusal, detail: str) -> None:

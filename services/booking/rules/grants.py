@@ -6,17 +6,13 @@ Each grant is answered exactly once, by `confirmed` or by `released`.
 from datetime import datetime, timedelta
 from typing import Final
 
-from services.booking.chairs.calendar import Taken
 from services.booking.chairs.rhythm import rhythm
-from services.booking.chairs.seating import seat
-from services.booking.rules.course import Session, visit_of
+from services.booking.chairs.seating import Seat, seat
+from services.booking.rules.course import Session, TimerKind, visit_of
 from services.booking.rules.draft import Draft
-from shared.contract.billing import PrepaymentSatisfied, PrepaymentWithdrawn
+from shared.contract.billing import PrepaymentOverdue, PrepaymentSatisfied, PrepaymentWithdrawn, PricingRejected
 from shared.contract.booking import SessionConfirmed, SessionReleased, SessionWithdrawalRefused
 from shared.contract.closed_sets import Refusal, ReleaseReason, SessionState
-from shared.decision.decision import Timer
-
-S = SessionState
 
 UNREPORTED_AFTER: Final = timedelta(hours=12)
 """A session of which the floor has told nothing this long after its end goes to a person (contract rule 10)."""
@@ -27,17 +23,17 @@ def on_satisfied(draft: Draft, fact: PrepaymentSatisfied, session: Session) -> N
     if fact.grant <= session.grant:
         return  # answered before
     if draft.course.hold_open and _hold_ran_out(draft):
-        draft.wait()  # too late for this hold, which its timer will release first
+        draft.wait_for_hold()  # too late for this hold, which its timer will release first
         return
     session = session._replace(grant=fact.grant)
     match session.state:
-        case S.HELD:
+        case SessionState.HELD:
             _confirm(draft, session)
-        case S.CONFIRMED | S.CHECKED_IN | S.COMPLETED:
+        case SessionState.CONFIRMED | SessionState.CHECKED_IN | SessionState.COMPLETED:
             draft.change(session, SessionConfirmed, grant=fact.grant)
-        case S.RELEASED:
+        case SessionState.RELEASED:
             _hold_again(draft, session)
-        case S.CANCELLED | S.MISSED:
+        case SessionState.CANCELLED | SessionState.MISSED:
             draft.change(session, SessionReleased, grant=fact.grant, reason=ReleaseReason.SLOT_TAKEN)
 
 
@@ -54,22 +50,23 @@ def end_hold(draft: Draft) -> None:
 def _confirm(draft: Draft, session: Session) -> None:
     if draft.course.hold_open:
         draft.course = draft.course._replace(hold_open=False)
-        draft.timers.append(Timer("hold", None))
-    draft.timers.append(Timer("unreported", session.ends_at + UNREPORTED_AFTER, str(session.session_id)))
-    session = draft.move(session, S.CONFIRMED, grant=session.grant)
+        draft.set_timer(TimerKind.HOLD, None)
+    draft.set_timer(TimerKind.UNREPORTED, session.ends_at + UNREPORTED_AFTER, session.session_id)
+    session = draft.move(session, SessionState.CONFIRMED, grant=session.grant)
     if session.here_at is not None and draft.now <= session.ends_at:
-        draft.move(session, S.CHECKED_IN)
+        draft.move(session, SessionState.CHECKED_IN)
 
 
 def _hold_again(draft: Draft, session: Session) -> None:
     """Late money: take the same time again, in whichever chair is free, before a word is given."""
     if session.starts_at > draft.now:
         visitor = draft.visitor._replace(visit=visit_of(session))
-        found = seat(draft.calendar, draft.place, visitor, session.session_id, session.starts_at)
-        if isinstance(found, Taken) and not too_close(draft, session, session.starts_at):
-            draft.calendar = draft.calendar.take(found)
+        found = seat(draft.calendar, draft.place, visitor, session.starts_at)
+        if isinstance(found, Seat) and not too_close(draft, session, session.starts_at):
+            session = session.seated(draft.place, found)
+            draft.calendar = draft.calendar.take(draft.taken(session))
             draft.reopen()
-            _confirm(draft, session.seated(draft.place, found))
+            _confirm(draft, session)
             return
     draft.change(session, SessionReleased, grant=session.grant, reason=ReleaseReason.SLOT_TAKEN)
 
@@ -85,23 +82,28 @@ def too_close(draft: Draft, session: Session, starts_at: datetime) -> bool:
     return any(clash.code is Refusal.TOO_CLOSE and clash not in before for clash in after)
 
 
-def on_overdue(draft: Draft, session: Session) -> None:
+def on_overdue(draft: Draft, _: PrepaymentOverdue, session: Session) -> None:
     """Give the place up, unless the money crossed on its way."""
-    if session.state is S.HELD:
-        draft.move(session, S.RELEASED, grant=session.grant, reason=ReleaseReason.OVERDUE)
+    if session.state is SessionState.HELD:
+        draft.move(session, SessionState.RELEASED, grant=session.grant, reason=ReleaseReason.OVERDUE)
 
 
 def on_withdrawn(draft: Draft, fact: PrepaymentWithdrawn, session: Session) -> None:
     """Take a confirmation back, unless the patient is already in the chair or the session is over."""
-    if session.state is S.CONFIRMED:
-        draft.timers.append(Timer("unreported", None, str(session.session_id)))
-        draft.move(session, S.HELD, grant=fact.grant, reason=fact.reason)
+    if session.state is SessionState.CONFIRMED:
+        draft.set_timer(TimerKind.UNREPORTED, None, session.session_id)
+        draft.move(session, SessionState.HELD, grant=fact.grant, reason=fact.reason)
     else:
         draft.change(session, SessionWithdrawalRefused, grant=fact.grant, reason=Refusal.WRONG_STATE)
+
+
+def on_unpriced(draft: Draft, _: PricingRejected) -> None:
+    """Give every held place up: billing has no price for the course."""
+    release_all(draft, ReleaseReason.UNPRICED)
 
 
 def release_all(draft: Draft, reason: ReleaseReason) -> None:
     """Give every held place of the course up."""
     for session in draft.course.sessions:
-        if session.state is S.HELD:
-            draft.move(session, S.RELEASED, grant=session.grant, reason=reason)
+        if session.state is SessionState.HELD:
+            draft.move(session, SessionState.RELEASED, grant=session.grant, reason=reason)

@@ -2,20 +2,22 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Final
 
 from services.booking.chairs.calendar import Taken
 from services.booking.chairs.free_starts import alternatives
-from services.booking.chairs.location import Place
-from services.booking.chairs.seating import Seats, missing, seat_course
+from services.booking.chairs.location import ChairPlan
+from services.booking.chairs.seating import Seated, missing, seat_course
 from services.booking.chairs.series import days_of_request, plan_course
-from services.booking.rules.course import CourseState, S, Session, held
+from services.booking.rules.course import TRANSITIONS, CourseState, Session, TimerKind
 from services.booking.rules.draft import Draft
 from services.booking.rules.grants import end_hold
-from services.booking.rules.telling import told
+from services.booking.rules.telling import course_in_events
 from shared.contract.booking import Alternative, Conflict, CourseAccepted, CourseRejected
 from shared.contract.clinic import CourseCancelRequested, CourseRequested, SessionCancelRequested
-from shared.contract.closed_sets import Refusal
-from shared.decision.decision import Timer
+from shared.contract.closed_sets import Refusal, SessionState
+
+CANCELLABLE: Final = frozenset(state for state, ways in TRANSITIONS.items() if SessionState.CANCELLED in ways)
 
 
 def on_course_requested(draft: Draft, request: CourseRequested) -> None:
@@ -31,7 +33,7 @@ def on_course_requested(draft: Draft, request: CourseRequested) -> None:
         draft.events.append(seated)
     else:
         _accept(draft, request, seated)
-    draft.timers.append(Timer("unknown_course", None))
+    draft.set_timer(TimerKind.UNKNOWN, None)
     draft.replay[:0] = course.waiting
 
 
@@ -45,7 +47,7 @@ def _seats(draft: Draft, request: CourseRequested) -> tuple[Taken, ...] | Course
     if isinstance(wanted, CourseRejected):
         return wanted
     seated = seat_course(draft.calendar, place, wanted, draft.now)
-    if isinstance(seated, Seats):
+    if isinstance(seated, Seated):
         draft.calendar = seated.calendar
         return seated.taken
     days = days_of_request(place, request, draft.now)
@@ -55,7 +57,7 @@ def _seats(draft: Draft, request: CourseRequested) -> tuple[Taken, ...] | Course
     return _rejected(request, seated, "every session must find its place", alternatives=named)
 
 
-def _planned(draft: Draft, place: Place, request: CourseRequested) -> CourseRequested | CourseRejected:
+def _planned(draft: Draft, place: ChairPlan, request: CourseRequested) -> CourseRequested | CourseRejected:
     """The request with its plan worked out."""
     assert request.plan is not None
     protocol = place.protocols[request.treatment]
@@ -99,27 +101,27 @@ def _accept(draft: Draft, request: CourseRequested, seats: tuple[Taken, ...]) ->
         request=request,
         hold_expires_at=hold_expires_at,
         hold_open=True,
-        sessions=tuple(held(place, number, taken) for number, taken in enumerate(seats, start=1)),
+        sessions=tuple(Session.held(place, number, taken) for number, taken in enumerate(seats, start=1)),
         waiting=(),
     )
-    draft.timers.append(Timer("hold", hold_expires_at))
-    draft.events.append(CourseAccepted.model_construct(**told(draft.course)))
+    draft.set_timer(TimerKind.HOLD, hold_expires_at)
+    draft.events.append(CourseAccepted.model_construct(**course_in_events(draft.course)))
 
 
 def on_course_cancel(draft: Draft, wish: CourseCancelRequested) -> None:
     """Cancel what has not begun; a released place will not be held again either."""
-    open_sessions = [s for s in draft.course.sessions if s.state in (S.HELD, S.CONFIRMED, S.RELEASED)]
+    open_sessions = [s for s in draft.course.sessions if s.state in CANCELLABLE]
     if not open_sessions:
         draft.refuse(Refusal.WRONG_STATE, "no session of the course can be cancelled any more")
     for session in open_sessions:
-        draft.move(session, S.CANCELLED, by=wish.by)
-    draft.timers.append(Timer("hold", None))
+        draft.move(session, SessionState.CANCELLED, by=wish.by)
+    draft.set_timer(TimerKind.HOLD, None)
     end_hold(draft)
 
 
 def on_session_cancel(draft: Draft, wish: SessionCancelRequested, session: Session) -> None:
     """Cancel one session."""
-    if session.state in (S.HELD, S.CONFIRMED, S.RELEASED):
-        draft.move(session, S.CANCELLED, by=wish.by)
+    if session.state in CANCELLABLE:
+        draft.move(session, SessionState.CANCELLED, by=wish.by)
     else:
         draft.refuse(Refusal.WRONG_STATE, f"a session that is {session.state} cannot be cancelled")

@@ -6,7 +6,7 @@ from services.booking.rules.course import Course, Session
 from shared.contract.booking import BookedSession
 
 
-def booked(course: Course, session: Session) -> dict[str, Any]:
+def booked_fields(course: Course, session: Session) -> dict[str, Any]:
     """The fields of a session as the contract tells them."""
     return {
         "session_id": session.session_id,
@@ -22,7 +22,7 @@ def booked(course: Course, session: Session) -> dict[str, Any]:
     }
 
 
-def told(course: Course) -> dict[str, Any]:
+def course_in_events(course: Course) -> dict[str, Any]:
     """The fields of a course as the contract tells them."""
     assert course.request is not None
     request = course.request
@@ -36,5 +36,5 @@ def told(course: Course) -> dict[str, Any]:
         "insurance": request.insurance,
         "package": request.package,
         "hold_expires_at": course.hold_expires_at,
-        "sessions": tuple(BookedSession.model_construct(**booked(course, s)) for s in course.sessions),
+        "sessions": tuple(BookedSession.model_construct(**booked_fields(course, s)) for s in course.sessions),
     }

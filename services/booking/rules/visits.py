@@ -8,9 +8,6 @@ from services.booking.rules.draft import Draft
 from shared.contract.booking import SessionCheckInRefused
 from shared.contract.clinic import PatientCheckedIn, PatientMissed, TreatmentCompleted
 from shared.contract.closed_sets import Refusal, SessionState
-from shared.decision.decision import Attention
-
-S = SessionState
 
 CHECK_IN_OPENS: Final = timedelta(hours=12)
 """Check-in is possible from this long before the start until the end (contract rule 2)."""
@@ -22,9 +19,9 @@ def on_checked_in(draft: Draft, fact: PatientCheckedIn, session: Session) -> Non
         draft.change(session, SessionCheckInRefused, reason=Refusal.STALE)
     elif draft.now < session.starts_at - CHECK_IN_OPENS:
         draft.change(session, SessionCheckInRefused, reason=Refusal.TOO_EARLY)
-    elif session.state is S.CONFIRMED and draft.now <= session.ends_at:
-        draft.move(session, S.CHECKED_IN)
-    elif session.state in (S.HELD, S.RELEASED):
+    elif session.state is SessionState.CONFIRMED and draft.now <= session.ends_at:
+        draft.move(session, SessionState.CHECKED_IN)
+    elif session.state in (SessionState.HELD, SessionState.RELEASED):
         draft.change(session._replace(here_at=fact.at), SessionCheckInRefused, reason=Refusal.NOT_PAID)
     else:
         draft.change(session, SessionCheckInRefused, reason=Refusal.WRONG_STATE)
@@ -32,16 +29,14 @@ def on_checked_in(draft: Draft, fact: PatientCheckedIn, session: Session) -> Non
 
 def on_completed(draft: Draft, fact: TreatmentCompleted, session: Session) -> None:
     """A treatment that was given is a fact, paid or not."""
-    if session.state is S.COMPLETED:
+    if session.state is SessionState.COMPLETED:
         draft.refuse(Refusal.WRONG_STATE, "the session is completed already")
         return
-    if session.state not in (S.CHECKED_IN, S.CONFIRMED):
-        draft.attention.append(
-            Attention("unexpected_completion", str(session.session_id), f"completed while {session.state}")
-        )
+    if session.state not in (SessionState.CHECKED_IN, SessionState.CONFIRMED):
+        draft.raise_attention("unexpected_completion", session.session_id, f"completed while {session.state}")
     draft.move(
         session,
-        S.COMPLETED,
+        SessionState.COMPLETED,
         started_at=fact.started_at,
         ended_at=fact.ended_at,
         services=fact.services,
@@ -52,7 +47,7 @@ def on_missed(draft: Draft, fact: PatientMissed, session: Session) -> None:
     """Nobody came."""
     if fact.starts_at is not None and fact.starts_at != session.starts_at:
         draft.refuse(Refusal.STALE, "the session has another time")
-    elif session.state in (S.HELD, S.CONFIRMED):
-        draft.move(session, S.MISSED)
+    elif session.state in (SessionState.HELD, SessionState.CONFIRMED):
+        draft.move(session, SessionState.MISSED)
     else:
         draft.refuse(Refusal.WRONG_STATE, f"a session that is {session.state} cannot be missed")

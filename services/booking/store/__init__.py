@@ -1,1 +1,1 @@
-"""Booking's SQL."""
+"""Booking's SQL, all of it but the migration."""

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from services.booking.chairs.calendar import Calendar, Taken
 from services.booking.chairs.free_starts import DAY
-from services.booking.chairs.location import Place
+from services.booking.chairs.location import ChairPlan
 from services.booking.rules.closures import closed_by
 from services.booking.rules.days_needed import Sought
 from services.booking.store.closures import _request
@@ -31,7 +31,9 @@ async def lock_and_read(connection: Connection, seen: Sequence[Sought], named: S
     return await _read(connection, seen, named)
 
 
-async def occupancy(connection: Connection, place: Place, first_day: date, days: int, patient_id: str = "") -> Calendar:
+async def occupancy(
+    connection: Connection, place: ChairPlan, first_day: date, days: int, patient_id: str = ""
+) -> Calendar:
     """What is taken at a place and by a patient on so many days by the place's clock; nothing is locked."""
     return await _read(connection, [Sought(place, first_day + n * DAY, patient_id) for n in range(days)], ())
 
@@ -71,7 +73,9 @@ async def _read(connection: Connection, seen: Sequence[Sought], named: Sequence[
         last=last,
     )
     closed = (closed_by(_request(row)) for row in others if row.closure_id is not None)
-    return Calendar.of((Taken(*row) for row in taken), (row.known for row in others if row.known is not None), closed)
+    return Calendar.from_rows(
+        (Taken(*row) for row in taken), (row.known for row in others if row.known is not None), closed
+    )
 
 
 def _stretches(seen: Iterable[Sought]) -> Iterator[tuple[str, datetime, datetime]]:

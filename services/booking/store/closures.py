@@ -7,6 +7,7 @@ from uuid import UUID
 
 from services.booking.chairs.calendar import Taken
 from services.booking.rules.closures import Closure, ClosureRequested
+from services.booking.rules.course import TimerKind
 from shared.postgres.query import rows
 from shared.postgres.values import Connection
 
@@ -65,9 +66,10 @@ async def closure_results(connection: Connection, closure_id: UUID) -> list[dict
                 json_to_recordset(concerned) AS c (session_id uuid, course_id uuid, starts_at timestamptz,
                                                    chair text, provider text)
                 JOIN sessions s USING (course_id, session_id)
-                LEFT JOIN timers t ON t.aggregate = CAST(c.course_id AS text) AND t.kind = 'displaced'
+                LEFT JOIN timers t ON t.aggregate = CAST(c.course_id AS text) AND t.kind = :displaced
                      AND t.subject = CAST(c.session_id AS text)
            WHERE closure_id = :id ORDER BY c.starts_at, c.chair""",
         id=closure_id,
+        displaced=TimerKind.DISPLACED,
     )
     return [dict(row) for row in found]

@@ -5,8 +5,9 @@ from typing import Any, Final
 from uuid import UUID
 
 from services.booking.chairs.calendar import Calendar
+from services.booking.chairs.location import ChairPlans
 from services.booking.rules.closures import Closure, ClosureRequested
-from services.booking.rules.course import OCCUPYING, Course, CourseState, Places, Session
+from services.booking.rules.course import OCCUPYING, Course, CourseState, Session
 from services.booking.rules.days_needed import Sought, sought
 from services.booking.store.calendar import lock_and_read
 from services.booking.store.closures import CLOSURE, closure_row, load_closures
@@ -33,7 +34,7 @@ SESSION: Final = ("course_id", "location", "patient_id", *OWN)
 
 
 async def load(
-    places: Places, connection: Connection, messages: Sequence[Message]
+    places: ChairPlans, connection: Connection, messages: Sequence[Message]
 ) -> Loaded[Course | Closure, Calendar]:
     """What a batch is about, locked, and the calendar as far as it needs one, locked by location."""
     closures = {m.data.closure_id for m in messages if isinstance(m.data, ClosureRequested)}
@@ -52,7 +53,7 @@ async def load(
     return Loaded(states, calendar)
 
 
-def _sought(places: Places, courses: Mapping[str, Course], messages: Sequence[Message]) -> Iterable[Sought]:
+def _sought(places: ChairPlans, courses: Mapping[str, Course], messages: Sequence[Message]) -> Iterable[Sought]:
     requests = {m.data.key: m.data for m in messages if isinstance(m.data, CourseRequested)}
     for message in messages:
         course = courses.get(message.data.key)

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from services.booking.chairs.calendar import Calendar, Taken
 from services.booking.chairs.location import Room
-from services.booking.chairs.seating import Seats, Visitor, seat, seat_course
+from services.booking.chairs.seating import Seat, Seated, Visitor, seat, seat_course
 from shared.contract.closed_sets import Refusal
 from tests.facts.clinic import requested, wish
-from tests.facts.course import COURSE, DAY, HOUR, MINUTE, NOW, TEN, session_id
+from tests.facts.course import DAY, HOUR, MINUTE, NOW, TEN, session_id
 from tests.stand_ins.booking_places import ONE_CHAIR, PLACES, STELLA, room
 from tests.stand_ins.booking_story import Story
 from tests.stand_ins.seats import VISIT, refusals, taken
@@ -72,7 +72,7 @@ def test_no_chair_provider_or_patient_is_ever_booked_twice(
     for number, (slots, patient, location) in enumerate(courses):
         request = wish(*(slot(n) for n in slots), course=UUID(int=number), patient_id=str(patient), location=location)
         seated = seat_course(calendar, places[location], request, NOW)
-        if isinstance(seated, Seats):
+        if isinstance(seated, Seated):
             calendar = seated.calendar
             booked += seated.taken
             assert len(seated.taken) == len(slots)
@@ -90,9 +90,9 @@ def _really_taken(code: Refusal, booked: list[Taken]) -> bool:
 
 def test_what_is_freed_can_be_taken_again() -> None:
     other = taken(TEN)
-    calendar = Calendar.of([other])
-    where = (ONE_CHAIR, Visitor.of(wish(TEN), ONE_CHAIR), COURSE, TEN)
+    calendar = Calendar.from_rows([other])
+    where = (ONE_CHAIR, Visitor.from_request(wish(TEN), ONE_CHAIR), TEN)
     assert seat(calendar, *where) is Refusal.CHAIR_TAKEN
-    seated = seat(calendar.free(other.session_id), *where)
-    assert isinstance(seated, Taken)
+    seated = seat(calendar.without(other.session_id), *where)
+    assert isinstance(seated, Seat)
     assert seat(calendar, *where) is Refusal.CHAIR_TAKEN, "a calendar is a value"

@@ -7,8 +7,8 @@ from uuid import UUID
 import pytest
 
 from services.booking.chairs.calendar import Calendar, Taken
-from services.booking.chairs.free_starts import first_places, grid
-from services.booking.chairs.location import Place
+from services.booking.chairs.free_starts import first_seats, grid
+from services.booking.chairs.location import ChairPlan
 from shared.contract.booking import CourseRejected
 from shared.contract.clinic import CourseRequested, RecordOnFile
 from shared.contract.closed_sets import Refusal
@@ -24,7 +24,7 @@ def refusal(request: CourseRequested, story: Story | None = None) -> CourseRejec
     return event
 
 
-def shown(event: CourseRejected, place: Place = STELLA) -> dict[int, list[str]]:
+def shown(event: CourseRejected, place: ChairPlan = STELLA) -> dict[int, list[str]]:
     """Other times by the number of the wish, as the clock on the wall shows them."""
     numbers = {session_id(n): n for n in range(1, 10)}
     return {
@@ -33,7 +33,7 @@ def shown(event: CourseRejected, place: Place = STELLA) -> dict[int, list[str]]:
     }
 
 
-def taken_at(*starts: datetime, places: dict[str, Place] | None = None) -> Story:
+def taken_at(*starts: datetime, places: dict[str, ChairPlan] | None = None) -> Story:
     """A story in which somebody has the only chair, each time another patient."""
     story = Story(places or room(1))
     for number, at in enumerate(starts, start=50):
@@ -172,7 +172,7 @@ def test_the_hour_that_autumn_has_twice_is_proposed_once() -> None:
 def test_the_day_of_the_change_is_filled_to_its_last_minute_and_not_beyond(night: date, hours: int) -> None:
     """In spring a visit of two hours before two ends at five; the place closes at half past four."""
     place = always_open(closes=time(4, 30))
-    found = first_places(Calendar(), place, "ketamine_induction", night, 1, NOW, limit=99, minutes=120)
+    found = first_seats(Calendar(), place, "ketamine_induction", night, 1, NOW, limit=99, minutes=120)
     latest = place.location.local(found[-1].ends_at)
     assert f"{latest:%H:%M}" == "04:30"
     assert len({one.starts_at for one in found}) == len(found)
@@ -185,7 +185,7 @@ def test_the_first_free_places_come_in_order_of_time() -> None:
     place = room(1)["stella"]
     at = datetime.combine(NEXT_MONDAY, time(8), place.location.tz)
     busy = Taken(OTHER, OTHER, "stella", "chair-1", "provider-1", "x", at, at + 2 * HOUR)
-    found = first_places(Calendar.of([busy]), place, "ketamine_induction", NEXT_MONDAY, 2, NOW, limit=3)
+    found = first_seats(Calendar.from_rows([busy]), place, "ketamine_induction", NEXT_MONDAY, 2, NOW, limit=3)
     assert [f"{place.location.local(one.starts_at):%a %H:%M}" for one in found] == [
         "Mon 10:00",
         "Mon 10:15",
@@ -199,8 +199,8 @@ def test_the_first_free_places_come_in_order_of_time() -> None:
 def test_what_is_past_busy_elsewhere_or_too_long_is_not_offered() -> None:
     noon = datetime.combine(NEXT_MONDAY, time(12), STELLA.location.tz)
     elsewhere = Taken(OTHER, OTHER, "albany", "chair-1", "provider-1", "anna", noon, noon + 3 * HOUR)
-    calendar = Calendar.of([elsewhere])
-    found = first_places(
+    calendar = Calendar.from_rows([elsewhere])
+    found = first_seats(
         calendar, STELLA, "ketamine_induction", NEXT_MONDAY, 1, noon, 99, minutes=120, patient_id="anna"
     )
     assert [f"{STELLA.location.local(one.starts_at):%H:%M}" for one in found] == [

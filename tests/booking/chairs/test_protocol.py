@@ -7,7 +7,7 @@ import pytest
 
 from services.booking.chairs.calendar import Calendar
 from services.booking.chairs.location import Room
-from services.booking.chairs.seating import Seats, seat_course
+from services.booking.chairs.seating import Seated, seat_course
 from shared.contract.closed_sets import Refusal
 from tests.facts.clinic import requested
 from tests.facts.course import NOW, OTHER, start
@@ -25,7 +25,7 @@ def test_the_requests_own_minutes_go_before_the_protocols() -> None:
 def test_a_visit_over_the_change_lasts_as_long_as_any_other(night: date, ends: str) -> None:
     place = always_open()
     found = seat_course(Calendar(), place, requested(sessions=wishes(place, f"{night} 01:30")), NOW)
-    assert isinstance(found, Seats)
+    assert isinstance(found, Seated)
     [seat] = found.taken
     assert seat.ends_at - seat.starts_at == timedelta(minutes=105)
     assert f"{place.location.local(seat.ends_at):%H:%M}" == ends
@@ -37,7 +37,7 @@ def test_two_visits_share_a_provider_who_stays_for_the_treatment_only() -> None:
         STELLA, protocols={"ketamine_induction": protocol}, room=Room(chairs=("a", "b"), providers=("provider-1",))
     )
     first = seat_course(Calendar(), place, requested(1), NOW)
-    assert isinstance(first, Seats)
+    assert isinstance(first, Seated)
     [seat] = first.taken
     assert (seat.provider_from, seat.provider_until) == (
         seat.starts_at + timedelta(minutes=15),
@@ -47,6 +47,6 @@ def test_two_visits_share_a_provider_who_stays_for_the_treatment_only() -> None:
         at = seat.starts_at + timedelta(minutes=minutes)
         wish = requested(1, OTHER, sessions=({"session_id": OTHER, "starts_at": at},))
         second = seat_course(first.calendar, place, wish, NOW)
-        assert isinstance(second, Seats) is free
-        if not isinstance(second, Seats):
+        assert isinstance(second, Seated) is free
+        if not isinstance(second, Seated):
             assert [conflict.code for conflict in second] == [Refusal.PROVIDER_TAKEN]

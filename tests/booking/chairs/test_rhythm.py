@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 
 from services.booking.chairs.calendar import Calendar
-from services.booking.chairs.location import Place
-from services.booking.chairs.seating import Seats, seat_course
+from services.booking.chairs.location import ChairPlan
+from services.booking.chairs.seating import Seated, seat_course
 from shared.contract.closed_sets import Refusal
 from tests.facts.clinic import requested, wish
 from tests.facts.course import DAY, HOUR, MINUTE, NOW, TEN
@@ -15,9 +15,9 @@ from tests.stand_ins.booking_places import ALWAYS, STELLA, always_open
 from tests.stand_ins.seats import refusals, wishes
 
 
-def codes(place: Place, *walls: str) -> list[Refusal]:
+def codes(place: ChairPlan, *walls: str) -> list[Refusal]:
     found = seat_course(Calendar(), place, requested(sessions=wishes(place, *walls)), NOW)
-    return [] if isinstance(found, Seats) else [conflict.code for conflict in found]
+    return [] if isinstance(found, Seated) else [conflict.code for conflict in found]
 
 
 @pytest.mark.parametrize(

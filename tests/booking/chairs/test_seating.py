@@ -8,7 +8,7 @@ import pytest
 
 from services.booking.chairs.calendar import Calendar
 from services.booking.chairs.location import Room
-from services.booking.chairs.seating import Seats, seat_course
+from services.booking.chairs.seating import Seated, seat_course
 from shared.contract.clinic import RecordOnFile
 from shared.contract.closed_sets import Refusal
 from tests.facts.clinic import wish
@@ -35,8 +35,8 @@ def test_spravato_needs_the_enrolment_before_the_first_dose(recorded_on: date | 
 
 def test_each_session_gets_the_first_free_chair_and_the_first_free_provider() -> None:
     others = (taken(TEN, "chair-1", "provider-2"), taken(TEN + HOUR, "chair-2", "provider-1", patient="y"))
-    seated = seat_course(Calendar.of(others), STELLA, wish(TEN, TEN + 2 * DAY), NOW)
-    assert isinstance(seated, Seats)
+    seated = seat_course(Calendar.from_rows(others), STELLA, wish(TEN, TEN + 2 * DAY), NOW)
+    assert isinstance(seated, Seated)
     assert [(s.chair, s.provider) for s in seated.taken] == [("chair-3", "provider-3"), ("chair-1", "provider-1")]
 
 

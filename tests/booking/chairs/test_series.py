@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from services.booking.chairs.calendar import Calendar, Closed, Taken
 from services.booking.chairs.free_starts import STEP
-from services.booking.chairs.location import Place
+from services.booking.chairs.location import ChairPlan
 from services.booking.chairs.rhythm import rhythm
-from services.booking.chairs.seating import Seats, seat_course
+from services.booking.chairs.seating import Seated, seat_course
 from services.booking.chairs.series import FIRST_WITHIN, days_of_request, plan_course
 from shared.configuration.clinic import WEEKDAYS
 from shared.contract.booking import CourseAccepted
@@ -115,7 +115,7 @@ def test_nothing_is_planned_into_a_break() -> None:
         assert ends.time() <= time(12) or at.time() >= time(13)
 
 
-def full(place: Place, visits: int) -> list[Taken]:
+def full(place: ChairPlan, visits: int) -> list[Taken]:
     """So many visits of two hours on Monday, all at eight, each in a chair of its own as long as there is one."""
     at = datetime.combine(NEXT_MONDAY, time(8), place.location.tz)
     chairs = list(zip(place.room.chairs, place.room.providers, strict=True))[:visits]
@@ -189,7 +189,7 @@ def test_a_plan_breaks_no_rule_is_the_same_again_and_a_start_that_it_names_can_b
     closed: int,
 ) -> None:
     place = room(chairs)["stella"]
-    calendar = Calendar.of(strangers(place, busy), closed=closures(place, closed))
+    calendar = Calendar.from_rows(strangers(place, busy), closed=closures(place, closed))
     wish = asked(count=count, weekdays=weekdays, earliest=earliest, latest=latest, treatment=treatment)
     assert wish.plan is not None
     found = plan_course(calendar, place, wish, wish.plan, NOW)
@@ -204,7 +204,7 @@ def test_a_plan_breaks_no_rule_is_the_same_again_and_a_start_that_it_names_can_b
         keeps_every_rule(calendar, place, wish, found)
 
 
-def strangers(place: Place, busy: list[tuple[int, int, int]]) -> list[Taken]:
+def strangers(place: ChairPlan, busy: list[tuple[int, int, int]]) -> list[Taken]:
     """Others, so many days from Monday and quarters from eight o'clock, as far as they do not sit on each other."""
     calendar, found = Calendar(), list[Taken]()
     for n, (day, quarter, chair) in enumerate(busy):
@@ -216,19 +216,19 @@ def strangers(place: Place, busy: list[tuple[int, int, int]]) -> list[Taken]:
     return found
 
 
-def closures(place: Place, day: int) -> list[Closed]:
+def closures(place: ChairPlan, day: int) -> list[Closed]:
     at = datetime.combine(NEXT_MONDAY + day * DAY, time(), place.location.tz)
     return [Closed(place.name, at, at + 3 * DAY)] if day >= 0 else []
 
 
 def keeps_every_rule(
-    calendar: Calendar, place: Place, wish: CourseRequested, found: tuple[RequestedSession, ...]
+    calendar: Calendar, place: ChairPlan, wish: CourseRequested, found: tuple[RequestedSession, ...]
 ) -> None:
     """Judged by the rules for named sessions, and by the patient's own wishes."""
     assert wish.plan is not None
     assert len(found) == wish.plan.count
     named = wish.model_copy(update={"plan": None, "sessions": found})
-    assert isinstance(seat_course(calendar, place, named, NOW), Seats)
+    assert isinstance(seat_course(calendar, place, named, NOW), Seated)
     protocol = place.protocols[wish.treatment]
     assert rhythm(protocol, place.location, [(s.session_id, s.starts_at) for s in found]) == []
     known = days_of_request(place, wish, NOW)

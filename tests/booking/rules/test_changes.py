@@ -216,7 +216,7 @@ def test_the_next_message_of_the_batch_sees_the_old_place_free_and_the_new_one_t
     seat = story.taken(before, requested(1))
     wish = moved(1, start(2))
     message = Message("m", wish.type, "", NOW, NOW, wish)
-    after = decide(room(1), story.course(), message, NOW, Calendar.of([seat])).context
+    after = decide(room(1), story.course(), message, NOW, Calendar.from_rows([seat])).context
     assert after is not None
     for resource in seat.resources[:2]:
         assert after.is_free(resource, start(1), start(1) + HOUR)

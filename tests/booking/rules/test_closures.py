@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from services.booking.chairs.location import Place
+from services.booking.chairs.location import ChairPlan
 from services.booking.rules.closures import Closure, ClosureRequested
 from shared.contract.booking import CourseRejected, SessionRescheduled
 from shared.contract.closed_sets import Refusal
@@ -118,7 +118,9 @@ def test_a_session_that_is_held_only_is_moved_too() -> None:
         ({"provider": "provider-1"}, room(1), Refusal.PROVIDER_TAKEN),
     ],
 )
-def test_nobody_is_booked_into_a_closed_stretch(what: dict[str, str], places: dict[str, Place], code: Refusal) -> None:
+def test_nobody_is_booked_into_a_closed_stretch(
+    what: dict[str, str], places: dict[str, ChairPlan], code: Refusal
+) -> None:
     story = Story(places)
     close(story, closure(**what))
     rejection = story.tell(requested(2))[0]

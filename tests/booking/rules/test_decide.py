@@ -5,9 +5,12 @@ from uuid import UUID
 import pytest
 
 from services.booking.rules.course import CourseState
+from services.booking.rules.decide import HEARS
+from services.booking.store.board import NOTES
 from shared.contract.booking import CourseClosed, CourseCompleted, CourseRejected, RequestRejected
 from shared.contract.closed_sets import Refusal
-from shared.contract.register import EventData
+from shared.contract.internal import TimerDue
+from shared.contract.register import EVENTS, EventData
 from tests.facts.billing import overdue, satisfied, withdrawn
 from tests.facts.clinic import cancel, checked_in, completed, missed, moved, requested
 from tests.facts.course import COURSE, DAY, HOUR, NOW, start
@@ -99,3 +102,15 @@ def test_a_fact_about_a_rejected_course_is_refused() -> None:
 def test_a_session_that_the_course_does_not_have_is_refused(fact: EventData) -> None:
     story = accepted()
     assert refused(story.tell(fact.model_copy(update={"session_id": UUID(int=9)}))) is Refusal.UNKNOWN_SESSION
+
+
+def test_a_stored_timer_of_a_kind_that_no_rule_sets_is_a_defect() -> None:
+    story = accepted()
+    with pytest.raises(ValueError, match="'lunch' is not a valid TimerKind"):
+        story.tell(TimerDue(of=str(COURSE), kind="lunch", subject="", due_at=NOW))
+
+
+def test_every_topic_of_which_something_is_noted_is_listened_to() -> None:
+    """The board notes replies, about which no rule decides."""
+    assert {EVENTS[name].topic for name in NOTES} <= HEARS.keys()
+    assert HEARS["reminders.events"] == frozenset()

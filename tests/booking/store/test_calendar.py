@@ -4,7 +4,7 @@ import asyncio
 from datetime import datetime
 from uuid import UUID
 
-from services.booking.chairs.free_starts import first_places
+from services.booking.chairs.free_starts import first_seats
 from services.booking.store.calendar import occupancy
 from shared.contract.clinic import CoursePlan
 from tests.facts.clinic import requested
@@ -62,7 +62,7 @@ async def test_the_first_free_places_are_read_without_a_lock(booking: Road) -> N
     place = room(2)["stella"]
     async with booking.database.begin() as connection:
         calendar = await occupancy(connection, place, FIRST_DAY, 2, "anna")
-    found = first_places(calendar, place, "ketamine_induction", FIRST_DAY, 2, NOW, limit=60)
+    found = first_seats(calendar, place, "ketamine_induction", FIRST_DAY, 2, NOW, limit=60)
     shown = [f"{place.location.local(one.starts_at):%a %H:%M} {one.chair}" for one in found]
     assert shown[:3] == ["Tue 08:00 chair-1", "Tue 08:15 chair-1", "Tue 11:45 chair-1"]
     assert "Wed 08:00 chair-1" in shown
