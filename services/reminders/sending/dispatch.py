@@ -18,7 +18,7 @@ from services.reminders.sending import counters, settling
 from services.reminders.sending.calls import Sending
 from services.reminders.sending.sender import Sender
 from services.reminders.sending.settling import Settling
-from services.reminders.store import pauses, queue
+from services.reminders.store import attempts, pauses, queue
 from services.reminders.text.aggregates import SERVICE
 from services.reminders.text.clinic import Places
 from shared.contract.closed_sets import TextKind
@@ -169,7 +169,7 @@ class Dispatch:
         """Judge what is due; write down what waits, what will never go out, and what is about to be sent."""
         now = self._clock.now()
         writes = Writes()
-        lapsed = await queue.take_lapsed(connection, now, self._sender.traceable)
+        lapsed = await attempts.take_lapsed(connection, now, self._sender.traceable)
         if not self._sender.traceable:
             settling.tell_unknown(writes, lapsed, now)
         paused = await pauses.in_force(connection)
@@ -189,12 +189,12 @@ class Dispatch:
         boosters = [(id, text.contact_id) for text, id, _ in texts if id and text.kind is TextKind.BOOSTER_DUE]
         expected = await queue.expected_again(connection, boosters) if boosters else frozenset[str]()
         claim = Claim(now, paused, room, expected)
-        for text, of, attempts in texts:
+        for text, of, tried in texts:
             if text.contact_id in changing:
                 continue
             course = courses[of] if of else None
             place = self._places[(course.location if course else text.location) or ""]
-            after = claim.settle(Due(text, course, contacts.get(text.contact_id), place, attempts + 1))
+            after = claim.settle(Due(text, course, contacts.get(text.contact_id), place, tried + 1))
             if after is not None:
                 courses[after.course_id] = after
         for changes in (claim.waits, claim.suppressions, claim.sendings):

@@ -5,7 +5,7 @@ Claiming takes its locks with SKIP LOCKED and waits for nobody; two processes ne
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from uuid import UUID
 
 from services.reminders.people.contact import Contact
@@ -125,29 +125,6 @@ def update_texts(writes: Writes, changes: Sequence[Mapping[str, Any]]) -> None:
     """
     if changes:
         writes.update("texts", list(changes[0]), changes, key=["text_id"])
-
-
-class Lost(NamedTuple):
-    """A text of which nobody here can tell whether it went out."""
-
-    course_id: UUID | None
-    text_id: UUID
-    contact_id: str
-
-
-async def take_lapsed(connection: Connection, now: datetime, traceable: bool) -> list[Lost]:
-    """Texts whose lease has run out: only the provider can tell any more what became of them."""
-    found = await rows(
-        connection,
-        """UPDATE texts SET state = 'unknown', lease_until = NULL, code = 'lapsed',
-                            search_at = CASE WHEN :traceable THEN CAST(:now AS timestamptz) END
-           WHERE text_id IN (
-               SELECT text_id FROM texts WHERE state = 'sending' AND lease_until <= :now FOR UPDATE SKIP LOCKED)
-           RETURNING course_id, text_id, contact_id""",
-        now=now,
-        traceable=traceable,
-    )
-    return [Lost(*row) for row in found]
 
 
 async def room(connection: Connection, rates: Mapping[str, float]) -> dict[str, float]:
