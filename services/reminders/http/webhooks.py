@@ -19,7 +19,7 @@ from twilio.request_validator import RequestValidator
 
 from services.reminders.people.conversation import LONGEST, ReplyCame
 from services.reminders.rules.outcome import Report
-from services.reminders.sending.settling import Settling
+from services.reminders.sending.settling import OutcomeWriter
 from services.reminders.store import conversations as phones
 from shared.contract.fields import Phone
 from shared.contract.register import EventData
@@ -222,7 +222,7 @@ def _plain(part: dict[str, Any], whole: dict[str, Any]) -> dict[str, Any]:
     return named
 
 
-def routes(account: Account, settling: Settling) -> APIRouter:
+def routes(account: Account, settling: OutcomeWriter) -> APIRouter:
     """Both webhooks. They take no API key: the signature is the key."""
     router = APIRouter(tags=["webhooks"])
 

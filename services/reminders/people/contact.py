@@ -199,27 +199,33 @@ def _stopped(contact: Contact, contacts: Contacts) -> Consent | None:
     return stop if stop is not None and (contact.consent is None or stop.rank > contact.consent.rank) else None
 
 
-def _updated(contact: Contact, told: ContactUpdated, now: datetime) -> Contact:
-    moved = (told.time_zone, told.region) != (contact.time_zone, contact.region)
+def _updated(contact: Contact, data: ContactUpdated, now: datetime) -> Contact:
+    moved = (data.time_zone, data.region) != (contact.time_zone, contact.region)
     contact = replace(
         contact,
-        phone=told.phone,
-        phone_version=contact.phone_version + (told.phone != contact.phone),
-        kind=told.kind.value,
-        locale=told.locale,
-        time_zone=told.time_zone,
-        region=told.region,
+        phone=data.phone,
+        phone_version=contact.phone_version + (data.phone != contact.phone),
+        kind=data.kind.value,
+        locale=data.locale,
+        time_zone=data.time_zone,
+        region=data.region,
         look_at=now if moved else contact.look_at,
-        renumbered_at=now if told.phone != contact.phone else contact.renumbered_at,
+        renumbered_at=now if data.phone != contact.phone else contact.renumbered_at,
     )
-    return recorded(contact, told.texting, now)
+    return recorded(contact, data.texting, now)
 
 
-def recorded(contact: Contact, told: Texting, now: datetime, asked: bool = False) -> Contact:
+def recorded(contact: Contact, texting: Texting, now: datetime, asked: bool = False) -> Contact:
     """The contact with one more entry; what is older than the latest is kept for the record only."""
     latest = contact.consent
     entry = Consent(
-        contact.contact_id, told.allowed, told.wording, told.source, told.recorded_at, now, contact.phone_version
+        contact.contact_id,
+        texting.allowed,
+        texting.wording,
+        texting.source,
+        texting.recorded_at,
+        now,
+        contact.phone_version,
     )
     if latest is not None and entry.consent_id == latest.consent_id:
         return contact

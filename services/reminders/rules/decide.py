@@ -169,7 +169,7 @@ def _hear(draft: CourseDraft) -> None:
         draft.sweep(changed)
 
 
-def next_look(changed: Collection[State], contacts: Contacts) -> datetime | None:
+def first_due(changed: Collection[State], contacts: Contacts) -> datetime | None:
     """The earliest instant at which a text must be looked at because of what has changed."""
     looks: list[datetime] = []
     for person in (*contacts.values(), *(state for state in changed if isinstance(state, Contact))):

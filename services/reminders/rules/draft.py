@@ -8,7 +8,7 @@ from uuid import UUID
 from services.reminders.people.contact import Contacts
 from services.reminders.rules.course import Course
 from services.reminders.rules.ladder import AFTER_COURSE, View, superseded, suppressed
-from services.reminders.text.clinic import Place, Places
+from services.reminders.text.clinic import Places, TextingPlace
 from services.reminders.text.text import ATTEMPTED, Text, TextState
 from shared.contract.closed_sets import SuppressedReason, TextKind
 from shared.decision.draft import UNKNOWN_COURSE, Draft
@@ -37,7 +37,7 @@ class CourseDraft(Draft):
         self.contacts = contacts
 
     @property
-    def place(self) -> Place | None:
+    def place(self) -> TextingPlace | None:
         """Where the course takes place; None where that is not known, or not served."""
         return self.places.get(self.course.location or "")
 

@@ -161,7 +161,7 @@ def on_timer(draft: CourseDraft, timer: TimerDue) -> None:
 
 FINAL: Final = frozenset({TextState.DELIVERED, TextState.FAILED, TextState.SUPPRESSED})
 
-STATE_TOLD: Final[Mapping[type[TextEvent], TextState]] = {
+STATE_AFTER: Final[Mapping[type[TextEvent], TextState]] = {
     TextSent: TextState.SENT,
     TextDelivered: TextState.DELIVERED,
     TextFailed: TextState.FAILED,
@@ -178,7 +178,7 @@ def on_sending_recalled(draft: CourseDraft, data: TextSent | TextDelivered | Tex
     sent_on = None
     if text.kind is TextKind.PAYMENT_DUE and draft.place is not None:
         sent_on = draft.place.location.local(sent_at).date()
-    recalled = text._replace(state=STATE_TOLD[type(data)], recalled_at=sent_at, sent_on=sent_on)
+    recalled = text._replace(state=STATE_AFTER[type(data)], recalled_at=sent_at, sent_on=sent_on)
     draft.course = draft.course.with_text(recalled)
 
 

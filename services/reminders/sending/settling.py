@@ -13,13 +13,13 @@ from uuid import UUID
 from services.reminders.people.consent import CARRIER
 from services.reminders.people.contact import consent_events, opt_out
 from services.reminders.rules.judging import Attempt, about, aggregate_of, publication_of
-from services.reminders.rules.outcome import GIVE_UP, Attempted, Report, Settled, next_search, of_outcome, of_report
+from services.reminders.rules.outcome import GIVE_UP, Attempted, Report, Settled, from_outcome, from_report, next_search
 from services.reminders.sending import counters
 from services.reminders.sending.sender import Sender
 from services.reminders.store import attempts, courses, queue
 from services.reminders.store.contacts import lock_phone_of, save_contacts
 from services.reminders.text.aggregates import SERVICE
-from services.reminders.text.provider import OPTED_OUT, Accepted, Outcome, Refused, Sought, Unknown
+from services.reminders.text.provider import OPTED_OUT, Accepted, Outcome, ProviderRefused, Sought, Unknown
 from shared.decision.clock import Clock
 from shared.decision.decision import Attention
 from shared.decision.message import Outgoing
@@ -39,7 +39,7 @@ SOUGHT: Final = 20
 """Attempts looked for in the provider's list at the same time."""
 
 
-class Settling:
+class OutcomeWriter:
     """Writes down what became of attempts.
 
     Args:
@@ -76,20 +76,20 @@ class Settling:
             settled: list[Settled] = []
             for attempt, outcome in outcomes:
                 if attempt.of.attempt_id in waiting:
-                    settled.append(of_outcome(attempt.of, outcome, now, self._traceable))
+                    settled.append(from_outcome(attempt.of, outcome, now, self._traceable))
                     outgoing += _publications(attempt.of, settled[-1], now)
-                    if outcome == Refused(OPTED_OUT):
+                    if outcome == ProviderRefused(OPTED_OUT):
                         outgoing += await _opt_out(connection, attempt.of, attempt.outgoing.to, now)
                     if isinstance(outcome, Unknown) and not self._traceable:
                         tell_unknown(writes, [_lost(attempt.of)], now)
-                    counters.count(type(outcome).__name__.lower())
+                    counters.count(outcome.label)
             queue.update_texts(writes, [one.columns for one in settled])
             outbox.add(writes, outgoing, now)
             await writes.run(connection)
         for attempt, outcome in outcomes:
             if attempt.of.attempt_id in waiting:
-                level, what = (logging.INFO if isinstance(outcome, Accepted) else logging.WARNING), type(outcome)
-                log.log(level, "text %s", what.__name__.lower(), extra=about(attempt.of.course_id, attempt.of.text))
+                level = logging.INFO if isinstance(outcome, Accepted) else logging.WARNING
+                log.log(level, "text %s", outcome.label, extra=about(attempt.of.course_id, attempt.of.text))
 
     async def report(self, report: Report) -> bool:
         """What the provider says of a message, in any order and however often.
@@ -105,7 +105,7 @@ class Settling:
             if named[0] is not None:
                 await courses.lock_courses(connection, {named[0]})
             attempted = await attempts.reported(connection, report)
-            settled = of_report(attempted, report, now)
+            settled = from_report(attempted, report, now)
             if settled is None:
                 return True
             writes = Writes()

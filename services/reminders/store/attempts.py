@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from services.reminders.rules.outcome import Attempted, Report
-from services.reminders.store.texts import READ, text_of
+from services.reminders.store.texts import READ, text_from_row
 from services.reminders.text.provider import Sought
 from services.reminders.text.text import Text
 from shared.postgres.query import rows, run
@@ -93,7 +93,7 @@ async def _attempted(
     )
     attempts = []
     for course_id, attempt_id, number, attempted_at, count, sid, status, *columns in found:
-        text = text_of(columns)
+        text = text_from_row(columns)
         attempts.append(Attempted(course_id, text, attempt_id, number, attempted_at, count, text.sent_on, sid, status))
     return attempts
 
@@ -159,4 +159,4 @@ async def may_have_gone_out(
         until=until,
         earlier=earlier,
     )
-    return [(course_id, text_of(columns)) for course_id, *columns in found]
+    return [(course_id, text_from_row(columns)) for course_id, *columns in found]

@@ -12,7 +12,7 @@ from services.reminders.people.contact import Contact
 from services.reminders.rules.course import Course
 from services.reminders.store.contacts import load_contacts
 from services.reminders.store.courses import load_courses
-from services.reminders.store.texts import READ, text_of
+from services.reminders.store.texts import READ, text_from_row
 from services.reminders.text.text import Text
 from shared.postgres.query import rows
 from shared.postgres.values import Connection
@@ -29,7 +29,7 @@ _OF_COURSES: Final = (
 _ANSWERS: Final = f"FROM texts t WHERE t.course_id IS NULL AND t.location = ANY(CAST(:served AS text[])) AND {_FREE}"
 
 
-async def next_look(connection: Connection, served: Sequence[str]) -> datetime | None:
+async def next_claim_at(connection: Connection, served: Sequence[str]) -> datetime | None:
     """The earliest instant at which a text must be looked at, searched for, or a dead process's lease runs out."""
     found = await rows(
         connection,
@@ -84,7 +84,7 @@ async def claim(
         served=list(served),
         batch=batch,
     )
-    return [(text_of(columns), course_id, attempts) for course_id, attempts, *columns in found]
+    return [(text_from_row(columns), course_id, attempts) for course_id, attempts, *columns in found]
 
 
 async def courses_of(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, Course]:
