@@ -11,14 +11,14 @@ from services.reminders import gauges
 from services.reminders.http import consent_and_pauses, texts, webhooks
 from services.reminders.people.contact import Contacts
 from services.reminders.profile import read_places
-from services.reminders.rules.decide import HEARS, State, aggregate_of, decide, next_look
+from services.reminders.rules.decide import HEARS, State, aggregate_of, decide, first_due
 from services.reminders.sending.dispatch import Dispatch
 from services.reminders.sending.restoring import RECALL
 from services.reminders.sending.sender import ConsoleSender, Sender
-from services.reminders.sending.settling import Settling
+from services.reminders.sending.settling import OutcomeWriter
 from services.reminders.sending.twilio import TwilioSender
 from services.reminders.settings import RemindersSettings
-from services.reminders.store import courses as store
+from services.reminders.store import courses
 from services.reminders.text.aggregates import SERVICE
 from services.reminders.text.clinic import Places
 from services.reminders.text.provider import OutgoingText
@@ -42,9 +42,9 @@ def rules_of(places: Places) -> Rules[State, Contacts]:
         hears=HEARS,
         aggregate_of=aggregate_of,
         decide=partial(decide, places),
-        load=store.load,
-        save=store.save,
-        due=next_look,
+        load=courses.load,
+        save=courses.save,
+        due=first_due,
         rest=REST,
         recall=RECALL,
     )
@@ -63,7 +63,7 @@ def build(settings: RemindersSettings, clock: Clock, sender: Sender | None = Non
     sender = sender or _sender(settings, places)
     service = Service(rules_of(places), settings, settings.database_url, MIGRATIONS, clock)
     alarm = service.alarm("texts")
-    settling = Settling(service.database, clock, service.ring_relay, sender.traceable)
+    writer = OutcomeWriter(service.database, clock, service.ring_relay, sender.traceable)
     dispatch = Dispatch(
         service.database,
         service.fence,
@@ -71,17 +71,14 @@ def build(settings: RemindersSettings, clock: Clock, sender: Sender | None = Non
         alarm,
         service.ring_relay,
         sender,
-        settling,
+        writer,
         places,
         settings.rates({place.clinic for place in places.values()}),
     )
     service.add_look(gauges.look(sorted(places)))
     service.add_loop("texts", alarm, dispatch.run, dispatch.next_due)
     return create_api(
-        service,
-        texts.routes(places),
-        consent_and_pauses.routes(places),
-        webhooks.routes(_account(settings), settling),
+        service, texts.routes(places), consent_and_pauses.routes(places), webhooks.routes(_account(settings), writer)
     )
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from jinja2 import Template
 
-from services.reminders.text.clinic import Place, Places, RemindersProfile
+from services.reminders.text.clinic import Places, RemindersProfile, TextingPlace
 from services.reminders.text.lint import fault_of, not_gsm_7
 from services.reminders.text.wording import compiled
 from shared.configuration.clinic import clinic_folders, read_clinics, read_profile
@@ -22,7 +22,7 @@ def read_places(folder: Path, clinics: tuple[str, ...] | None) -> Places:
         Misconfigured: with the file, the key and the reason.
     """
     folders = clinic_folders(folder, clinics)
-    places: dict[str, Place] = {}
+    places: dict[str, TextingPlace] = {}
     for name, clinic in read_clinics(folders).items():
         profile = read_profile(RemindersProfile, folders[name] / "reminders.toml")
         locations = tuple(clinic.locations.values())
@@ -36,5 +36,5 @@ def read_places(folder: Path, clinics: tuple[str, ...] | None) -> Places:
                         "%s/reminders.toml: wording.%s.%s: %r makes it twice as long", name, language, kind, odd
                     )
                 templates[language, kind] = compiled(source)
-        places |= {key: Place(name, location, profile, templates) for key, location in clinic.locations.items()}
+        places |= {key: TextingPlace(name, location, profile, templates) for key, location in clinic.locations.items()}
     return places

@@ -32,7 +32,7 @@ from deploy.preparing.databases import provision
 from services.reminders.main import build, rules_of
 from services.reminders.profile import read_places
 from services.reminders.sending.dispatch import Dispatch
-from services.reminders.sending.settling import Settling
+from services.reminders.sending.settling import OutcomeWriter
 from services.reminders.settings import RemindersSettings
 from services.reminders.text.provider import Accepted, Outcome, OutgoingText
 from shared.configuration.settings import read_settings
@@ -127,9 +127,9 @@ async def fire(url: str, due: int) -> None:
     """Send all that is due, until everything is on record."""
     database, clock, sender = Database(url), WallClock(), NoSender()
     alarm = Alarm(AsyncIOScheduler(timezone="UTC"), clock, str(uuid4()))
-    settling = Settling(database, clock, lambda: None, sender.traceable)
+    writer = OutcomeWriter(database, clock, lambda: None, sender.traceable)
     fence: Any = Heard()
-    dispatch = Dispatch(database, fence, clock, alarm, lambda: None, sender, settling, PLACES, {})
+    dispatch = Dispatch(database, fence, clock, alarm, lambda: None, sender, writer, PLACES, {})
     running = asyncio.create_task(dispatch.run())
     while len(sender.came) < due:  # noqa: ASYNC110 - nothing rings then
         await asyncio.sleep(0.002)

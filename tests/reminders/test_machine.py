@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from services.reminders.text.provider import Accepted, Outcome, OutgoingText, Refused, Unknown, Unsent
+from services.reminders.text.provider import Accepted, Outcome, OutgoingText, ProviderRefused, Unknown, Unsent
 from services.reminders.text.text import Text, TextState
 from shared.contract.closed_sets import SuppressedReason
 from shared.contract.reminders import TextDelivered, TextFailed, TextSent, TextSuppressed
@@ -29,7 +29,7 @@ WAYS = {
 }
 """From one look at a text to the next, in the whole of which other things may have come between."""
 
-ANSWERS: list[Outcome | None] = [None, Unsent("20429"), Refused("21211"), Unknown("TimeoutError")]
+ANSWERS: list[Outcome | None] = [None, Unsent("20429"), ProviderRefused("21211"), Unknown("TimeoutError")]
 
 
 class Texts(RuleBasedStateMachine):

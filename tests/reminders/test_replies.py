@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from services.reminders.people.hearing import decide_reply
-from services.reminders.rules import decide as rules
+from services.reminders.rules import decide
 from services.reminders.text.provider import Accepted
 from shared.decision.message import Message
 from tests.facts.clinic import contact
@@ -94,7 +94,7 @@ async def test_a_defect_keeps_what_was_said_and_never_holds_back_a_stop(
             raise ZeroDivisionError("Zebra")
         return decide_reply(places, conversation, message, contacts)
 
-    monkeypatch.setattr(rules, "decide_reply", fail)
+    monkeypatch.setattr(decide, "decide_reply", fail)
     assert (await front.write("C")).status_code == 200
     assert (await front.write("R")).status_code == 200
     assert (await front.write("stop")).status_code == 200

@@ -15,7 +15,7 @@ from deploy.local.fake_twilio import ACCOUNT_SID, AUTH_TOKEN, FakeTwilio, Mood
 from services.reminders.people.messages import ConsentRecorded
 from services.reminders.sending import dispatch
 from services.reminders.sending.twilio import TwilioSender
-from services.reminders.store import courses as store
+from services.reminders.store import courses
 from services.reminders.text.text import Text
 from shared.contract.booking import SessionCancelled, SessionConfirmed
 from shared.contract.closed_sets import By, SessionState, TextKind
@@ -210,5 +210,5 @@ async def say_stop(rig: Rig, n: int) -> None:
 
 async def texts(rig: Rig, n: int) -> list[Text]:
     async with rig.database.begin() as connection:
-        course = (await store.load_courses(connection, [UUID(int=10_000 + n)]))[UUID(int=10_000 + n)]
+        course = (await courses.load_courses(connection, [UUID(int=10_000 + n)]))[UUID(int=10_000 + n)]
     return list(course.texts)

@@ -9,7 +9,7 @@ from services.reminders.people.messages import AnswerWanted, ConsentRecorded
 from services.reminders.profile import read_places
 from services.reminders.rules.last_look import NONE, Pauses
 from services.reminders.rules.outcome import Report
-from services.reminders.text.provider import Accepted, Outcome, OutgoingText, Refused, Unknown, Unsent
+from services.reminders.text.provider import Accepted, Outcome, OutgoingText, ProviderRefused, Unknown, Unsent
 from services.reminders.text.text import Text
 from shared.contract.billing import PrepaymentRequired, PrepaymentSatisfied
 from shared.contract.booking import (
@@ -83,7 +83,7 @@ class Patient:
 
     def _provider(self, text: OutgoingText) -> Outcome:
         accepted = Accepted(f"SM{text.attempt_id.hex}")
-        wheel: list[Outcome] = [accepted] * 6 + [Unsent("20429"), Unknown("TimeoutError"), Refused("30007")]
+        wheel: list[Outcome] = [accepted] * 6 + [Unsent("20429"), Unknown("TimeoutError"), ProviderRefused("30007")]
         return self.rng.choice(wheel)
 
     def _something(self) -> None:

@@ -15,8 +15,8 @@ from services.reminders.main import rules_of
 from services.reminders.rules.course import Course
 from services.reminders.sending.dispatch import Dispatch
 from services.reminders.sending.sender import Sender
-from services.reminders.sending.settling import Settling
-from services.reminders.store import courses as store
+from services.reminders.sending.settling import OutcomeWriter
+from services.reminders.store import courses
 from services.reminders.text.provider import Accepted, Found, Outcome, OutgoingText, Sought
 from services.reminders.text.text import TextState
 from shared.contract.closed_sets import TextKind
@@ -84,8 +84,8 @@ class Rig:
         """One more replica."""
         alarm = Alarm(AsyncIOScheduler(timezone="UTC"), self.clock, str(uuid4()))
         fence: Any = OpenFence(self.clock)
-        settling = Settling(self.database, self.clock, lambda: None, sender.traceable)
-        return Dispatch(self.database, fence, self.clock, alarm, lambda: None, sender, settling, PLACES, rates)
+        writer = OutcomeWriter(self.database, self.clock, lambda: None, sender.traceable)
+        return Dispatch(self.database, fence, self.clock, alarm, lambda: None, sender, writer, PLACES, rates)
 
     async def hear(self, *events: EventData) -> None:
         """A batch from Kafka; it arrives now by our clock."""
@@ -122,7 +122,7 @@ class Rig:
 
     async def course(self) -> Course:
         async with self.database.begin() as connection:
-            return (await store.load_courses(connection, [COURSE_ID]))[COURSE_ID]
+            return (await courses.load_courses(connection, [COURSE_ID]))[COURSE_ID]
 
     async def became(self) -> dict[TextKind, tuple[TextState, str | None]]:
         """Each kind of text with its state and reason; the newest version's, where there are several."""

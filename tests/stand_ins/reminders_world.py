@@ -14,7 +14,7 @@ from services.reminders.rules.course import Course
 from services.reminders.rules.decide import aggregate_of, decide
 from services.reminders.rules.judging import Claim, Due
 from services.reminders.rules.last_look import NONE, Pauses
-from services.reminders.rules.outcome import Attempted, Report, Settled, of_outcome, of_report
+from services.reminders.rules.outcome import Attempted, Report, Settled, from_outcome, from_report
 from services.reminders.text.aggregates import COURSE
 from services.reminders.text.clinic import Places
 from services.reminders.text.provider import Accepted, Outcome, OutgoingText
@@ -105,7 +105,7 @@ class World:
     def report(self, text_id: UUID, report: Report) -> None:
         """The provider says something of a text's attempt."""
         one = self.attempted[text_id]
-        settled = of_report(one._replace(text=self._text(text_id)), report, self.now)
+        settled = from_report(one._replace(text=self._text(text_id)), report, self.now)
         if settled is not None:
             self._apply(text_id, settled)
 
@@ -114,7 +114,7 @@ class World:
         place = self.places[(course.location if course else text.location) or ""]
         number = self.attempts.get(text_id, 0) + 1
         claim = Claim(self.now, self.pauses)
-        claim.settle(Due(text, course, self.contacts.get(text.contact_id), place, number))
+        claim.judge_one(Due(text, course, self.contacts.get(text.contact_id), place, number))
         self.events += [TextSuppressed.model_validate_json(event.value) for event in claim.outgoing]
         for changes in (*claim.waits, *claim.suppressions):
             self._put(text._replace(**{key: value for key, value in changes.items() if key != "text_id"}))
@@ -136,7 +136,7 @@ class World:
                     outcome,
                 )
             )
-            self._apply(text_id, of_outcome(attempt.of, outcome, self.now, traceable=True))
+            self._apply(text_id, from_outcome(attempt.of, outcome, self.now, traceable=True))
 
     def _apply(self, text_id: UUID, settled: Settled) -> None:
         columns, text = settled.columns, self._text(text_id)

@@ -19,7 +19,7 @@ from services.reminders.store import conversations, pauses
 from services.reminders.store.contacts import load_contacts
 from services.reminders.store.courses import load_courses
 from services.reminders.store.texts import load_answers, texts_on_record
-from services.reminders.text.clinic import Place, Places
+from services.reminders.text.clinic import Places, TextingPlace
 from services.reminders.text.provider import Sent
 from services.reminders.text.text import Text, TextState
 from shared.contract.fields import Id
@@ -144,7 +144,7 @@ def _shown(
     text: Text,
     course: Course | None,
     contact: Contact | None,
-    place: Place | None,
+    place: TextingPlace | None,
     record: Sent,
     paused: Pauses,
     now: datetime,
@@ -159,7 +159,7 @@ def _shown(
     return ShownText.model_validate(told | {"course_id": course.course_id if course else None})
 
 
-def _preview(text: Text, course: Course | None, contact: Contact | None, place: Place) -> str | None:
+def _preview(text: Text, course: Course | None, contact: Contact | None, place: TextingPlace) -> str | None:
     try:
         return wording_of(text, course, contact, place)
     except TemplateError:

@@ -19,7 +19,7 @@ from twilio.request_validator import RequestValidator
 
 from services.reminders.people.conversation import LONGEST, ReplyCame
 from services.reminders.rules.outcome import Report
-from services.reminders.sending.settling import Settling
+from services.reminders.sending.settling import OutcomeWriter
 from services.reminders.sending.twilio import STATUS
 from services.reminders.store import conversations
 from shared.contract.fields import Phone
@@ -214,7 +214,7 @@ def _plain(part: dict[str, Any], whole: dict[str, Any]) -> dict[str, Any]:
     return named
 
 
-def routes(account: Account, settling: Settling) -> APIRouter:
+def routes(account: Account, writer: OutcomeWriter) -> APIRouter:
     """Both webhooks; they take no API key, since the signature says who calls."""
     router = APIRouter(tags=["webhooks"])
 
@@ -226,7 +226,7 @@ def routes(account: Account, settling: Settling) -> APIRouter:
         """What became of a text, in any order and however often; of one that is none of ours it is kept."""
         form = await account.read(request, STATUS, StatusForm)
         report = Report(_attempt(attempt), form.MessageSid, form.MessageStatus.value, form.ErrorCode)
-        if await settling.report(report):
+        if await writer.report(report):
             return Response(status_code=204)
         async with service_of(request).database.begin() as connection:
             await conversations.keep_stray(connection, report, service_of(request).clock.now())

@@ -16,9 +16,9 @@ from services.reminders.people.meaning import Reading, Time, Word, read
 from services.reminders.people.messages import AnswerWanted, ConsentRecorded
 from services.reminders.text.clinic import Places
 from shared.contract.closed_sets import Intent, TextKind
-from shared.contract.register import EventData
 from shared.contract.reminders import ReplyReceived
-from shared.decision.decision import Attention, Decision
+from shared.decision.decision import Decision
+from shared.decision.draft import Draft
 from shared.decision.message import Message
 
 REMEMBERED: Final = timedelta(days=1)
@@ -43,26 +43,23 @@ def decide_reply(
     """
     data = message.data
     assert isinstance(data, ReplyCame)
-    draft = _Draft(places, conversation, message, data, contacts)
+    draft = ReplyDraft(places, conversation, message, data, contacts)
     draft.hear(read(data.body))
-    return Decision(draft.conversation, tuple(draft.events), (), tuple(draft.attention), {**contacts, **draft.changed})
+    return draft.decided(draft.conversation, {**contacts, **draft.changed})
 
 
-class _Draft:
+class ReplyDraft(Draft):
     """One decision about a phone in the making."""
 
     def __init__(
         self, places: Places, conversation: Conversation, message: Message, data: ReplyCame, contacts: Contacts
     ) -> None:
+        super().__init__(message, message.arrived_at)
         self.places = places
         self.conversation = conversation
-        self.message = message
         self.said = data
-        self.now = message.arrived_at
         self.people = [contacts[id] for id in conversation.people]
         self.changed: dict[str, Contact] = {}
-        self.events: list[EventData] = []
-        self.attention: list[Attention] = []
 
     # Who --------------------------------------------------------------------------------------------------------------
 
@@ -202,7 +199,7 @@ class _Draft:
         at, latest = self.now, person.consent
         if latest is not None and (at, not allowed) <= latest.rank:
             at = latest.rank[0] + timedelta(microseconds=1)
-        self._told(
+        self._decide_contact(
             ConsentRecorded(
                 contact_id=person.contact_id,
                 allowed=allowed,
@@ -223,20 +220,22 @@ class _Draft:
         if who is None or location is None or len(recent) >= MOST_ANSWERS:
             return
         self.conversation = self.conversation._replace(answered=(*recent, self.now))
-        self._told(AnswerWanted(contact_id=who.contact_id, kind=kind, location=location, phone=phone), self.now)
+        self._decide_contact(
+            AnswerWanted(contact_id=who.contact_id, kind=kind, location=location, phone=phone), self.now
+        )
 
-    def _told(self, data: ConsentRecorded | AnswerWanted, at: datetime) -> None:
+    def _decide_contact(self, data: ConsentRecorded | AnswerWanted, at: datetime) -> None:
         """What the rules of a contact make of it, within this decision: nothing can come between."""
         id = f"{self.message.id}/{data.contact_id}"
-        told = Message(id, data.type, self.message.source, at, at, data, self.message.trace)
+        message = Message(id, data.type, self.message.source, at, at, data, self.message.trace)
         known = {person.contact_id: person for person in self.people} | self.changed
-        decision = decide_contact(self.places, known[data.contact_id], told, known)
+        decision = decide_contact(self.places, known[data.contact_id], message, known)
         self.changed[data.contact_id] = decision.state
         self.events += decision.events
         self.attention += decision.attention
 
     def _tell_somebody(self, kind: str, detail: str, visit: Visit | None = None) -> None:
-        self.attention.append(Attention(kind, str(visit.session_id) if visit else self.said.sid, detail))
+        self.raise_attention(kind, visit.session_id if visit else self.said.sid, detail)
 
 
 _INTENTS: Final[Mapping[Word, Intent]] = {

@@ -28,7 +28,7 @@ from services.reminders.rules.last_look import (
 )
 from services.reminders.rules.outcome import LONGEST_PAUSE, Attempted
 from services.reminders.text.aggregates import CONTACT, COURSE, SERVICE
-from services.reminders.text.clinic import Place
+from services.reminders.text.clinic import TextingPlace
 from services.reminders.text.provider import OutgoingText
 from services.reminders.text.segments import segments
 from services.reminders.text.text import Text, TextState
@@ -51,7 +51,7 @@ class Due(NamedTuple):
     text: Text
     course: Course | None
     contact: Contact | None
-    place: Place
+    place: TextingPlace
     number: int
 
     @property
@@ -105,7 +105,7 @@ class Claim:
         self._room = room or Room({})
         self._expected = expected
 
-    def settle(self, due: Due) -> Course | None:
+    def judge_one(self, due: Due) -> Course | None:
         """Judge one text; returns its course as the batch's later texts must see it."""
         text, now = due.text, self.now
         if due.course is None:

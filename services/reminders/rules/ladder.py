@@ -12,9 +12,9 @@ from zoneinfo import ZoneInfo
 
 from services.reminders.people.contact import Contact, Contacts
 from services.reminders.rules.course import Course, Session
-from services.reminders.text.clinic import After, Audience, Place, Step
+from services.reminders.text.clinic import After, Audience, Step, TextingPlace
 from services.reminders.text.quiet_hours import Window, fit, hours_in, narrower
-from services.reminders.text.text import ATTEMPTED, GIVEN_UP, Text, TextState, Told
+from services.reminders.text.text import ATTEMPTED, GIVEN_UP, KnownAppointment, Text, TextState
 from shared.contract.closed_sets import SessionState, SuppressedReason, TextKind
 from shared.contract.reminders import TextSuppressed
 from shared.decision.message import derived_id
@@ -38,19 +38,19 @@ class View(NamedTuple):
     """
 
     course: Course
-    place: Place
+    place: TextingPlace
     contacts: Contacts
     now: datetime
     traceparent: str
 
 
-def window_of(contact: Contact | None, place: Place) -> Window:
+def window_of(contact: Contact | None, place: TextingPlace) -> Window:
     """When a person may be texted; of somebody unknown the location tells the zone."""
     return _window(contact.zone, contact.region, place) if contact else _window(None, None, place)
 
 
 @lru_cache(4096)
-def _window(zone: ZoneInfo | None, region: str | None, place: Place) -> Window:
+def _window(zone: ZoneInfo | None, region: str | None, place: TextingPlace) -> Window:
     hours = hours_in(region if zone else None, place.location.region)
     if region is not None and zone is None:  # the wall there may show another time: the state's hours come on top
         hours = narrower(hours, hours_in(region, place.location.region))
@@ -88,7 +88,7 @@ def on_move(view: View, session: Session, previous: datetime) -> Iterator[Text]:
     for text in _after(view, TextKind.MOVED, session, view.now, before=session.starts_at):
         if not _first(view, text.contact_id, TextState.SCHEDULED):
             known_at = _believed(view, text, session, previous)
-            yield text._replace(tells=(Told(session.session_id, known_at),))
+            yield text._replace(tells=(KnownAppointment(session.session_id, known_at),))
 
 
 def on_end(view: View, kind: TextKind, session: Session, previous: datetime) -> Iterator[Text]:
@@ -97,8 +97,8 @@ def on_end(view: View, kind: TextKind, session: Session, previous: datetime) -> 
         of = (kind, text.contact_id, TextState.SCHEDULED)
         waiting = next((t for t in view.course.texts if (t.kind, t.contact_id, t.state) == of), None)
         known_at = _believed(view, text, session, previous)
-        told = waiting or text
-        yield told._replace(tells=(*told.tells, Told(session.session_id, known_at)))
+        notice = waiting or text
+        yield notice._replace(tells=(*notice.tells, KnownAppointment(session.session_id, known_at)))
 
 
 def _believed(view: View, text: Text, session: Session, previous: datetime) -> datetime:

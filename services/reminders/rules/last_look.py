@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from services.reminders.people.contact import Contact
 from services.reminders.rules.course import Course
 from services.reminders.rules.ladder import window_of
-from services.reminders.text.clinic import Place
+from services.reminders.text.clinic import TextingPlace
 from services.reminders.text.quiet_hours import fit
 from services.reminders.text.text import ANSWERS, Text
 from services.reminders.text.wording import compose
@@ -67,7 +67,7 @@ def judge(
     text: Text,
     course: Course,
     contact: Contact | None,
-    place: Place,
+    place: TextingPlace,
     now: datetime,
     pauses: Pauses = NONE,
     expected: frozenset[str] = _NOBODY,
@@ -79,7 +79,7 @@ def judge(
     """
     if not course.wants(text) or (text.kind is TextKind.BOOSTER_DUE and text.contact_id in expected):
         return Suppress(SuppressedReason.SUPERSEDED)
-    if text.kind is TextKind.PAYMENT_DUE and _told_today(course, place, now):
+    if text.kind is TextKind.PAYMENT_DUE and _sent_today(course, place, now):
         return Suppress(SuppressedReason.SUPERSEDED)
     paused = pauses.stop(place.clinic, text.contact_id)
     if now >= text.deadline_at:
@@ -99,7 +99,9 @@ def judge(
     return Send(contact, min(window.closes_after(now), text.deadline_at))
 
 
-def judge_answer(text: Text, contact: Contact | None, place: Place, now: datetime, pauses: Pauses = NONE) -> Verdict:
+def judge_answer(
+    text: Text, contact: Contact | None, place: TextingPlace, now: datetime, pauses: Pauses = NONE
+) -> Verdict:
     """The last look at an answer: it goes out at any hour, because the person has written just now, or not at all.
 
     The one confirmation of an opt-out stands on that very opt-out; every other answer needs consent.
@@ -121,13 +123,13 @@ def judge_answer(text: Text, contact: Contact | None, place: Place, now: datetim
     return Send(contact, text.deadline_at)
 
 
-def _told_today(course: Course, place: Place, now: datetime) -> bool:
+def _sent_today(course: Course, place: TextingPlace, now: datetime) -> bool:
     """Whether a payment text of this course has gone out today already (contract rule 6: one a course and day)."""
     today = place.location.local(now).date()
     return any(t.kind is TextKind.PAYMENT_DUE and t.sent_on == today for t in course.texts)
 
 
-def wording_of(text: Text, course: Course | None, contact: Contact | None, place: Place) -> str:
+def wording_of(text: Text, course: Course | None, contact: Contact | None, place: TextingPlace) -> str:
     """What a text says, as of now.
 
     Args:

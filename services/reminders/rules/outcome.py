@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple, assert_never
 from uuid import UUID
 
-from services.reminders.text.provider import Accepted, Outcome, Refused, Unknown, Unsent
+from services.reminders.text.provider import Accepted, Outcome, ProviderRefused, Unknown, Unsent
 from services.reminders.text.text import Text, TextState
 from shared.contract.register import EventData
 from shared.contract.reminders import TextDelivered, TextFailed, TextSent
@@ -60,7 +60,7 @@ class Settled(NamedTuple):
     events: tuple[EventData, ...] = ()
 
 
-def of_outcome(attempt: Attempted, outcome: Outcome, now: datetime, traceable: bool) -> Settled:
+def from_outcome(attempt: Attempted, outcome: Outcome, now: datetime, traceable: bool) -> Settled:
     """The end of a call to the provider.
 
     Args:
@@ -69,7 +69,7 @@ def of_outcome(attempt: Attempted, outcome: Outcome, now: datetime, traceable: b
     match outcome:
         case Accepted(sid=sid):
             return _accepted(attempt, sid)
-        case Refused(code=code):
+        case ProviderRefused(code=code):
             return Settled(_columns(attempt, TextState.FAILED, code=code), (_failed(attempt, code, None),))
         case Unsent(code=code):
             pause = min(FIRST_PAUSE * 2 ** min(attempt.number - 1, 10), LONGEST_PAUSE)
@@ -82,7 +82,7 @@ def of_outcome(attempt: Attempted, outcome: Outcome, now: datetime, traceable: b
             assert_never(outcome)
 
 
-def of_report(attempt: Attempted, report: Report, now: datetime) -> Settled | None:
+def from_report(attempt: Attempted, report: Report, now: datetime) -> Settled | None:
     """What a report changes; None where it changes nothing."""
     state = attempt.text.state
     if attempt.sid not in (None, report.sid) or state in (TextState.SCHEDULED, TextState.SUPPRESSED):
@@ -95,7 +95,7 @@ def of_report(attempt: Attempted, report: Report, now: datetime) -> Settled | No
     columns["provider_status"] = report.status
     if report.status in _ARRIVED:
         columns |= {"state": TextState.DELIVERED, "delivered_at": now}
-        events += (TextDelivered(**_told(attempt), sent_at=attempt.attempted_at, segments=attempt.segments),)
+        events += (TextDelivered(**_event_fields(attempt), sent_at=attempt.attempted_at, segments=attempt.segments),)
     elif report.status in _LOST:
         code = report.code or report.status
         columns |= {"state": TextState.FAILED, "code": code}
@@ -118,7 +118,7 @@ def _is_news(known: str | None, status: str) -> bool:
 
 def _accepted(attempt: Attempted, sid: str) -> Settled:
     columns = _columns(attempt, TextState.SENT) | {"sent_at": attempt.attempted_at, "provider_sid": sid}
-    sent = TextSent(**_told(attempt), sent_at=attempt.attempted_at, segments=attempt.segments)
+    sent = TextSent(**_event_fields(attempt), sent_at=attempt.attempted_at, segments=attempt.segments)
     return Settled(columns, (sent,))
 
 
@@ -140,10 +140,10 @@ def _columns(attempt: Attempted, state: TextState, code: str | None = None) -> d
 
 
 def _failed(attempt: Attempted, code: str, sent_at: datetime | None) -> TextFailed:
-    return TextFailed(**_told(attempt), sent_at=sent_at, segments=attempt.segments, code=code)
+    return TextFailed(**_event_fields(attempt), sent_at=sent_at, segments=attempt.segments, code=code)
 
 
-def _told(attempt: Attempted) -> dict[str, Any]:
+def _event_fields(attempt: Attempted) -> dict[str, Any]:
     text = attempt.text
     return {
         "text_id": text.text_id,

@@ -45,8 +45,8 @@ def _planned(text: Text) -> Iterator[Step]:
 
 def _attempted(record: Sent) -> Iterator[Step]:
     if record.attempted_at is not None:
-        told = record.recorded_at.isoformat() if record.recorded_at else "an unknown time"
-        why = f"consent {record.wording!r} from {record.source!r}, recorded at {told}"
+        recorded_at = record.recorded_at.isoformat() if record.recorded_at else "an unknown time"
+        why = f"consent {record.wording!r} from {record.source!r}, recorded at {recorded_at}"
         yield Step(record.attempted_at, f"attempt {record.attempts}", why)
 
 

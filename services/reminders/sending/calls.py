@@ -11,7 +11,7 @@ from typing import Final
 from services.reminders.rules.judging import Attempt, about
 from services.reminders.sending import counters
 from services.reminders.sending.sender import Sender
-from services.reminders.sending.settling import Settling
+from services.reminders.sending.settling import OutcomeWriter
 from services.reminders.text.aggregates import SERVICE
 from services.reminders.text.provider import Outcome, Unknown
 from shared.instruments import crash
@@ -25,9 +25,9 @@ MOST: Final = 1000
 class Sending:
     """Calls the provider, and records outcomes: those that come while others are being recorded, together."""
 
-    def __init__(self, sender: Sender, settling: Settling) -> None:
+    def __init__(self, sender: Sender, writer: OutcomeWriter) -> None:
         self._sender = sender
-        self._settling = settling
+        self._writer = writer
         self._calls: set[asyncio.Task[None]] = set()
         self._outcomes: list[tuple[Attempt, Outcome]] = []
         self._recording: asyncio.Task[None] | None = None
@@ -79,7 +79,7 @@ class Sending:
             while self._outcomes:
                 outcomes, self._outcomes = self._outcomes, []
                 try:
-                    await self._settling.record(outcomes)
+                    await self._writer.record(outcomes)
                 except Exception:
                     log.exception("outcomes are not on record: their lease runs out", extra={"service": SERVICE})
                 self.recorded += 1

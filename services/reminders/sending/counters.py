@@ -1,16 +1,17 @@
 """Reminders' own counters: what became of the texts, how late they are, how long the provider has them."""
 
-from typing import Final
+from typing import Final, get_args
 
 from prometheus_client import Counter, Histogram
 
 from services.reminders.rules.judging import Claim
 from services.reminders.text.aggregates import SERVICE
+from services.reminders.text.provider import Outcome
 from shared.instruments.metrics import LATENESS
 
 TEXTS: Final = Counter("chairtime_texts_total", "Texts by what became of them", ["service", "outcome"])
-for _outcome in ("accepted", "refused", "unsent", "unknown"):
-    TEXTS.labels(SERVICE, _outcome)  # from 0: the first failure counts
+for _outcome in get_args(Outcome):
+    TEXTS.labels(SERVICE, _outcome.label)  # from 0: the first failure counts
 _LATENESS: Final = Histogram(
     "chairtime_text_lateness_seconds",
     "How long after its planned instant a text was first handed over, by our clock",

@@ -14,11 +14,11 @@ from typing import Final
 from aiokafka.errors import KafkaError
 
 from services.reminders.rules.judging import Claim, Due, Room
-from services.reminders.sending import counters, settling
+from services.reminders.sending import counters
 from services.reminders.sending.calls import Sending
 from services.reminders.sending.sender import Sender
-from services.reminders.sending.settling import Settling
-from services.reminders.store import pauses, queue
+from services.reminders.sending.settling import OutcomeWriter, tell_unknown
+from services.reminders.store import attempts, pauses, queue
 from services.reminders.text.aggregates import SERVICE
 from services.reminders.text.clinic import Places
 from shared.contract.closed_sets import TextKind
@@ -46,7 +46,7 @@ class Dispatch:
     Args:
         alarm: wakes the loop.
         published: called when the outbox has something new.
-        settles: writes down what became of them.
+        writer: writes down what became of them.
         rates: segments a second that the number of each clinic may send; of others any number.
     """
 
@@ -58,7 +58,7 @@ class Dispatch:
         alarm: Alarm,
         published: Callable[[], None],
         sender: Sender,
-        settles: Settling,
+        writer: OutcomeWriter,
         places: Places,
         rates: Mapping[str, float],
     ) -> None:
@@ -68,8 +68,8 @@ class Dispatch:
         self._alarm = alarm
         self._published = published
         self._sender = sender
-        self._settling = settles
-        self._sending = Sending(sender, settles)
+        self._writer = writer
+        self._sending = Sending(sender, writer)
         self._places = places
         self._rates = rates
         self._served = sorted(places)
@@ -99,7 +99,7 @@ class Dispatch:
         """When the next text must be looked at; now, while one is being sent."""
         while True:
             so_far = (self._claims, self._sending.recorded)
-            look_at = await queue.next_look(connection, self._served)
+            look_at = await queue.next_claim_at(connection, self._served)
             if self._claiming or self._sending.busy or self._searching:
                 return self._clock.now()
             if so_far == (self._claims, self._sending.recorded):  # else it may be what stood before a batch
@@ -128,7 +128,7 @@ class Dispatch:
         """Hand over what is due, one batch after the other; what comes of it is not waited for."""
         while True:
             async with self._database.session() as connection:
-                look_at = await queue.next_look(connection, self._served)
+                look_at = await queue.next_claim_at(connection, self._served)
             if look_at is None or look_at > self._clock.now():
                 self._alarm.ring_at(look_at)
                 return
@@ -156,7 +156,7 @@ class Dispatch:
     def _look_for_lost(self) -> None:
         """Beside the sending, which must not wait for the provider's list."""
         if self._sender.traceable and not self._searching:
-            search = self._settling.search(self._sender, self._clinics, self._clock.now())
+            search = self._writer.search(self._sender, self._clinics, self._clock.now())
             self._search = asyncio.create_task(search, name="reminders-search")
 
     @property
@@ -169,9 +169,9 @@ class Dispatch:
         """Judge what is due; write down what waits, what will never go out, and what is about to be sent."""
         now = self._clock.now()
         writes = Writes()
-        lapsed = await queue.take_lapsed(connection, now, self._sender.traceable)
+        lapsed = await attempts.take_lapsed(connection, now, self._sender.traceable)
         if not self._sender.traceable:
-            settling.tell_unknown(writes, lapsed, now)
+            tell_unknown(writes, lapsed, now)
         paused = await pauses.in_force(connection)
         room = Room(await queue.room(connection, self._rates) if self._rates else {})
         full = self._rates.keys() - room.left.keys()
@@ -189,12 +189,12 @@ class Dispatch:
         boosters = [(id, text.contact_id) for text, id, _ in texts if id and text.kind is TextKind.BOOSTER_DUE]
         expected = await queue.expected_again(connection, boosters) if boosters else frozenset[str]()
         claim = Claim(now, paused, room, expected)
-        for text, of, attempts in texts:
+        for text, of, tried in texts:
             if text.contact_id in changing:
                 continue
             course = courses[of] if of else None
             place = self._places[(course.location if course else text.location) or ""]
-            after = claim.settle(Due(text, course, contacts.get(text.contact_id), place, attempts + 1))
+            after = claim.judge_one(Due(text, course, contacts.get(text.contact_id), place, tried + 1))
             if after is not None:
                 courses[after.course_id] = after
         for changes in (claim.waits, claim.suppressions, claim.sendings):

@@ -10,8 +10,7 @@ from typing import Final
 
 from services.reminders.rules.judging import aggregate_of, publication_of
 from services.reminders.rules.ladder import suppressed
-from services.reminders.store import queue
-from services.reminders.store.texts import READ, text_of
+from services.reminders.store import attempts, queue
 from services.reminders.text.aggregates import SERVICE
 from services.reminders.text.text import TextState
 from shared.contract.closed_sets import SuppressedReason
@@ -19,7 +18,6 @@ from shared.contract.register import EventData
 from shared.contract.reminders import ConsentChanged, TextEvent
 from shared.decision.decision import Attention
 from shared.instruments import metrics
-from shared.postgres.query import rows, run
 from shared.postgres.values import Connection
 from shared.postgres.writes import Writes
 from shared.tables import attention, outbox
@@ -43,22 +41,13 @@ later than that has not gone out, although it was looked at again, for its perso
 
 async def _begin(connection: Connection) -> None:
     """Whoever was sending when the backup was taken is gone: what became of it the topic tells, or nobody."""
-    await run(
-        connection, "UPDATE texts SET state = 'scheduled', lease_until = NULL, sent_on = NULL WHERE state = 'sending'"
-    )
+    await attempts.release_claimed(connection)
 
 
 async def _end(connection: Connection, until: datetime) -> int:
-    await run(connection, "UPDATE texts SET search_at = NULL WHERE recalled_at IS NOT NULL AND search_at IS NOT NULL")
-    found = await rows(
-        connection,
-        f"""SELECT course_id, {", ".join(READ)} FROM texts
-            WHERE state = 'scheduled' AND least(due_at, look_at) <= :until
-              AND least(due_at, nominal_at - CAST(:earlier AS interval)) <= :until ORDER BY due_at FOR UPDATE""",
-        until=until,
-        earlier=EARLIER,
-    )
-    texts = [(course_id, text_of(columns)) for course_id, *columns in found]
+    """Suppress what may have gone out up to an instant, and leave each to a person; returns how many they are."""
+    await attempts.end_searches_for_recalled(connection)
+    texts = await attempts.may_have_gone_out(connection, until, EARLIER)
     writes = Writes()
     gone = {"state": TextState.SUPPRESSED, "reason": SuppressedReason.RESTORED}
     queue.update_texts(writes, [{"text_id": text.text_id, **gone} for _, text in texts])

@@ -5,8 +5,7 @@ Each is one short transaction of its own; a text's course is locked before the t
 
 import asyncio
 import logging
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -14,22 +13,19 @@ from uuid import UUID
 from services.reminders.people.consent import CARRIER
 from services.reminders.people.contact import consent_events, opt_out
 from services.reminders.rules.judging import Attempt, about, aggregate_of, publication_of
-from services.reminders.rules.outcome import GIVE_UP, Attempted, Report, Settled, next_search, of_outcome, of_report
+from services.reminders.rules.outcome import GIVE_UP, Attempted, Report, Settled, from_outcome, from_report, next_search
 from services.reminders.sending import counters
 from services.reminders.sending.sender import Sender
-from services.reminders.store import courses as store
-from services.reminders.store import queue
-from services.reminders.store.contacts import load_contacts, save_contacts
-from services.reminders.store.texts import READ, text_of
+from services.reminders.store import attempts, courses, queue
+from services.reminders.store.contacts import lock_phone_of, save_contacts
 from services.reminders.text.aggregates import SERVICE
-from services.reminders.text.provider import OPTED_OUT, Accepted, Outcome, Refused, Sought, Unknown
+from services.reminders.text.provider import OPTED_OUT, Accepted, Outcome, ProviderRefused, Sought, Unknown
 from shared.decision.clock import Clock
 from shared.decision.decision import Attention
 from shared.decision.message import Outgoing
 from shared.instruments import crash
 from shared.instruments.metrics import ATTENTION
 from shared.postgres.pool import TROUBLE, Database
-from shared.postgres.query import rows
 from shared.postgres.values import Connection
 from shared.postgres.writes import Writes
 from shared.tables import attention, outbox
@@ -43,7 +39,7 @@ SOUGHT: Final = 20
 """Attempts looked for in the provider's list at the same time."""
 
 
-class Settling:
+class OutcomeWriter:
     """Writes down what became of attempts.
 
     Args:
@@ -73,27 +69,27 @@ class Settling:
     async def _record_once(self, outcomes: Sequence[tuple[Attempt, Outcome]]) -> None:
         now = self._clock.now()
         async with self._database.begin() as connection:
-            await store.lock_courses(connection, {a.of.course_id for a, _ in outcomes if a.of.course_id is not None})
-            waiting = await _unsettled(connection, [attempt.of.attempt_id for attempt, _ in outcomes])
+            await courses.lock_courses(connection, {a.of.course_id for a, _ in outcomes if a.of.course_id is not None})
+            waiting = await attempts.without_outcome(connection, [attempt.of.attempt_id for attempt, _ in outcomes])
             writes = Writes()
             outgoing: list[Outgoing] = []
             settled: list[Settled] = []
             for attempt, outcome in outcomes:
                 if attempt.of.attempt_id in waiting:
-                    settled.append(of_outcome(attempt.of, outcome, now, self._traceable))
+                    settled.append(from_outcome(attempt.of, outcome, now, self._traceable))
                     outgoing += _publications(attempt.of, settled[-1], now)
-                    if outcome == Refused(OPTED_OUT):
+                    if outcome == ProviderRefused(OPTED_OUT):
                         outgoing += await _opt_out(connection, attempt.of, attempt.outgoing.to, now)
                     if isinstance(outcome, Unknown) and not self._traceable:
                         tell_unknown(writes, [_lost(attempt.of)], now)
-                    counters.count(type(outcome).__name__.lower())
+                    counters.count(outcome.label)
             queue.update_texts(writes, [one.columns for one in settled])
             outbox.add(writes, outgoing, now)
             await writes.run(connection)
         for attempt, outcome in outcomes:
             if attempt.of.attempt_id in waiting:
-                level, what = (logging.INFO if isinstance(outcome, Accepted) else logging.WARNING), type(outcome)
-                log.log(level, "text %s", what.__name__.lower(), extra=about(attempt.of.course_id, attempt.of.text))
+                level = logging.INFO if isinstance(outcome, Accepted) else logging.WARNING
+                log.log(level, "text %s", outcome.label, extra=about(attempt.of.course_id, attempt.of.text))
 
     async def report(self, report: Report) -> bool:
         """What the provider says of a message, in any order and however often.
@@ -103,20 +99,13 @@ class Settling:
         """
         now = self._clock.now()
         async with self._database.begin() as connection:
-            place = await rows(
-                connection,
-                "SELECT course_id FROM texts WHERE attempt_id = :attempt OR provider_sid = :sid",
-                attempt=report.attempt_id,
-                sid=report.sid,
-            )
-            if len(place) != 1:  # none, or an id of ours beside the SID of another text
+            named = await attempts.courses_reported(connection, report)
+            if len(named) != 1:
                 return False
-            if place[0].course_id is not None:
-                await store.lock_courses(connection, {place[0].course_id})
-            (attempted,) = await _attempted(
-                connection, "attempt_id = :attempt OR provider_sid = :sid", attempt=report.attempt_id, sid=report.sid
-            )
-            settled = of_report(attempted, report, now)
+            if named[0] is not None:
+                await courses.lock_courses(connection, {named[0]})
+            attempted = await attempts.reported(connection, report)
+            settled = from_report(attempted, report, now)
             if settled is None:
                 return True
             writes = Writes()
@@ -143,13 +132,11 @@ class Settling:
 
     async def _search_once(self, sender: Sender, clinics: Mapping[str, str], until: datetime) -> None:
         async with self._database.begin() as connection:
-            due = await _attempted(
-                connection, "search_at <= :until", f"ORDER BY search_at LIMIT {SOUGHT}", "SKIP LOCKED", until=until
-            )
+            due = await attempts.due_for_search(connection, until, SOUGHT)
             if not due:
                 return
             lost = [one for one in due if until >= one.attempted_at + GIVE_UP]
-            sought = await _sought(connection, {one.attempt_id for one in due if one not in lost}, clinics)
+            sought = await attempts.sought(connection, {one.attempt_id for one in due if one not in lost}, clinics)
             writes = Writes()
             tell_unknown(writes, [_lost(one) for one in lost], self._clock.now())
             again = [
@@ -167,23 +154,18 @@ class Settling:
         """Settle an attempt by the one message that can only be this; of several none is proof."""
         found = {one.sid: one for one in await sender.find(wanted)}
         async with self._database.begin() as connection:
-            known = await rows(
-                connection,
-                "SELECT provider_sid FROM texts WHERE provider_sid = ANY(CAST(:sids AS text[]))",
-                sids=list(found),
-            )
-        for row in known:
-            del found[row.provider_sid]
-        if len(found) == 1:
-            (one,) = found.values()
+            known = await attempts.known_sids(connection, found)
+        others = [one for sid, one in found.items() if sid not in known]
+        if len(others) == 1:
+            (one,) = others
             await self.report(Report(attempt_id, one.sid, one.status, one.code))
 
 
-def _lost(attempted: Attempted) -> queue.Lost:
-    return queue.Lost(attempted.course_id, attempted.text.text_id, attempted.text.contact_id)
+def _lost(attempted: Attempted) -> attempts.Lost:
+    return attempts.Lost(attempted.course_id, attempted.text.text_id, attempted.text.contact_id)
 
 
-def tell_unknown(writes: Writes, texts: Sequence[queue.Lost], now: datetime) -> None:
+def tell_unknown(writes: Writes, texts: Sequence[attempts.Lost], now: datetime) -> None:
     """Texts of which nobody but a person can find out any more whether they went out."""
     detail = "the provider may or may not have sent it: it is not sent again"
     raised = [
@@ -199,72 +181,19 @@ def _publications(attempted: Attempted, settled: Settled, now: datetime) -> list
     return [publication_of(attempted.text, event, now, once) for event in settled.events]
 
 
-async def _unsettled(connection: Connection, attempt_ids: Sequence[UUID]) -> set[UUID]:
-    """Of these attempts those without an outcome, locked; a lease that ran out is none."""
-    found = await rows(
-        connection,
-        """SELECT attempt_id FROM texts
-           WHERE attempt_id = ANY(CAST(:ids AS uuid[])) AND state IN ('sending', 'unknown')
-           ORDER BY text_id FOR UPDATE""",
-        ids=list(attempt_ids),
-    )
-    return {row.attempt_id for row in found}
-
-
-async def _attempted(
-    connection: Connection, where: str, order: str = "", lock: str = "", **bound: object
-) -> list[Attempted]:
-    """Attempts on record, locked."""
-    found = await rows(
-        connection,
-        f"""SELECT course_id, attempt_id, attempts, attempted_at, segments, provider_sid, provider_status,
-                   {", ".join(READ)} FROM texts WHERE {where} {order} FOR UPDATE {lock}""",
-        **bound,
-    )
-    attempts = []
-    for course_id, attempt_id, number, attempted_at, count, sid, status, *columns in found:
-        text = text_of(columns)
-        attempts.append(Attempted(course_id, text, attempt_id, number, attempted_at, count, text.sent_on, sid, status))
-    return attempts
-
-
-async def _sought(connection: Connection, wanted: Set[UUID], clinics: Mapping[str, str]) -> dict[UUID, Sought]:
-    """What to look for, by attempt; what could be taken for another attempt of unknown outcome is not looked for."""
-    found = await rows(
-        connection,
-        """SELECT t.attempt_id, t.attempted_at, t.body, k.phone, coalesce(c.location, t.location) AS location
-           FROM texts t JOIN contacts k USING (contact_id) LEFT JOIN courses c USING (course_id)
-           WHERE t.state IN ('unknown', 'sending') AND k.phone IS NOT NULL""",
-    )
-    alike = Counter((row.phone, row.body) for row in found)
-    return {
-        row.attempt_id: Sought(clinics[row.location], row.phone, row.body, row.attempted_at)
-        for row in found
-        if row.attempt_id in wanted and alike[row.phone, row.body] == 1 and row.location in clinics
-    }
-
-
 async def _opt_out(connection: Connection, attempt: Attempted, to: str | None, now: datetime) -> list[Outgoing]:
     """The carrier says that a number has opted out: so have all who have it, if it is still the person's own.
 
     Args:
         to: the number that the text went to, where that is known.
     """
-    found = await rows(
-        connection,
-        """SELECT o.contact_id FROM contacts c JOIN contacts o USING (phone)
-           WHERE c.contact_id = :id AND (CAST(:to AS text) IS NULL OR c.phone = :to)""",
-        id=attempt.text.contact_id,
-        to=to,
-    )
-    ids = sorted(row.contact_id for row in found)
-    before = await load_contacts(connection, ids, "FOR UPDATE OF contacts")
+    before = await lock_phone_of(connection, attempt.text.contact_id, to)
     after = {id: opt_out(contact, OPTED_OUT, CARRIER, now) for id, contact in before.items()}
     writes = Writes()  # at once: the next outcome may be about the same person
     save_contacts(writes, list(after.values()))
     await writes.run(connection)
     return [
         publication_of(attempt.text._replace(contact_id=id), event, now, f"{attempt.attempt_id}/{id}")
-        for id in ids
+        for id in sorted(before)
         for event in consent_events(before[id], after[id], CARRIER)
     ]

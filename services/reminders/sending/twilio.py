@@ -18,7 +18,16 @@ from twilio.credential.credential_provider import CredentialProvider
 from twilio.http.async_http_client import AsyncTwilioHttpClient
 from twilio.rest import Client
 
-from services.reminders.text.provider import Accepted, Found, Outcome, OutgoingText, Refused, Sought, Unknown, Unsent
+from services.reminders.text.provider import (
+    Accepted,
+    Found,
+    Outcome,
+    OutgoingText,
+    ProviderRefused,
+    Sought,
+    Unknown,
+    Unsent,
+)
 
 log = logging.getLogger(__name__)
 
@@ -70,19 +79,19 @@ class TwilioSender:
 
     async def send(self, text: OutgoingText) -> Outcome:
         valid_for = max(1, int(min(text.valid_for, LONGEST_VALIDITY).total_seconds()))
-        told: dict[str, str] = {}
+        callback: dict[str, str] = {}
         if self._public_url:
-            told["status_callback"] = f"{self._public_url}{STATUS}?attempt={text.attempt_id}"
+            callback["status_callback"] = f"{self._public_url}{STATUS}?attempt={text.attempt_id}"
         try:
             message = await self._connected().messages.create_async(
                 to=text.to,
                 from_=self._numbers[text.clinic],
                 body=text.body,
                 validity_period=valid_for,
-                **told,
+                **callback,
             )
         except (TwilioRestException, TwilioServiceException) as refusal:
-            return outcome_of(int(refusal.status), refusal.code)
+            return outcome_from_answer(int(refusal.status), refusal.code)
         except (ClientConnectorError, ConnectionTimeoutError) as error:  # no connection, so not a byte went out
             return Unsent(type(error).__name__)
         except (ClientError, OSError, ValueError) as error:  # OSError: time-outs too; ValueError: the answer is no JSON
@@ -126,12 +135,12 @@ class TwilioSender:
         return self._client
 
 
-def outcome_of(status: int, code: int | None) -> Outcome:
+def outcome_from_answer(status: int, code: int | None) -> Outcome:
     """What an HTTP status and the provider's own code prove about a message."""
     if status == 429 or code in RETRIED:
         return Unsent(str(code or status))
     if 400 <= status < 500:
-        return Refused(str(code or status))
+        return ProviderRefused(str(code or status))
     return Unknown(str(code or status))
 
 

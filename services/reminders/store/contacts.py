@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from services.reminders.people.consent import Consent, Number, allowed_at
 from services.reminders.people.contact import Contact
-from services.reminders.store.texts import TEXT, _row_of
+from services.reminders.store.texts import TEXT, row_from_text
 from shared.postgres.query import rows
 from shared.postgres.values import Connection, to_json
 from shared.postgres.writes import Writes
@@ -77,7 +77,23 @@ def save_contacts(writes: Writes, contacts: Sequence[Contact]) -> None:
         for contact in contacts
     ]
     writes.insert("contacts", _CONTACT, people, key=("contact_id",))
-    writes.insert("texts", TEXT, [_row_of(text) for contact in contacts for text in contact.answers])
+    writes.insert("texts", TEXT, [row_from_text(text) for contact in contacts for text in contact.answers])
+
+
+async def lock_phone_of(connection: Connection, contact_id: str, phone: str | None = None) -> dict[str, Contact]:
+    """Everybody who has the same number as a contact, the contact too, locked.
+
+    Args:
+        phone: nobody, unless this is the contact's number now.
+    """
+    found = await rows(
+        connection,
+        """SELECT o.contact_id FROM contacts c JOIN contacts o USING (phone)
+           WHERE c.contact_id = :id AND (CAST(:phone AS text) IS NULL OR c.phone = :phone)""",
+        id=contact_id,
+        phone=phone,
+    )
+    return await load_contacts(connection, [row.contact_id for row in found], "FOR UPDATE OF contacts")
 
 
 async def consent_ledger(connection: Connection, contact_id: str) -> list[dict[str, Any]]:

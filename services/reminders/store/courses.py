@@ -11,9 +11,9 @@ from services.reminders.people.contact import Contact, Contacts
 from services.reminders.people.conversation import Conversation
 from services.reminders.rules.course import Course, Session
 from services.reminders.rules.decide import State, aggregate_of
-from services.reminders.store import conversations as phones
+from services.reminders.store import conversations
 from services.reminders.store.contacts import load_contacts, save_contacts
-from services.reminders.store.texts import _SOONER, READ, TEXT, _row_of, text_of
+from services.reminders.store.texts import READ, SOONER, TEXT, row_from_text, text_from_row
 from services.reminders.text.aggregates import CONTACT, COURSE
 from shared.contract.clinic import ContactUpdated
 from shared.contract.closed_sets import SessionState
@@ -49,8 +49,8 @@ async def load(connection: Connection, messages: Sequence[Message]) -> Loaded[St
     states: dict[str, State] = {f"{COURSE}{id}": course for id, course in courses.items()}
     states |= {f"{CONTACT}{id}": contact for id, contact in own.items()}
     if numbers := [m.data.phone for m in messages if isinstance(m.data, ContactUpdated)]:
-        others |= await load_contacts(connection, await phones.stopped_on(connection, numbers, own))
-    if talks := await phones.load(connection, messages):
+        others |= await load_contacts(connection, await conversations.stopped_on(connection, numbers, own))
+    if talks := await conversations.load(connection, messages):
         states |= talks
         others |= await load_contacts(connection, [id for talk in talks.values() for id in talk.people])
     return Loaded(states, {**others, **own})
@@ -64,9 +64,9 @@ def save(writes: Writes, loaded: Mapping[str, State], changed: Mapping[str, Stat
     save_contacts(writes, people)
     _save_courses(writes, loaded, [state for state in changed.values() if isinstance(state, Course)])
     if talks := [state for state in changed.values() if isinstance(state, Conversation)]:
-        phones.save(writes, talks)
+        conversations.save(writes, talks)
     if erased := [contact.contact_id for contact in people if contact.phone is None]:
-        phones.forget(writes, erased)
+        conversations.forget(writes, erased)
     if moved := [contact for contact in people if contact.look_at is not None]:
         writes.then()  # texts may have been written just now
         writes.add(
@@ -103,7 +103,7 @@ async def load_courses(connection: Connection, ids: Iterable[UUID], which: str =
             companions=tuple(row.companions),
             sessions=tuple(Session(id, n, SessionState(state), *more) for id, n, state, *more in row.sessions),
             owed=frozenset(row.owed),
-            texts=tuple(text_of(columns) for columns in row.texts),
+            texts=tuple(text_from_row(columns) for columns in row.texts),
             waiting=tuple(from_stored(stored) for stored in row.waiting),
         )
         for row in await rows(
@@ -135,12 +135,12 @@ def _save_courses(writes: Writes, loaded: Mapping[str, State], courses: Sequence
         there = {text.text_id for text in before.texts}
         for text in course.texts:
             if text.text_id in course.unsaved:
-                row = {"course_id": course.course_id, **_row_of(text)}
+                row = {"course_id": course.course_id, **row_from_text(text)}
                 (texts if text.text_id in there else planned).append(row)
     writes.update("courses", _HEAD, heads, key=("course_id",))
     writes.update("sessions", _SESSION, moved, key=("session_id",))
     writes.insert("sessions", _SESSION, booked, key=("session_id",))
-    writes.insert("texts", ("course_id", *TEXT), texts, key=("text_id",), unless=_SOONER)
+    writes.insert("texts", ("course_id", *TEXT), texts, key=("text_id",), unless=SOONER)
     writes.append("texts", ("course_id", *TEXT), planned)
 
 

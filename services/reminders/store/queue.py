@@ -5,14 +5,14 @@ Claiming takes its locks with SKIP LOCKED and waits for nobody; two processes ne
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from uuid import UUID
 
 from services.reminders.people.contact import Contact
 from services.reminders.rules.course import Course
 from services.reminders.store.contacts import load_contacts
 from services.reminders.store.courses import load_courses
-from services.reminders.store.texts import READ, text_of
+from services.reminders.store.texts import READ, text_from_row
 from services.reminders.text.text import Text
 from shared.postgres.query import rows
 from shared.postgres.values import Connection
@@ -29,7 +29,7 @@ _OF_COURSES: Final = (
 _ANSWERS: Final = f"FROM texts t WHERE t.course_id IS NULL AND t.location = ANY(CAST(:served AS text[])) AND {_FREE}"
 
 
-async def next_look(connection: Connection, served: Sequence[str]) -> datetime | None:
+async def next_claim_at(connection: Connection, served: Sequence[str]) -> datetime | None:
     """The earliest instant at which a text must be looked at, searched for, or a dead process's lease runs out."""
     found = await rows(
         connection,
@@ -84,7 +84,7 @@ async def claim(
         served=list(served),
         batch=batch,
     )
-    return [(text_of(columns), course_id, attempts) for course_id, attempts, *columns in found]
+    return [(text_from_row(columns), course_id, attempts) for course_id, attempts, *columns in found]
 
 
 async def courses_of(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, Course]:
@@ -125,29 +125,6 @@ def update_texts(writes: Writes, changes: Sequence[Mapping[str, Any]]) -> None:
     """
     if changes:
         writes.update("texts", list(changes[0]), changes, key=["text_id"])
-
-
-class Lost(NamedTuple):
-    """A text of which nobody here can tell whether it went out."""
-
-    course_id: UUID | None
-    text_id: UUID
-    contact_id: str
-
-
-async def take_lapsed(connection: Connection, now: datetime, traceable: bool) -> list[Lost]:
-    """Texts whose lease has run out: only the provider can tell any more what became of them."""
-    found = await rows(
-        connection,
-        """UPDATE texts SET state = 'unknown', lease_until = NULL, code = 'lapsed',
-                            search_at = CASE WHEN :traceable THEN CAST(:now AS timestamptz) END
-           WHERE text_id IN (
-               SELECT text_id FROM texts WHERE state = 'sending' AND lease_until <= :now FOR UPDATE SKIP LOCKED)
-           RETURNING course_id, text_id, contact_id""",
-        now=now,
-        traceable=traceable,
-    )
-    return [Lost(*row) for row in found]
 
 
 async def room(connection: Connection, rates: Mapping[str, float]) -> dict[str, float]:

@@ -8,7 +8,7 @@ from uuid import UUID
 import orjson
 
 from services.reminders.text.provider import Sent
-from services.reminders.text.text import Text, TextState, Told
+from services.reminders.text.text import KnownAppointment, Text, TextState
 from shared.contract.closed_sets import SuppressedReason, TextKind
 from shared.postgres.query import rows
 from shared.postgres.values import Connection
@@ -21,14 +21,14 @@ TEXT: Final = (
 READ: Final = (*TEXT[:-1], "tells::text")
 """The same as they are read: JSON inside a row comes as text."""
 
-_SOONER: Final = {
+SOONER: Final = {
     "look_at": """CASE WHEN texts.state = 'scheduled' AND excluded.state = 'scheduled'
                   THEN least(texts.look_at, excluded.look_at) ELSE excluded.look_at END"""
 }
 """Of a waiting text that is to be looked at sooner meanwhile, because a pause ended or a person moved, that counts."""
 
 
-def text_of(columns: Iterable[Any]) -> Text:
+def text_from_row(columns: Iterable[Any]) -> Text:
     """A text of its columns, in the order of `READ`."""
     *plan, tells = columns
     text = Text(*plan)
@@ -38,14 +38,14 @@ def text_of(columns: Iterable[Any]) -> Text:
         reason=SuppressedReason(text.reason) if text.reason else None,
         tells=()
         if tells == "[]"
-        else tuple(Told(UUID(id), datetime.fromisoformat(at)) for id, at in orjson.loads(tells)),
+        else tuple(KnownAppointment(UUID(id), datetime.fromisoformat(at)) for id, at in orjson.loads(tells)),
     )
 
 
-def _row_of(text: Text) -> dict[str, Any]:
+def row_from_text(text: Text) -> dict[str, Any]:
     row = text._asdict()  # its fields are TEXT
     if text.tells:
-        row["tells"] = [tuple(told) for told in text.tells]
+        row["tells"] = [tuple(known) for known in text.tells]
     return row
 
 
@@ -56,7 +56,7 @@ async def load_answers(connection: Connection, contact_id: str) -> list[Text]:
         f"SELECT {', '.join(READ)} FROM texts WHERE contact_id = :id AND course_id IS NULL",
         id=contact_id,
     )
-    return [text_of(row) for row in found]
+    return [text_from_row(row) for row in found]
 
 
 async def texts_on_record(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, Sent]:

@@ -174,7 +174,7 @@ class RemindersProfile(ProfilePart):
 
 
 @dataclass(frozen=True, eq=False)
-class Place:
+class TextingPlace:
     """A location, and how its clinic texts; read once, and the same only as itself."""
 
     clinic: str
@@ -188,5 +188,5 @@ class Place:
         return wished if wished in self.profile.wording else self.profile.language
 
 
-Places = Mapping[str, Place]
+Places = Mapping[str, TextingPlace]
 """Every location that is served, by its name."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import ClassVar, Final
 from uuid import UUID
 
 from shared.contract.closed_sets import TextKind
@@ -12,12 +12,16 @@ from shared.contract.closed_sets import TextKind
 class Accepted:
     """The provider has it, under this id."""
 
+    label: ClassVar[str] = "accepted"
+
     sid: str
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class ProviderRefused:
     """The provider will never send it; `code` is the provider's."""
+
+    label: ClassVar[str] = "refused"
 
     code: str
 
@@ -26,6 +30,8 @@ class Refused:
 class Unsent:
     """Proven not sent: it may be tried again."""
 
+    label: ClassVar[str] = "unsent"
+
     code: str
 
 
@@ -33,10 +39,13 @@ class Unsent:
 class Unknown:
     """It may have been sent: it must not be tried again."""
 
+    label: ClassVar[str] = "unknown"
+
     code: str
 
 
-Outcome = Accepted | Refused | Unsent | Unknown
+Outcome = Accepted | ProviderRefused | Unsent | Unknown
+"""What came of one call; `label` is its word in metrics and logs."""
 
 OPTED_OUT: Final = "21610"
 """Twilio's code for a number whose owner has opted out."""

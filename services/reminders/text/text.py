@@ -36,7 +36,7 @@ GIVEN_UP: Final = {TextKind.CANCELLED: SessionState.CANCELLED, TextKind.RELEASED
 """Texts that tell of any number of appointments which will not be, and the state that they tell of."""
 
 
-class Told(NamedTuple):
+class KnownAppointment(NamedTuple):
     """An appointment as a person knows it."""
 
     session_id: UUID
@@ -76,4 +76,4 @@ class Text(NamedTuple):
     location: str | None = None
     traceparent: str | None = None
     recalled_at: datetime | None = None
-    tells: tuple[Told, ...] = ()
+    tells: tuple[KnownAppointment, ...] = ()

@@ -57,10 +57,10 @@ def tell_time(local: datetime) -> str:
 
 def tell_dates(locals: Sequence[datetime], language: str) -> str:
     """Several appointments in one line; those beyond `MOST_DATES` are counted."""
-    told = [f"{tell_day(local, language)} {tell_time(local)}" for local in locals[:MOST_DATES]]
-    if (rest := len(locals) - len(told)) > 0:
-        told.append(LANGUAGES[language].more.format(count=rest))
-    return ", ".join(told)
+    shown = [f"{tell_day(local, language)} {tell_time(local)}" for local in locals[:MOST_DATES]]
+    if (rest := len(locals) - len(shown)) > 0:
+        shown.append(LANGUAGES[language].more.format(count=rest))
+    return ", ".join(shown)
 
 
 def tell_phone(phone: str) -> str:

@@ -1,4 +1,4 @@
-"""What reminders hears, and what each message is about."""
+"""What reminders hears, what each message is about, and what waits for its course."""
 
 from uuid import UUID
 
@@ -7,8 +7,10 @@ from services.reminders.rules.decide import HEARS, aggregate_of
 from services.reminders.text.aggregates import PHONE, STOP
 from shared.contract.booking import CourseAccepted
 from shared.contract.clinic import ContactUpdated
-from tests.facts.texted_course import MONDAY
-from tests.stand_ins.reminders_story import message
+from tests.facts.billing import prepayment_required
+from tests.facts.booking import course_accepted
+from tests.facts.texted_course import DAY, MONDAY
+from tests.stand_ins.reminders_story import K, message, told
 
 
 def test_an_opt_out_has_a_name_of_its_own_so_that_nothing_else_said_holds_it_back() -> None:
@@ -18,7 +20,17 @@ def test_an_opt_out_has_a_name_of_its_own_so_that_nothing_else_said_holds_it_bac
     assert [aggregate_of(message(s, MONDAY)) for s in said] == [f"{STOP}{on}", f"{PHONE}{on}"]
 
 
-def test_it_hears_what_the_ladder_stands_on() -> None:
+def test_it_hears_what_the_ladder_stands_on_and_not_itself() -> None:
     assert set(HEARS) == {"booking.events", "billing.events", "clinic.contacts"}
     assert CourseAccepted.type in HEARS["booking.events"]
     assert HEARS["clinic.contacts"] == {ContactUpdated.type, "chairtime.person.erased"}
+
+
+def test_what_billing_tells_before_booking_waits_with_a_deadline() -> None:
+    story = told(prepayment_required(1))
+
+    assert story.texts() == []
+    assert story.timers["unknown_course"].due_at == MONDAY + DAY
+    story.hear(course_accepted(1))
+    assert story.kinds() == [K.PAYMENT_DUE]
+    assert story.timers["unknown_course"].due_at is None

@@ -11,11 +11,11 @@ from services.reminders.rules.outcome import (
     Attempted,
     Report,
     Settled,
+    from_outcome,
+    from_report,
     next_search,
-    of_outcome,
-    of_report,
 )
-from services.reminders.text.provider import Accepted, Outcome, Refused, Unknown, Unsent
+from services.reminders.text.provider import Accepted, Outcome, ProviderRefused, Unknown, Unsent
 from services.reminders.text.text import TextState
 from shared.contract.closed_sets import TextKind
 from shared.contract.register import EventData
@@ -50,7 +50,7 @@ def after(one: Attempted, settled: Settled) -> Attempted:
     ("outcome", "state", "told"),
     [
         (Accepted(SID), T.SENT, [TextSent]),
-        (Refused("21211"), T.FAILED, [TextFailed]),
+        (ProviderRefused("21211"), T.FAILED, [TextFailed]),
         (Unsent("20429"), T.SCHEDULED, []),
         (Unknown("TimeoutError"), T.UNKNOWN, []),
     ],
@@ -58,7 +58,7 @@ def after(one: Attempted, settled: Settled) -> Attempted:
 def test_each_outcome_has_its_state_and_is_told(
     outcome: Outcome, state: TextState, told: list[type[EventData]]
 ) -> None:
-    settled = of_outcome(attempt(), outcome, MONDAY + MINUTE, traceable=True)
+    settled = from_outcome(attempt(), outcome, MONDAY + MINUTE, traceable=True)
 
     assert settled.columns["state"] == state
     assert [type(event) for event in settled.events] == told
@@ -84,7 +84,7 @@ def test_reports_in_any_order_and_twice_end_delivered_and_tell_each_thing_once(s
         one = attempt(state, SID if state is T.SENT else None)
         told: list[type[EventData]] = [TextSent] if state is T.SENT else []
         for status in (*order, *order):
-            settled = of_report(one, Report(one.attempt_id, SID, status), MONDAY + MINUTE)
+            settled = from_report(one, Report(one.attempt_id, SID, status), MONDAY + MINUTE)
             if settled is not None:
                 one = after(one, settled)
                 told += [type(event) for event in settled.events]
@@ -94,7 +94,7 @@ def test_reports_in_any_order_and_twice_end_delivered_and_tell_each_thing_once(s
 
 @pytest.mark.parametrize("status", ["undelivered", "failed", "canceled"])
 def test_what_the_carrier_lost_is_told_as_failed_after_it_was_sent_and_not_sent_again(status: str) -> None:
-    settled = of_report(attempt(T.SENT, SID), Report(UUID(int=1), SID, status, "30003"), MONDAY + MINUTE)
+    settled = from_report(attempt(T.SENT, SID), Report(UUID(int=1), SID, status, "30003"), MONDAY + MINUTE)
 
     assert settled is not None
     assert (settled.columns["state"], settled.columns["code"]) == (T.FAILED, "30003")
@@ -103,14 +103,14 @@ def test_what_the_carrier_lost_is_told_as_failed_after_it_was_sent_and_not_sent_
     assert (event.code, event.sent_at) == ("30003", MONDAY)
     lost = after(attempt(T.SENT, SID), settled)
     for late in (*STATUSES, "undelivered"):
-        assert of_report(lost, Report(UUID(int=1), SID, late), MONDAY + MINUTE) is None
+        assert from_report(lost, Report(UUID(int=1), SID, late), MONDAY + MINUTE) is None
 
 
 @pytest.mark.parametrize("state", [T.SCHEDULED, T.SUPPRESSED])
 def test_a_report_about_an_attempt_that_was_proven_unsent_changes_nothing(state: TextState) -> None:
-    assert of_report(attempt(state), Report(UUID(int=1), SID, "sent"), MONDAY) is None
+    assert from_report(attempt(state), Report(UUID(int=1), SID, "sent"), MONDAY) is None
 
 
 def test_a_report_under_another_sid_or_of_no_known_status_changes_nothing() -> None:
-    assert of_report(attempt(T.SENT, SID), Report(UUID(int=1), "SM" + "2" * 32, "delivered"), MONDAY) is None
-    assert of_report(attempt(T.SENT, SID, "sent"), Report(UUID(int=1), SID, "teleported"), MONDAY) is None
+    assert from_report(attempt(T.SENT, SID), Report(UUID(int=1), "SM" + "2" * 32, "delivered"), MONDAY) is None
+    assert from_report(attempt(T.SENT, SID, "sent"), Report(UUID(int=1), SID, "teleported"), MONDAY) is None

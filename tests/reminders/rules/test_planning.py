@@ -1,68 +1,18 @@
-"""What a message changes of the texts that are planned: taken back, kept, wanted again, or not known yet."""
-
-from typing import Any
-
-import pytest
+"""What each fact means for a course's texts: planned anew, not known yet, or recalled from our own words."""
 
 from services.reminders.text.text import TextState
 from shared.contract.booking import (
     SessionCancelled,
-    SessionCheckedIn,
-    SessionCompleted,
     SessionConfirmed,
-    SessionEvent,
-    SessionMissed,
-    SessionReleased,
     SessionRescheduled,
-    SessionUnconfirmed,
 )
-from shared.contract.closed_sets import By, ReleaseReason, SessionState, SuppressedReason, TextKind, WithdrawalReason
+from shared.contract.closed_sets import By, SessionState, SuppressedReason, TextKind
 from shared.contract.reminders import TextSent, TextSuppressed
 from tests.facts.billing import prepayment_required, prepayment_satisfied
-from tests.facts.booking import course_accepted, session_completed, session_confirmed, session_event
+from tests.facts.booking import course_accepted, session_confirmed, session_event
 from tests.facts.clinic import contact
 from tests.facts.texted_course import COURSE_ID, DAY, HOUR, MONDAY, start_of
-from tests.stand_ins.reminders_story import PRE_VISIT, WAITING, K, Story, listed, told
-
-
-def test_a_course_that_goes_on_after_its_end_is_evaluated_at_its_second_end() -> None:
-    story = listed()
-    story.hear(session_completed(1), start_of(1) + HOUR)
-    story.hear(session_event(SessionMissed, 2, SessionState.MISSED, 3), start_of(2) + HOUR)
-    first_end = story.text(K.EVALUATION).nominal_at
-    again = start_of(2) + 7 * DAY
-    story.hear(session_event(SessionConfirmed, 2, SessionState.CONFIRMED, 4, again, grant=1), start_of(2) + DAY)
-    assert story.text(K.EVALUATION).state is TextState.SUPPRESSED
-    story.hear(
-        session_event(SessionCompleted, 2, SessionState.COMPLETED, 5, again, started_at=again, ended_at=again + HOUR),
-        again,
-    )
-
-    evaluation = story.text(K.EVALUATION)
-    assert evaluation.state is WAITING
-    assert evaluation.nominal_at == again + HOUR + 2 * DAY > first_end
-
-
-@pytest.mark.parametrize(
-    ("event", "state", "more", "told_instead"),
-    [
-        (SessionCancelled, SessionState.CANCELLED, {"by": By.PATIENT}, [K.CANCELLED]),
-        (SessionReleased, SessionState.RELEASED, {"grant": 1, "reason": ReleaseReason.OVERDUE}, [K.RELEASED]),
-        (SessionUnconfirmed, SessionState.HELD, {"grant": 1, "reason": WithdrawalReason.REFUND}, []),
-        (SessionMissed, SessionState.MISSED, {}, []),
-        (SessionCheckedIn, SessionState.CHECKED_IN, {}, []),
-    ],
-)
-def test_whatever_ends_an_appointment_takes_its_waiting_texts_back(
-    event: type[SessionEvent], state: SessionState, more: dict[str, Any], told_instead: list[TextKind]
-) -> None:
-    story = told(contact(), course_accepted(1), session_confirmed(1))
-
-    gone = story.hear(session_event(event, 1, state, 3, **more), MONDAY + HOUR)
-
-    assert {e.kind for e in gone if isinstance(e, TextSuppressed)} == {K.BOOKED, *PRE_VISIT}
-    assert {e.reason for e in gone if isinstance(e, TextSuppressed)} == {SuppressedReason.SUPERSEDED}
-    assert story.kinds(WAITING) == told_instead
+from tests.stand_ins.reminders_story import PRE_VISIT, WAITING, Story, told
 
 
 def test_a_move_takes_the_old_texts_back_and_plans_those_of_the_new_time() -> None:
@@ -82,15 +32,6 @@ def test_a_move_takes_the_old_texts_back_and_plans_those_of_the_new_time() -> No
     assert len(story.texts(TextState.SUPPRESSED)) == 3
 
 
-def test_a_text_that_went_out_is_not_planned_again_for_the_same_appointment() -> None:
-    story = told(contact(), course_accepted(1), session_confirmed(1))
-    story.attempted(K.PREPARATION)
-
-    story.hear(session_confirmed(1, version=3), MONDAY + HOUR)
-
-    assert story.kinds(WAITING) == [K.BOOKED, K.DAY_BEFORE, K.DAY_OF]
-
-
 def test_an_older_version_of_a_session_changes_nothing() -> None:
     story = told(
         contact(), course_accepted(1), session_event(SessionCancelled, 1, SessionState.CANCELLED, 3, by=By.CLINIC)
@@ -99,16 +40,6 @@ def test_an_older_version_of_a_session_changes_nothing() -> None:
 
     assert story.hear(session_confirmed(1, version=2)) == []
     assert story.course is before
-
-
-def test_what_billing_tells_before_booking_waits_with_a_deadline() -> None:
-    story = told(prepayment_required(1))
-
-    assert story.texts() == []
-    assert story.timers["unknown_course"].due_at == MONDAY + DAY
-    story.hear(course_accepted(1))
-    assert story.kinds() == [K.PAYMENT_DUE]
-    assert story.timers["unknown_course"].due_at is None
 
 
 def test_a_course_that_booking_never_tells_of_goes_to_a_person() -> None:

@@ -5,11 +5,12 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
+from prometheus_client import REGISTRY
 
 from services.reminders.rules.outcome import Report
-from services.reminders.sending.settling import Settling
+from services.reminders.sending.settling import OutcomeWriter
 from services.reminders.store.contacts import load_contacts
-from services.reminders.text.provider import Found, Refused, Unknown
+from services.reminders.text.provider import Found, ProviderRefused, Unknown
 from services.reminders.text.text import TextState
 from shared.contract.closed_sets import TextKind
 from tests.facts.billing import prepayment_required
@@ -20,19 +21,26 @@ from tests.stand_ins.reminders_rig import Rig
 from tests.stand_ins.reminders_story import K
 
 
+def refusals() -> float:
+    """How many the alerts know of."""
+    return REGISTRY.get_sample_value("chairtime_texts_total", {"service": "reminders", "outcome": "refused"}) or 0
+
+
 async def test_a_refusal_is_final_and_told_with_its_code(rig: Rig) -> None:
     await rig.planned()
-    rig.sender.outcome = Refused("21211")
+    rig.sender.outcome = ProviderRefused("21211")
+    counted = refusals()
     await rig.walk(MONDAY + HOUR)
 
     assert len(rig.sender.texts) == 1
+    assert refusals() == counted + 1
     (failed,) = [data for type, data in await rig.told() if type == "reminders.text.failed.v1"]
     assert failed["code"] == "21211"
 
 
 async def test_a_number_that_the_carrier_blocks_is_an_opt_out(rig: Rig) -> None:
     await rig.planned()
-    rig.sender.outcome = Refused("21610")
+    rig.sender.outcome = ProviderRefused("21610")
     await rig.walk(start_of(1))
 
     assert len(rig.sender.texts) == 1
@@ -73,8 +81,8 @@ async def test_a_text_whose_process_died_while_sending_goes_to_a_person(rig: Rig
 SID = "SM" + "1" * 32
 
 
-def settling(rig: Rig) -> Settling:
-    return Settling(rig.database, rig.clock, lambda: None, traceable=True)
+def writer(rig: Rig) -> OutcomeWriter:
+    return OutcomeWriter(rig.database, rig.clock, lambda: None, traceable=True)
 
 
 async def lost(rig: Rig) -> UUID:
@@ -94,7 +102,7 @@ async def searched(rig: Rig, until_hours: float) -> None:
     to = MONDAY + timedelta(hours=until_hours)
     while (due_at := await rig.next_due()) is not None and due_at <= to:
         rig.clock.move(max(due_at, rig.clock.now()))
-        await settling(rig).search(rig.sender, {"stella": "stella"}, rig.clock.now())
+        await writer(rig).search(rig.sender, {"stella": "stella"}, rig.clock.now())
         await rig.dispatch.send_due(rig.clock.now())
     rig.clock.move(to)
 
@@ -102,9 +110,9 @@ async def searched(rig: Rig, until_hours: float) -> None:
 async def test_a_report_settles_an_attempt_of_unknown_outcome(rig: Rig) -> None:
     attempt_id = await lost(rig)
 
-    assert await settling(rig).report(Report(attempt_id, SID, "sent"))
-    assert await settling(rig).report(Report(attempt_id, SID, "delivered"))
-    assert await settling(rig).report(Report(None, SID, "sent"))
+    assert await writer(rig).report(Report(attempt_id, SID, "sent"))
+    assert await writer(rig).report(Report(attempt_id, SID, "delivered"))
+    assert await writer(rig).report(Report(None, SID, "sent"))
 
     assert (await rig.became())[K.BOOKED] == (TextState.DELIVERED, None)
     told = [type for type, _ in await rig.told() if "reminders.text" in type]
@@ -116,7 +124,7 @@ async def test_a_report_settles_an_attempt_of_unknown_outcome(rig: Rig) -> None:
 
 async def test_a_report_that_comes_before_the_call_has_ended_counts_once(rig: Rig) -> None:
     async def report() -> None:
-        await settling(rig).report(Report(rig.sender.texts[0].attempt_id, SID, "delivered"))
+        await writer(rig).report(Report(rig.sender.texts[0].attempt_id, SID, "delivered"))
 
     rig.sender.before = report
     await rig.planned()
@@ -131,7 +139,7 @@ async def test_twenty_reports_at_once_have_one_effect(rig: Rig) -> None:
     attempt_id = await lost(rig)
     statuses = ["queued", "sending", "sent", "delivered", "delivered"] * 4
 
-    await asyncio.gather(*(settling(rig).report(Report(attempt_id, SID, status)) for status in statuses))
+    await asyncio.gather(*(writer(rig).report(Report(attempt_id, SID, status)) for status in statuses))
 
     assert [type for type, _ in await rig.told()].count("reminders.text.delivered.v1") == 1
 
@@ -139,15 +147,15 @@ async def test_twenty_reports_at_once_have_one_effect(rig: Rig) -> None:
 async def test_a_report_about_nothing_of_ours_is_told_so(rig: Rig) -> None:
     await rig.planned()
 
-    assert not await settling(rig).report(Report(uuid4(), SID, "sent"))
+    assert not await writer(rig).report(Report(uuid4(), SID, "sent"))
 
 
 async def test_a_carrier_that_reports_an_opt_out_ends_all_texts(rig: Rig) -> None:
     await rig.planned()
     await rig.walk(MONDAY)
-    await settling(rig).report(Report(rig.sender.texts[0].attempt_id, SID, "sent"))
+    await writer(rig).report(Report(rig.sender.texts[0].attempt_id, SID, "sent"))
     sid = f"SM{rig.sender.texts[0].attempt_id.hex}"
-    await settling(rig).report(Report(None, sid, "failed", "21610"))
+    await writer(rig).report(Report(None, sid, "failed", "21610"))
     await rig.walk(start_of(1))
 
     assert (await rig.became())[K.BOOKED] == (TextState.FAILED, None)
@@ -159,7 +167,7 @@ async def test_all_who_have_a_number_that_the_carrier_blocks_have_opted_out(rig:
     await rig.planned()
     rig.sender.outcome = Unknown("500")
     await rig.walk(MONDAY)
-    await settling(rig).report(Report(rig.sender.texts[0].attempt_id, SID, "undelivered", "21610"))
+    await writer(rig).report(Report(rig.sender.texts[0].attempt_id, SID, "undelivered", "21610"))
 
     async with rig.database.begin() as connection:
         people = await load_contacts(connection, [PATIENT, "patient-2"])
@@ -224,7 +232,7 @@ async def test_an_answer_has_outcomes_like_every_text(rig: Rig) -> None:
     rig.sender.outcome = Unknown("500")
     await rig.say(answer_wanted(TextKind.HELP))
     await rig.walk(MONDAY)
-    await settling(rig).report(Report(rig.sender.texts[0].attempt_id, SID, "delivered"))
+    await writer(rig).report(Report(rig.sender.texts[0].attempt_id, SID, "delivered"))
 
     assert [type for type, _ in await rig.told()][1:] == ["reminders.text.sent.v1", "reminders.text.delivered.v1"]
     assert await rig.attention() == ["text_outcome_unknown"]

@@ -8,8 +8,8 @@ import pytest
 from aiohttp import ClientTimeout
 
 from deploy.local.fake_twilio import ACCOUNT_SID, AUTH_TOKEN, FakeTwilio, Mood
-from services.reminders.sending.twilio import TwilioSender, outcome_of
-from services.reminders.text.provider import Accepted, Outcome, Refused, Unknown, Unsent
+from services.reminders.sending.twilio import TwilioSender, outcome_from_answer
+from services.reminders.text.provider import Accepted, Outcome, ProviderRefused, Unknown, Unsent
 from tests.facts.texted_course import PHONE
 from tests.stand_ins.outgoing_text import TEXT
 
@@ -21,17 +21,17 @@ NOBODY_KNOWS = [(500, 20500), (502, None), (503, 20503), (504, None), (302, None
 
 @pytest.mark.parametrize(("status", "code"), RETRIED)
 def test_what_passes_is_tried_again(status: int, code: int | None) -> None:
-    assert outcome_of(status, code) == Unsent(str(code or status))
+    assert outcome_from_answer(status, code) == Unsent(str(code or status))
 
 
 @pytest.mark.parametrize(("status", "code"), FINAL)
 def test_a_refusal_is_final(status: int, code: int | None) -> None:
-    assert outcome_of(status, code) == Refused(str(code or status))
+    assert outcome_from_answer(status, code) == ProviderRefused(str(code or status))
 
 
 @pytest.mark.parametrize(("status", "code"), NOBODY_KNOWS)
 def test_what_nobody_can_know_is_never_tried_again(status: int, code: int | None) -> None:
-    assert outcome_of(status, code) == Unknown(str(code or status))
+    assert outcome_from_answer(status, code) == Unknown(str(code or status))
 
 
 SENDER = "+15550100001"
@@ -68,7 +68,7 @@ async def test_an_accepted_text_brings_the_providers_id(twilio: FakeTwilio) -> N
 @pytest.mark.parametrize(
     ("mood", "outcome"),
     [
-        (Mood.OPTED_OUT, Refused("21610")),
+        (Mood.OPTED_OUT, ProviderRefused("21610")),
         (Mood.BUSY, Unsent("20429")),
         (Mood.RESET, Unknown("ServerDisconnectedError")),
         (Mood.ERROR, Unknown("20500")),
@@ -109,5 +109,5 @@ async def test_a_connection_that_does_not_come_about_is_proof_that_nothing_was_s
 async def test_a_wrong_token_is_final(twilio: FakeTwilio) -> None:
     sender = TwilioSender(ACCOUNT_SID, "another token", {"stella": SENDER}, twilio.url)
 
-    assert await sender.send(TEXT) == Refused("20003")
+    assert await sender.send(TEXT) == ProviderRefused("20003")
     await sender.close()

@@ -20,7 +20,7 @@ async def test_a_course_survives_being_stored(rig: Rig) -> None:
     assert {text.kind for text in course.texts} == {K.BOOKED, K.PAYMENT_DUE, K.PREPARATION, K.DAY_BEFORE, K.DAY_OF}
     async with rig.database.begin() as connection:
         assert (await load_contacts(connection, [PATIENT])) == {}
-        assert await queue.next_look(connection, ["nowhere"]) is None
+        assert await queue.next_claim_at(connection, ["nowhere"]) is None
 
 
 async def test_a_courses_texts_are_found_without_looking_through_all(rig: Rig) -> None:
