@@ -7,7 +7,7 @@ from services.billing.account import ledger
 from services.billing.account.account import Account, Known
 from services.billing.account.share import Share
 from services.billing.account.tariff import Policy
-from services.billing.papers.decide import LOOK
+from services.billing.papers.decide import PapersTimer
 from services.billing.rules.decide import decide
 from shared.contract.closed_sets import Basis
 from shared.contract.internal import TimerDue
@@ -44,7 +44,7 @@ class Story:
         self.account = decision.state
         self.known = self.known if decision.context is None else decision.context
         for timer in decision.timers:
-            if timer.kind == LOOK:
+            if timer.kind == PapersTimer.LOOK:
                 continue  # papers have a story of their own
             self.timers.pop((timer.kind, timer.subject), None)
             if timer.due_at is not None:

@@ -27,8 +27,10 @@ from services.billing.papers.html import Document
 from shared.configuration.clinic import Location, Opening
 from shared.contract.clinic import PatientUpdated, Service
 from shared.contract.closed_sets import Basis, Method, Payer, SessionState, Weekday
+from shared.contract.internal import TimerDue
 from shared.contract.register import EventData
 from shared.decision.decision import Attention
+from shared.decision.message import Message
 from tests.facts.course import COURSE, DAY, session_id
 
 THANKSGIVING = date(2026, 11, 26)
@@ -191,7 +193,9 @@ class PapersStory:
         """Have the papers looked at; returns the events that follow."""
         if at is not None:
             self.now = local(at) if isinstance(at, str) else at
-        decision = decide_papers({"carbondale": self.place}, self.folder, self.now)
+        looked = TimerDue(of=f"papers:{COURSE}", kind="papers", subject="", due_at=self.now)
+        message = Message("m-1", looked.type, "test", self.now, self.now, looked)
+        decision = decide_papers({"carbondale": self.place}, self.folder, message, self.now)
         assert isinstance(decision.state, Folder)
         self.folder = decision.state._replace(fresh=())
         self.printed += decision.state.fresh

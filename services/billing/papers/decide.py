@@ -6,6 +6,7 @@ patient the one that comes later has the papers looked at (`paper_store`): what 
 """
 
 from datetime import datetime, time, timedelta
+from enum import StrEnum
 from hashlib import sha256
 from typing import Any, Final
 from uuid import UUID
@@ -38,13 +39,24 @@ from shared.contract.clinic import AuthorizationDecided, PaymentCaptured
 from shared.contract.closed_sets import Basis, Payer, SessionState
 from shared.contract.internal import TimerDue
 from shared.contract.register import EventData
-from shared.decision.decision import Attention, Decision, Timer
+from shared.decision.decision import Decision, Timer
+from shared.decision.draft import Draft
+from shared.decision.message import Message
 
 PAPERS: Final = "papers:"
 """What the aggregate of a course's papers begins with."""
 
-LOOK: Final = "papers"
-"""The timer, set by the money's rules or by a patient's data, that has a course's papers looked at."""
+
+class PapersTimer(StrEnum):
+    """What has a course's papers looked at."""
+
+    LOOK = "papers"
+    """Something has changed that papers tell. The money's rules and patients' data set it, of the course itself."""
+    ESTIMATE = "estimate"
+    """The estimate is due, and something that it needs is missing."""
+    VISIT = "visit"
+    """A session's superbill or receipt has waited long for what is missing. The subject is the session."""
+
 
 FIRST_LOOK: Final = timedelta(hours=12)
 """An estimate for which the patient is not known yet is looked at so long after acceptance: on its last day if not
@@ -65,13 +77,13 @@ def look_again(before: Account, after: Account, fact: EventData, now: datetime) 
     if after.stage is not Stage.PRICED:
         return ()
     if kind is CourseAccepted:
-        return (Timer(LOOK, now + FIRST_LOOK),) if estimated else ()
+        return (Timer(PapersTimer.LOOK, now + FIRST_LOOK),) if estimated else ()
     if (
         kind is SessionCompleted
         or (kind in CHANGE_AN_ESTIMATE and estimated)
         or (kind in SETTLE_WHAT_IS_OWED and any(share.owing for share in before.shares))
     ):
-        return (Timer(LOOK, now),)
+        return (Timer(PapersTimer.LOOK, now),)
     return ()
 
 
@@ -79,7 +91,7 @@ def folder_of(timer: TimerDue) -> str | None:
     """The aggregate of the papers that a timer is about, if it is about papers."""
     if timer.of.startswith(PAPERS):
         return timer.of
-    return PAPERS + timer.of if timer.kind == LOOK else None
+    return PAPERS + timer.of if timer.kind == PapersTimer.LOOK else None
 
 
 def course_of_papers(folder: str) -> UUID:
@@ -87,46 +99,40 @@ def course_of_papers(folder: str) -> UUID:
     return UUID(folder.removeprefix(PAPERS))
 
 
-def decide_papers(places: Places, folder: Folder, now: datetime) -> Decision[State, Any]:
+def decide_papers(places: Places, folder: Folder, message: Message, now: datetime) -> Decision[State, Any]:
     """Issue what can be issued now, and ask for what is missing when its deadline nears."""
     place = places.get(folder.account.location or "") if folder.account is not None else None
     if folder.account is None or folder.account.stage is not Stage.PRICED or place is None:
         return Decision(folder)
-    review = _Review(folder, folder.account, place, now)
+    review = _Review(folder, folder.account, place, message, now)
     review.estimate()
     for done in folder.given:
         share = folder.account.share(done.session_id)
         if share is not None and share.state is SessionState.COMPLETED and not share.owing and share.price_cents:
             review.session(share, done)
-    return review.decision()
+    return review.decided(review.folder)
 
 
-class _Review:
+class _Review(Draft):
     """One look at a course's papers."""
 
-    def __init__(self, folder: Folder, account: Account, place: Place, now: datetime) -> None:
+    def __init__(self, folder: Folder, account: Account, place: Place, message: Message, now: datetime) -> None:
+        super().__init__(message, now)
         self.folder = folder
         self.account = account
         self.place = place
-        self.now = now
-        self.events: list[EventData] = []
-        self.timers: list[Timer] = []
-        self.attention: list[Attention] = []
-
-    def decision(self) -> Decision[State, Any]:
-        return Decision(self.folder, tuple(self.events), tuple(self.timers), tuple(self.attention))
 
     def estimate(self) -> None:
         """Issue the estimate to who pays themselves, or a new version where it tells anything else than the last."""
         account, next_one = self.account, next_session(self.account, self.now)
         if account.payer is not Payer.SELF_PAY or next_one is None:
-            self.timers.append(Timer("estimate", None))
+            self.set_timer(PapersTimer.ESTIMATE, None)
             return
         made = estimate(account, self.place, self.folder.patient)
         if isinstance(made, Missing):
-            self._ask("estimate", None, self._estimate_asked_at(next_one), made)
+            self._ask(PapersTimer.ESTIMATE, None, self._estimate_asked_at(next_one), made)
         elif (version := self._issue(Kind.ESTIMATE, account.course_id, made)) is not None:
-            self.timers.append(Timer("estimate", None))
+            self.set_timer(PapersTimer.ESTIMATE, None)
             id, total = str(account.course_id), made.total_cents
             self.events.append(
                 EstimateIssued(course_id=account.course_id, estimate_id=id, version=version, total_cents=total)
@@ -157,9 +163,9 @@ class _Review:
         if share.basis is not Basis.WAIVED and self.folder.newest(Kind.RECEIPT, id) is None:
             missing = self._receipt(share, done) or missing
         if missing is not None:
-            self._ask("visit", id, done.ended_at + ASKED_AFTER, missing)
+            self._ask(PapersTimer.VISIT, id, done.ended_at + ASKED_AFTER, missing)
         elif len(self.folder.fresh) > before:
-            self.timers.append(Timer("visit", None, str(id)))
+            self.set_timer(PapersTimer.VISIT, None, id)
 
     def _superbill(self, share: Share, done: Given) -> Missing | None:
         billed = any(issued.kind is Kind.SUPERBILL for issued in self.folder.issued)
@@ -196,10 +202,10 @@ class _Review:
         )
         return version
 
-    def _ask(self, what: str, session_id: UUID | None, at: datetime | None, missing: Missing) -> None:
+    def _ask(self, what: PapersTimer, session_id: UUID | None, at: datetime | None, missing: Missing) -> None:
         """Leave it to a person when it is time, and wait until then."""
         if at is None or at > self.now:
-            self.timers.append(Timer(what, at, str(session_id or "")))
+            self.set_timer(what, at, session_id or "")
         else:
-            subject = str(session_id or self.account.course_id)
-            self.attention.append(Attention(f"{what}_without_data", subject, f"needed: {missing.what}"))
+            subject = session_id or self.account.course_id
+            self.raise_attention(f"{what}_without_data", subject, f"needed: {missing.what}")

@@ -6,7 +6,7 @@ where it belongs.
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, assert_never
 from uuid import UUID
 
 from services.billing.account.account import Account, Known, Stage
@@ -15,7 +15,7 @@ from services.billing.account.share import Share
 from services.billing.account.tariff import Places
 from services.billing.papers.decide import course_of_papers, decide_papers, folder_of, look_again
 from services.billing.papers.folder import Folder, Patient, State
-from services.billing.rules.draft import Draft
+from services.billing.rules.draft import Draft, TimerKind
 from services.billing.rules.on_booking import (
     on_accepted,
     on_cancelled,
@@ -84,19 +84,23 @@ def aggregate_of(message: Message) -> str:
 
 
 def on_timer(draft: Draft, timer: TimerDue) -> None:
-    """A deadline of this course has passed."""
-    match timer.kind:
-        case "due":
+    """A deadline of this course has passed.
+
+    Raises:
+        ValueError: billing sets no timer of this kind.
+    """
+    match TimerKind(timer.kind):
+        case TimerKind.DUE:
             share = draft.account.share(UUID(timer.subject))
             if share is not None and share.awaits_deadline and share.due_at == timer.due_at:
                 _declare_overdue(draft, share)
-        case "refund":
+        case TimerKind.REFUND:
             if draft.account.refund_at == timer.due_at:
                 draft.account = draft.account._replace(refund_at=None)  # taken by its delivery; settling gives it back
-        case "course":
+        case TimerKind.COURSE:
             _show_what_waits(draft, timer)
         case other:
-            raise ValueError(f"unknown timer {other}")
+            assert_never(other)
 
 
 def _show_what_waits(draft: Draft, timer: TimerDue) -> None:
@@ -183,7 +187,7 @@ def decide(
             return Decision(Patient(person.person_id, None, now))
         case TimerDue() as timer if (aggregate := folder_of(timer)) is not None:
             folder = state if isinstance(state, Folder) else Folder(course_of_papers(aggregate))
-            return decide_papers(places, folder, now)
+            return decide_papers(places, folder, message, now)
         case _:
             return _decide_account(places, state, message, now, known)
 
@@ -200,7 +204,7 @@ def _decide_account(
         _decide_session(draft, data)
     settle(draft)
     draft.timers += look_again(account, draft.account, data, now)
-    return draft.decision()
+    return draft.decided(draft.account, draft.known)
 
 
 def _decide_session(draft: Draft, data: EventData) -> None:

@@ -5,6 +5,7 @@ posted, and so cannot differ from them. Deadlines, too, follow what is put, and 
 """
 
 from datetime import datetime
+from enum import StrEnum
 from uuid import UUID
 
 from services.billing.account import ledger
@@ -13,33 +14,37 @@ from services.billing.account.ledger import Entry, EntryKind, Line
 from services.billing.account.records import Payment, Refund, Reversal
 from services.billing.account.share import Share
 from services.billing.account.tariff import Places
-from services.billing.papers.folder import State
-from shared.contract.register import EventData
-from shared.decision.decision import Attention, Decision, Timer
+from shared.decision import draft
 from shared.decision.message import Message
 
 
-class Draft:
-    """One decision in the making: the account as it becomes, and what is to be told."""
+class TimerKind(StrEnum):
+    """The deadlines of a course's money; those of its papers stand in `papers.decide`."""
+
+    DUE = "due"
+    """A session must be paid or covered by now. The subject is the session."""
+    REFUND = "refund"
+    """Nothing will use the balance any more: it goes back."""
+    COURSE = "course"
+    """Money or an authorization of a course that nobody has told of becomes a matter for a person. Both are written
+    down at once; no message waits, as it does in the other services."""
+
+
+class Draft(draft.Draft):
+    """One decision about a course's money.
+
+    Attributes:
+        places: every served location.
+        account: the course as it becomes.
+        known: what the batch knows beyond the course, as it becomes.
+    """
 
     def __init__(self, places: Places, account: Account, message: Message, now: datetime, known: Known) -> None:
+        super().__init__(message, now)
         self.places = places
         self.account = account
-        self.message = message
-        self.now = now
         self.known = known
-        self.events: list[EventData] = []
-        self.timers: list[Timer] = []
-        self.attention: list[Attention] = []
         self._entries = 0
-
-    def decision(self) -> Decision[State, Known]:
-        """What the worker writes down."""
-        return Decision(self.account, tuple(self.events), tuple(self.timers), tuple(self.attention), self.known)
-
-    def raise_attention(self, kind: str, subject: object, detail: str) -> None:
-        """Leave something to a person."""
-        self.attention.append(Attention(kind, str(subject), detail))
 
     def put(self, share: Share) -> Share:
         """Keep a share; its deadline comes and goes with what it waits for."""
@@ -56,7 +61,7 @@ class Draft:
         had = before.due_at if before is not None and before.awaits_deadline else None
         has = share.due_at if share.awaits_deadline else None
         if had != has:
-            self.timers.append(Timer("due", has, str(share.session_id)))
+            self.set_timer(TimerKind.DUE, has, share.session_id)
         return share
 
     def put_payment(self, payment: Payment) -> None:
@@ -92,7 +97,7 @@ class Draft:
         """Set, move or take back the instant at which the balance goes back."""
         if at != self.account.refund_at:
             self.account = self.account._replace(refund_at=at)
-            self.timers.append(Timer("refund", at))
+            self.set_timer(TimerKind.REFUND, at)
 
     def _keep(self, id: UUID | str, **changed: object) -> None:
         self.account = self.account._replace(touched=self.account.touched | {id}, **changed)  # type: ignore[arg-type]

@@ -14,7 +14,7 @@ from services.billing.account.share import Share
 from services.billing.account.tariff import Place
 from services.billing.account.terms import terms_of
 from services.billing.rules.coverage import ask
-from services.billing.rules.draft import Draft
+from services.billing.rules.draft import Draft, TimerKind
 from services.billing.rules.settlement import allocate
 from services.billing.rules.shares import charged, deadline, follow_state, grant, take_back
 from shared.contract.billing import PricingRejected
@@ -34,7 +34,6 @@ from shared.contract.booking import (
 )
 from shared.contract.clinic import CourseRequested
 from shared.contract.closed_sets import Basis, By, ClosedReason, PricingRefusal, SessionState, WithdrawalReason
-from shared.decision.decision import Timer
 
 S = SessionState
 
@@ -54,7 +53,7 @@ def on_accepted(draft: Draft, fact: CourseAccepted) -> None:
     if draft.account.stage not in (Stage.UNKNOWN, Stage.REJECTED):
         draft.raise_attention("accepted_again", fact.course_id, "a course that is known was accepted once more")
         return
-    draft.timers.append(Timer("course", None))
+    draft.set_timer(TimerKind.COURSE, None)
     draft.account = draft.account._replace(
         patient_id=fact.patient_id,
         location=fact.location,
@@ -123,7 +122,7 @@ def on_rejected(draft: Draft, fact: CourseRejected) -> None:
     """Keep its money until the last planned start; until then it may be asked for again."""
     if draft.account.stage in (Stage.UNKNOWN, Stage.REJECTED):
         draft.account = draft.account._replace(stage=Stage.REJECTED, rejected_at=draft.now)
-        draft.timers.append(Timer("course", None))
+        draft.set_timer(TimerKind.COURSE, None)
     else:
         draft.raise_attention("rejected_after_acceptance", fact.course_id, f"the course is {draft.account.stage}")
 

@@ -1,22 +1,16 @@
 """What follows from money that came, from money that left, and from what insurers decide. Pure."""
 
-from datetime import timedelta
-from typing import Final
-
 from services.billing.account import ledger
 from services.billing.account.account import Stage
 from services.billing.account.ledger import EntryKind, Line
 from services.billing.account.records import Authorization, Payment, Refund, Reversal
-from services.billing.rules.draft import Draft
+from services.billing.rules.draft import Draft, TimerKind
 from services.billing.rules.settlement import settle
 from shared.contract.billing import PaymentRecorded, PaymentRejected, RefundSettled
 from shared.contract.clinic import AuthorizationDecided, PaymentCaptured, PaymentReversed
 from shared.contract.closed_sets import AuthorizationDecision, PaymentRefusal, ReversalReason
 from shared.contract.topics import CURRENCY
-from shared.decision.decision import Timer
-
-UNKNOWN_AFTER: Final = timedelta(hours=24)
-"""Money that waits this long for a course that never came goes to a person (contract rule 5)."""
+from shared.decision.draft import UNKNOWN_AFTER
 
 
 def on_captured(draft: Draft, fact: PaymentCaptured) -> None:
@@ -136,4 +130,4 @@ def on_authorization(draft: Draft, fact: AuthorizationDecided) -> None:
 def _await_course(draft: Draft) -> None:
     """The first word about a course that nobody booked yet sets the instant at which a person is asked."""
     if draft.account.stage is Stage.UNKNOWN and not draft.account.payments and not draft.account.authorizations:
-        draft.timers.append(Timer("course", draft.now + UNKNOWN_AFTER))
+        draft.set_timer(TimerKind.COURSE, draft.now + UNKNOWN_AFTER)

@@ -1,7 +1,6 @@
 """Accounts and their ledger: load many, save many. The SQL of people and of papers stands beside it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from operator import attrgetter
 from typing import Any, Final
 from uuid import UUID
 
@@ -25,29 +24,37 @@ from services.billing.papers.folder import Folder, Patient, State
 from services.billing.rules.decide import PATIENT, aggregate_of
 from services.billing.store.papers import folders, save_folders
 from services.billing.store.patients import save_patients, wake_papers
-from services.billing.store.row_values import _columns, _fields, _of_course, _value
 from shared.contract.booking import CourseAccepted
 from shared.contract.clinic import PaymentCaptured, Service
 from shared.decision.message import Message
 from shared.postgres.query import nested, rows, run, take
+from shared.postgres.row_values import columns_of, reader, row_of, values_of
 from shared.postgres.values import Connection
 from shared.postgres.writes import Writes
 from shared.worker.service_rules import Loaded
 
-ACCOUNT: Final = (*_columns(Account), "terms_id")
-SHARE: Final = ("course_id", *_columns(Share))
+STANDING: Final = columns_of(Account)
+ACCOUNT: Final = (*STANDING, "terms_id")
+SHARE: Final = ("course_id", *Share._fields)
 GOING: Final = ("version", "state", "basis", "prepaid_cents", "granted", "answered")
 """What payment and confirmation change of a share; the rest of it stands most of the time."""
-PAYMENT: Final = _columns(Payment)
-REFUND: Final = ("course_id", *_columns(Refund))
-PART: Final = ("refund_id", *_columns(RefundedPart))
-REVERSAL: Final = ("course_id", *_columns(Reversal))
-AUTHORIZATION: Final = ("course_id", *_columns(Authorization))
-GIVEN: Final = ("course_id", *_columns(Given))
-WAIVER: Final = ("course_id", *_columns(Waiver))
-FREE_VISIT: Final = _columns(FreeVisit)
+PAYMENT: Final = Payment._fields
+REFUND: Final = ("course_id", *columns_of(Refund))
+PART: Final = ("refund_id", *RefundedPart._fields)
+REVERSAL: Final = ("course_id", *Reversal._fields)
+AUTHORIZATION: Final = ("course_id", *Authorization._fields)
+GIVEN: Final = ("course_id", *Given._fields)
+WAIVER: Final = ("course_id", *Waiver._fields)
+FREE_VISIT: Final = FreeVisit._fields
 ENTRY: Final = ("id", "course_id", "kind", "cause", "booked_at")
-LINE: Final = ("entry_id", "number", *_columns(Line))
+LINE: Final = ("entry_id", "number", *Line._fields)
+
+_read_account: Final = reader(Account, STANDING)
+_read_share: Final = reader(Share)
+_read_payment: Final = reader(Payment)
+_read_refund: Final = reader(Refund, REFUND[1:])
+_read_reversal: Final = reader(Reversal)
+_read_authorization: Final = reader(Authorization)
 
 
 async def load(places: Places, connection: Connection, messages: Sequence[Message]) -> Loaded[State, Known]:
@@ -104,7 +111,7 @@ async def _payments(connection: Connection, ids: Iterable[str]) -> Mapping[str, 
         f"SELECT {', '.join(PAYMENT)} FROM payments WHERE payment_id = ANY(CAST(:ids AS text[]))",
         ids=list(ids),
     )
-    return {row.payment_id: _value(Payment, PAYMENT, row) for row in found}
+    return {row.payment_id: _read_payment(row) for row in found}
 
 
 async def read_account(connection: Connection, course_id: UUID) -> Account | None:
@@ -139,13 +146,13 @@ def save(writes: Writes, loaded: Mapping[str, State], changed: Mapping[str, Stat
     writes.insert("payments", PAYMENT, _of_course(PAYMENT, fresh))  # an id taken meanwhile is refused
     writes.insert("payments", PAYMENT, _of_course(PAYMENT, older), ("payment_id",))
     writes.insert("refunds", REFUND, _of_course(REFUND, refunds), ("course_id", "number"))
-    parts = ({"refund_id": r.refund_id, **_fields(PART[1:], part)} for _, r in refunds for part in r.parts)
+    parts = ({"refund_id": r.refund_id, **row_of(PART[1:], part)} for _, r in refunds for part in r.parts)
     writes.insert("refund_parts", PART, parts, ("refund_id", "payment_id"))
     reversals = ((a, r) for a, ids in touched for r in a.reversals if r.reversal_id in ids)
     writes.insert("reversals", REVERSAL, _of_course(REVERSAL, reversals), ("course_id", "reversal_id"))
-    writes.append("entries", ENTRY, (_fields(ENTRY, entry) for entry in entries))
+    writes.append("entries", ENTRY, (row_of(ENTRY, entry) for entry in entries))
     lines = (
-        {"entry_id": entry.id, "number": number, **_fields(LINE[2:], line)}
+        {"entry_id": entry.id, "number": number, **row_of(LINE[2:], line)}
         for entry in entries
         for number, line in enumerate(entry.lines, start=1)
     )
@@ -174,7 +181,7 @@ def _save_shares(writes: Writes, loaded: Mapping[str, State], accounts: Iterable
     writes.update("shares", SHARE, list(_of_course(SHARE, changed)), key)
 
 
-_rest: Final = attrgetter(*(name for name in SHARE[1:] if name not in GOING))
+_rest: Final = values_of(tuple(name for name in Share._fields if name not in GOING))
 
 
 def _before(loaded: Mapping[str, State], account: Account) -> Account:
@@ -213,25 +220,32 @@ def _save_what_is_only_added(writes: Writes, loaded: Mapping[str, State], accoun
     given = _of_course(GIVEN, ((a, one) for a in rest for one in a.given))
     writes.insert("given", GIVEN, ({**row, "services": _plain(row["services"])} for row in given))
     writes.insert("waivers", WAIVER, _of_course(WAIVER, [(a, one) for a in rest for one in a.waivers]))
-    writes.insert("free_visits", FREE_VISIT, (_fields(FREE_VISIT, one) for a in rest for one in a.free_visits))
+    writes.insert("free_visits", FREE_VISIT, (row_of(FREE_VISIT, one) for a in rest for one in a.free_visits))
 
 
 def _plain(services: Iterable[Service] | None) -> Any:
     return None if services is None else [service.model_dump(exclude_none=True) for service in services]
 
 
-_standing: Final = attrgetter(*_columns(Account), "terms")
+_standing: Final = values_of((*STANDING, "terms"))
+
+
+def _of_course(columns: Sequence[str], items: Iterable[tuple[Account, object]]) -> Iterable[dict[str, Any]]:
+    """Rows of what belongs to a course, with its id."""
+    own = tuple(column for column in columns if column != "course_id")
+    names, values = ("course_id", *own), values_of(own)
+    return (dict(zip(names, (account.course_id, *values(item)), strict=True)) for account, item in items)
 
 
 def _account_row(account: Account) -> dict[str, Any]:
-    return _fields(_columns(Account), account) | {"terms_id": account.terms.terms_id if account.terms else None}
+    return row_of(STANDING, account) | {"terms_id": account.terms.terms_id if account.terms else None}
 
 
 async def _accounts(connection: Connection, ids: Sequence[str]) -> list[Account]:
     here = "course_id = accounts.course_id"
     found = await rows(
         connection,
-        f"""SELECT {", ".join(_columns(Account))},
+        f"""SELECT {", ".join(STANDING)},
                    (SELECT CAST(content AS text) FROM terms WHERE terms.terms_id = accounts.terms_id) AS terms,
                    {nested("shares", SHARE[1:], here, "number")} AS shares,
                    {nested("payments", PAYMENT, here, "heard_at, payment_id")} AS payments,
@@ -248,20 +262,15 @@ async def _accounts(connection: Connection, ids: Sequence[str]) -> list[Account]
 
 def _account(row: Any) -> Account:
     *own, terms, shares, payments, refunds, parts, reversals, authorizations = row
-    account: Account = _value(
-        Account,
-        _columns(Account),
+    return _read_account(
         own,
         terms=None if terms is None else read_terms(terms),
-        shares=tuple(_value(Share, SHARE[1:], share) for share in shares),
-        payments=tuple(_value(Payment, PAYMENT, payment) for payment in payments),
+        shares=tuple(map(_read_share, shares)),
+        payments=tuple(map(_read_payment, payments)),
         refunds=tuple(
-            _value(
-                Refund, REFUND[1:], refund, parts=tuple(RefundedPart(*part) for of, *part in parts if of == refund[0])
-            )
+            _read_refund(refund, parts=tuple(RefundedPart(*part) for of, *part in parts if of == refund[0]))
             for refund in refunds
         ),
-        reversals=tuple(_value(Reversal, REVERSAL[1:], reversal) for reversal in reversals),
-        authorizations=tuple(_value(Authorization, AUTHORIZATION[1:], one) for one in authorizations),
+        reversals=tuple(map(_read_reversal, reversals)),
+        authorizations=tuple(map(_read_authorization, authorizations)),
     )
-    return account

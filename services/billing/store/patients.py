@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from services.billing.account.account import Account
-from services.billing.papers.decide import LOOK
+from services.billing.papers.decide import PapersTimer
 from services.billing.papers.folder import Patient
 from shared.contract.clinic import PatientUpdated
 from shared.contract.closed_sets import Payer
@@ -29,7 +29,7 @@ def save_patients(writes: Writes, patients: Sequence[Patient]) -> None:
                LEFT JOIN patients p ON p.patient_id = n.patient_id
                WHERE p IS DISTINCT FROM n
                ON CONFLICT (aggregate, kind, subject) DO UPDATE SET due_at = excluded.due_at, id = excluded.id""",
-            kind=LOOK,
+            kind=PapersTimer.LOOK,
             at=max(patient.heard_at for patient in known),
             people=to_json(people).decode(),
         )
@@ -58,7 +58,7 @@ def wake_papers(writes: Writes, accepted: Iterable[Account], patients: Sequence[
                WHERE patient_id = ANY(CAST(:told AS text[])) OR EXISTS (
                    SELECT FROM patients p WHERE p.patient_id = a.patient_id)
                ON CONFLICT (aggregate, kind, subject) DO UPDATE SET due_at = excluded.due_at, id = excluded.id""",
-            kind=LOOK,
+            kind=PapersTimer.LOOK,
             courses=[str(account.course_id) for account in own],
             people=[account.patient_id for account in own],
             at=[account.shares[0].asked_at for account in own],

@@ -12,9 +12,9 @@ from services.booking.rules.days_needed import Sought, sought
 from services.booking.store.calendar import lock_and_read
 from services.booking.store.closures import CLOSURE, closure_row, load_closures
 from shared.contract.clinic import CourseChangeRequested, CourseRequested
-from shared.contract.closed_sets import SessionState
 from shared.decision.message import Message, from_stored, to_stored
 from shared.postgres.query import nested, rows, take
+from shared.postgres.row_values import reader
 from shared.postgres.values import Connection
 from shared.postgres.writes import Writes
 from shared.worker.service_rules import Loaded
@@ -31,6 +31,8 @@ OWN: Final = ("session_id", "number", "state", *PLACE, *GOING)
 """The columns of a session that are fields of `Session`, in their order."""
 
 SESSION: Final = ("course_id", "location", "patient_id", *OWN)
+
+_read_session: Final = reader(Session)
 
 
 async def load(
@@ -83,7 +85,7 @@ async def load_courses(connection: Connection, ids: set[UUID]) -> dict[str, Cour
             original=CourseRequested.model_validate_json(row.original) if row.original else None,
             hold_expires_at=row.hold_expires_at,
             hold_open=row.hold_open,
-            sessions=tuple(Session(id, n, SessionState(state), *more) for id, n, state, *more in row.sessions),
+            sessions=tuple(map(_read_session, row.sessions)),
             waiting=tuple(from_stored(stored) for stored in row.waiting),
         )
         for row in await rows(

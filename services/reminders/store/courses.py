@@ -16,16 +16,17 @@ from services.reminders.store.contacts import load_contacts, save_contacts
 from services.reminders.store.texts import READ, SOONER, TEXT, row_from_text, text_from_row
 from services.reminders.text.aggregates import CONTACT, COURSE
 from shared.contract.clinic import ContactUpdated
-from shared.contract.closed_sets import SessionState
 from shared.decision.message import Message, from_stored, to_stored
 from shared.postgres.query import nested, rows, run, take
+from shared.postgres.row_values import reader
 from shared.postgres.values import Connection
 from shared.postgres.writes import Writes
 from shared.worker.service_rules import Loaded
 
 _HEAD: Final = ("course_id", "patient_id", "location", "treatment", "companions", "owed", "waiting")
-_OWN_SESSION: Final = ("session_id", "version", "state", "starts_at", "ended_at")
-_SESSION: Final = ("course_id", *_OWN_SESSION)
+_SESSION: Final = ("course_id", *Session._fields)
+
+_read_session: Final = reader(Session)
 
 
 async def load(connection: Connection, messages: Sequence[Message]) -> Loaded[State, Contacts]:
@@ -101,7 +102,7 @@ async def load_courses(connection: Connection, ids: Iterable[UUID], which: str =
             location=row.location,
             treatment=row.treatment,
             companions=tuple(row.companions),
-            sessions=tuple(Session(id, n, SessionState(state), *more) for id, n, state, *more in row.sessions),
+            sessions=tuple(map(_read_session, row.sessions)),
             owed=frozenset(row.owed),
             texts=tuple(text_from_row(columns) for columns in row.texts),
             waiting=tuple(from_stored(stored) for stored in row.waiting),
@@ -109,7 +110,7 @@ async def load_courses(connection: Connection, ids: Iterable[UUID], which: str =
         for row in await rows(
             connection,
             f"""SELECT course_id, patient_id, location, treatment, companions, owed, waiting,
-                       {nested("sessions o", _OWN_SESSION, of_course, "starts_at, session_id")} AS sessions,
+                       {nested("sessions o", Session._fields, of_course, "starts_at, session_id")} AS sessions,
                        {nested("texts o", READ, f"{of_course} {which}", "nominal_at, text_id")} AS texts
                 FROM courses WHERE course_id = ANY(CAST(:ids AS uuid[]))""",
             ids=list(ids),
@@ -131,7 +132,7 @@ def _save_courses(writes: Writes, loaded: Mapping[str, State], courses: Sequence
         sessions = {session.session_id.int: session for session in before.sessions}
         for session in course.sessions:
             if session is not (known := sessions.get(session.session_id.int)):
-                (booked if known is None else moved).append(_session_row(course, session))
+                (booked if known is None else moved).append({"course_id": course.course_id, **session._asdict()})
         there = {text.text_id for text in before.texts}
         for text in course.texts:
             if text.text_id in course.unsaved:
@@ -153,15 +154,4 @@ def _head(course: Course) -> dict[str, Any]:
         "companions": course.companions,
         "owed": sorted(course.owed),
         "waiting": [to_stored(message) for message in course.waiting],
-    }
-
-
-def _session_row(course: Course, session: Session) -> dict[str, Any]:
-    return {
-        "session_id": session.session_id,
-        "course_id": course.course_id,
-        "version": session.version,
-        "state": session.state,
-        "starts_at": session.starts_at,
-        "ended_at": session.ended_at,
     }

@@ -8,18 +8,16 @@ from uuid import UUID
 import orjson
 
 from services.reminders.text.provider import Sent
-from services.reminders.text.text import KnownAppointment, Text, TextState
-from shared.contract.closed_sets import SuppressedReason, TextKind
+from services.reminders.text.text import KnownAppointment, Text
 from shared.postgres.query import rows
+from shared.postgres.row_values import reader
 from shared.postgres.values import Connection
 
-TEXT: Final = (
-    "text_id", "contact_id", "kind", "session_id", "session_version", "occasion",
-    "nominal_at", "due_at", "look_at", "deadline_at", "state", "reason", "sent_on", "location", "traceparent",
-    "recalled_at", "tells",
-)  # fmt: skip
+TEXT: Final = Text._fields
 READ: Final = (*TEXT[:-1], "tells::text")
 """The same as they are read: JSON inside a row comes as text."""
+
+_read_text: Final = reader(Text)
 
 SOONER: Final = {
     "look_at": """CASE WHEN texts.state = 'scheduled' AND excluded.state = 'scheduled'
@@ -31,19 +29,17 @@ SOONER: Final = {
 def text_from_row(columns: Iterable[Any]) -> Text:
     """A text of its columns, in the order of `READ`."""
     *plan, tells = columns
-    text = Text(*plan)
-    return text._replace(
-        kind=TextKind(text.kind),
-        state=TextState(text.state),
-        reason=SuppressedReason(text.reason) if text.reason else None,
-        tells=()
+    told = (
+        ()
         if tells == "[]"
-        else tuple(KnownAppointment(UUID(id), datetime.fromisoformat(at)) for id, at in orjson.loads(tells)),
+        else tuple(KnownAppointment(UUID(id), datetime.fromisoformat(at)) for id, at in orjson.loads(tells))
     )
+    return _read_text((*plan, told))
 
 
 def row_from_text(text: Text) -> dict[str, Any]:
-    row = text._asdict()  # its fields are TEXT
+    """A row of `texts`; its columns are `TEXT`."""
+    row = text._asdict()
     if text.tells:
         row["tells"] = [tuple(known) for known in text.tells]
     return row

@@ -1,5 +1,7 @@
 """Deadlines that pass, courses that never come, sessions that nobody knows."""
 
+import pytest
+
 from services.billing.account.account import Stage
 from shared.contract.billing import PrepaymentOverdue
 from shared.contract.booking import SessionRescheduled
@@ -45,3 +47,9 @@ def test_a_deadline_that_was_moved_while_its_timer_fired_is_not_overdue(story: S
     fired = TimerDue(of=str(COURSE), kind="due", subject=str(session_id(1)), due_at=begins_at(1) - 2 * DAY)
     story.hear(told(SessionRescheduled, 1, at=begins_at(5)))
     assert story.hear(fired) == []
+
+
+def test_a_timer_of_a_kind_that_no_rule_sets_is_a_defect(story: Story) -> None:
+    story.hear(accepted(1))
+    with pytest.raises(ValueError, match="'lunch' is not a valid TimerKind"):
+        story.hear(TimerDue(of=str(COURSE), kind="lunch", subject="", due_at=T0))
