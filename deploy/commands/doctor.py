@@ -20,7 +20,7 @@ from deploy.operating.services import running_up
 from deploy.preparing.accounts import ACCOUNTS
 from deploy.preparing.databases import SERVICES
 from deploy.preparing.profiles import folder_of_profiles
-from deploy.preparing.secrets import TWILIO_AUTH_TOKEN
+from deploy.preparing.secrets import API_KEYS, TWILIO_AUTH_TOKEN
 from deploy.preparing.settings import DatabaseSettings
 from services.billing.settings import BillingSettings
 from services.booking.settings import BookingSettings
@@ -88,7 +88,8 @@ def _look(part: Part, secrets: Path, servers: str | None, key: str | None) -> li
         case Part.PROFILES:
             return outside.profiles(folder_of_profiles())
         case Part.SERVICES:
-            return asyncio.run(outside.services(key))
+            keys = secrets / API_KEYS
+            return asyncio.run(outside.services(key)) + ([outside.api_keys(keys)] if keys.exists() else [])
         case Part.KAFKA:
             return kafka.look(_clusters(secrets, servers))
         case Part.POSTGRESQL:

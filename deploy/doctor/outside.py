@@ -16,6 +16,7 @@ from deploy.operating.services import NotAllowed, ServiceName, ServiceRefused, S
 from deploy.preparing.profiles import clinics_in, mistakes_in
 from services.reminders.sending.twilio import STATUS
 from services.reminders.settings import RemindersSettings
+from shared.configuration.api_keys import read_keys
 from shared.configuration.settings import Misconfigured
 
 SECONDS: Final = 10
@@ -31,6 +32,15 @@ def profiles(folder: Path) -> list[Finding]:
         return [failed("profiles", mistake, "mend that file, then run chairtime check") for mistake in mistakes]
     clinics = clinics_in(folder)
     return [ok("profiles", f"{', '.join(clinic.clinic for clinic in clinics)}: in order")]
+
+
+def api_keys(file: Path) -> Finding:
+    """Whether the file of API keys can be read: services go on with the keys from before where it cannot."""
+    try:
+        keys = read_keys(file)
+    except Misconfigured as mistake:
+        return failed("api keys", str(mistake), "mend that file: until then the keys from before stay in force")
+    return ok("api keys", f"{len(keys)} keys in {file}")
 
 
 async def services(key: str | None) -> list[Finding]:

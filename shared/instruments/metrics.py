@@ -62,6 +62,9 @@ DATABASE_UP: Final = Reading("chairtime_database_up", "Whether PostgreSQL answer
 KAFKA_UP: Final = Reading("chairtime_kafka_up", "Whether Kafka answered this scrape")
 LAST_POLL: Final = Reading("chairtime_last_poll_timestamp_seconds", "When this process last asked Kafka for messages")
 RELAY_HOLDER: Final = Reading("chairtime_relay_holder", "Whether this process publishes the service's outbox")
+API_KEYS_IN_FORCE: Final = Reading(
+    "chairtime_api_keys_in_force", "Whether the file of API keys is in force as it stands, 0 while an earlier one is"
+)
 LAG: Final = Reading("chairtime_lag_messages", "Messages on a topic that the service has not heard yet", ("topic",))
 OUTBOX_WAITING: Final = Reading("chairtime_outbox_waiting", "Outbox rows not yet published")
 OUTBOX_OLDEST: Final = Reading("chairtime_outbox_oldest_seconds", "How long the oldest unpublished row has waited")

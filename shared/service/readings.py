@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaError
 from prometheus_client import Metric
 
 from shared import VERSION
+from shared.configuration.api_keys import ApiKeys
 from shared.decision.clock import Clock
 from shared.instruments import metrics
 from shared.kafka.consumer import Kafka
@@ -66,12 +67,20 @@ class Readings:
     """
 
     def __init__(
-        self, service: str, database: Database, kafka: Kafka, relay: Relay, clock: Clock, looks: Sequence[Look]
+        self,
+        service: str,
+        database: Database,
+        kafka: Kafka,
+        relay: Relay,
+        keys: ApiKeys,
+        clock: Clock,
+        looks: Sequence[Look],
     ) -> None:
         self._service = service
         self._database = database
         self._kafka = kafka
         self._relay = relay
+        self._keys = keys
         self._clock = clock
         self._looks = looks
         self._at_database = _OneLook(self._read_database)
@@ -87,6 +96,7 @@ class Readings:
             metrics.KAFKA_UP.single(service, topics is not None),
             metrics.LAST_POLL.single(service, self._kafka.polled_at),
             metrics.RELAY_HOLDER.single(service, self._relay.holds),
+            metrics.API_KEYS_IN_FORCE.single(service, self._keys.refresh() is None),
         ]
         if stored is not None:
             families, heard = stored

@@ -91,7 +91,7 @@ class Service(Generic[State, Context]):
         self._outbox_alarm, self._timers_alarm = self.alarm("outbox"), self.alarm("timers")
         self._relay = Relay(self.name, self.database, self.kafka.producer, self._outbox_alarm)
         self._looks: list[Look] = []
-        self._readings = Readings(self.name, self.database, self.kafka, self._relay, clock, self._looks)
+        self._readings = Readings(self.name, self.database, self.kafka, self._relay, self.keys, clock, self._looks)
         self._timers = TimerLoop(self.name, self.database, self.fence, clock, self._timers_alarm, self.worker.on_timers)
         self._loops: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
             "relay": self._relay.run,
