@@ -15,7 +15,7 @@ from prometheus_client import Metric
 from shared import VERSION
 from shared.decision.clock import Clock
 from shared.instruments import metrics
-from shared.kafka.consumer import Kafka
+from shared.kafka.connection import Kafka
 from shared.kafka.topics import Partition
 from shared.postgres.pool import TROUBLE, Database
 from shared.postgres.values import Connection

@@ -21,7 +21,7 @@ from shared.configuration.settings import Misconfigured, ServiceSettings
 from shared.decision.clock import Clock
 from shared.decision.decision import Context, State
 from shared.instruments import metrics
-from shared.kafka.consumer import Kafka
+from shared.kafka.connection import Kafka
 from shared.kafka.topics import Partition
 from shared.postgres.migrations import mismatch, revision
 from shared.postgres.pool import TROUBLE, Database
