@@ -1,8 +1,8 @@
 """One subscriber a service, which hands over batches of raw records.
 
-FastStream's defaults lose messages, so these are set on purpose: batches of raw bytes, a parser that no header can
-upset, NACK on error (the batch comes again), offsets committed only after the handler has returned, and no thread hops.
-They are committed twice a second, not with each batch: what is read again after a crash, the inbox drops.
+FastStream's defaults lose messages, so these are set on purpose: batches of raw bytes, a parser that looks into no
+header, NACK on error (the batch comes again), and offsets committed only after the handler has returned. They are
+committed twice a second, not with each batch: what is read again after a crash, the inbox drops.
 """
 
 import asyncio
