@@ -1,6 +1,6 @@
-"""Who may do what at Kafka: an account for each service and one for the clinic's systems, each with no right too many.
+"""Who may do what at Kafka: an account for each service and one for the clinic's systems, with what it needs alone.
 
-The rights follow from the contract and from what each service hears; nothing here is a list that could fall behind.
+The rights follow from the contract's topics and from those that each service listens to.
 """
 
 from collections.abc import Iterator, Mapping

@@ -1,7 +1,7 @@
 """What the outside may rely on, written from the code: a JSON Schema for every event type.
 
 `export` refuses to write what would break somebody: a change that is not additive needs a new type. So the files in
-`docs/` are the memory of what was promised.
+`docs/` say what was promised.
 """
 
 import json
