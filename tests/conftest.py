@@ -15,6 +15,7 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from confluent_kafka.admin import AdminClient
 from sqlalchemy import make_url
 
 from deploy.local.kafka import node
@@ -30,7 +31,7 @@ def kafka() -> Iterator[str]:
     """`host:port` of a real Kafka: the one in CHAIRTIME_TEST_KAFKA, else a container, else the jars on this Java."""
     with contextlib.ExitStack() as stack:
         if given := os.environ.get("CHAIRTIME_TEST_KAFKA"):
-            if not node.answers(given, seconds=10):
+            if not node.answers(client_of(given), seconds=10):
                 pytest.fail(f"no Kafka answers at CHAIRTIME_TEST_KAFKA={given}: start it, or unset it", pytrace=False)
             yield given
         elif in_docker := stack.enter_context(kafka_in_docker()):
@@ -43,6 +44,11 @@ def kafka() -> Iterator[str]:
                 line = f"this test needs a Kafka (Java 17 with Maven, or Docker with {KAFKA_IMAGE}): {reason}"
                 raise pytest.fail.Exception(line, pytrace=False) from None
             yield address
+
+
+def client_of(address: str) -> AdminClient:
+    """A client that asks whether a Kafka is there, and logs nothing where none is."""
+    return AdminClient({"bootstrap.servers": address, **node.QUIET_CLIENT})
 
 
 @pytest.fixture(scope="session")
@@ -137,6 +143,6 @@ def kafka_in_docker() -> Iterator[str | None]:
     container.ports["9092/tcp"] = ("127.0.0.1", port)  # type: ignore[assignment]  # docker's form for one interface only
     try:
         container.start()
-        yield f"127.0.0.1:{port}" if node.answers(f"127.0.0.1:{port}", seconds=60) else None
+        yield f"127.0.0.1:{port}" if node.answers(client_of(f"127.0.0.1:{port}"), seconds=60) else None
     finally:
         container.stop()

@@ -120,12 +120,10 @@ def _by_topic(rows: list[dict[str, Any]]) -> list[tuple[object, ...]]:
 
 
 def export_schemas(
-    folder: Annotated[Path, typer.Argument(help="where schemas/, asyncapi/, events.md and states.md lie")] = Path(
-        "docs"
-    ),
+    folder: Annotated[Path, typer.Argument(help="where schemas/, events.md and states.md lie")] = Path("docs"),
     json: Json = False,
 ) -> None:
-    """Write the JSON Schema of every event type, the AsyncAPI document of every service, and two pages, from the code.
+    """Write the JSON Schema of every event type, and two pages, from the code.
 
     Nothing is written when a change is not additive: that needs a new type.
     """

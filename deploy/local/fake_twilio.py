@@ -9,10 +9,8 @@ the account is CHAIRTIME_TWILIO_ACCOUNT_SID, its token a variable or file as for
 import asyncio
 import base64
 import json
-import random
 import re
 import sys
-from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -31,7 +29,6 @@ ACCOUNT_SID: Final = "AC" + "0" * 32
 AUTH_TOKEN: Final = "an auth token of a test"
 
 PORT: Final = 8009
-_RANKS: Final = ("queued", "sending", "sent", "delivered")
 
 
 class Mood(StrEnum):
@@ -190,25 +187,16 @@ class FakeTwilio:
 
     # Callbacks --------------------------------------------------------------------------------------------------------
 
-    async def report(self, sid: str, *statuses: str, code: int | None = None, repeats: int = 1, seed: int = 0) -> None:
-        """Tell what becomes of a message, each status `repeats` times and in an order of `seed`; 0 is the true one."""
-        told = [status for status in statuses for _ in range(repeats)]
-        if seed:
-            random.Random(seed).shuffle(told)
+    async def report(self, sid: str, *statuses: str) -> None:
+        """Tell what becomes of a message, one status after the other; it keeps the last."""
         message = self.messages[sid]
-        message |= {"status": statuses[-1], "error_code": code}
-        for status in told:
-            more = {"ErrorCode": str(code or 30008)} if status in ("failed", "undelivered") else {}
+        message["status"] = statuses[-1]
+        for status in statuses:
             form = {
                 "AccountSid": self._account_sid, "ApiVersion": "2010-04-01", "From": message["from"],
                 "To": message["to"], "MessageSid": sid, "MessageStatus": status, "SmsSid": sid, "SmsStatus": status,
             }  # fmt: skip
-            await post(self._callbacks[sid], form | more, self._auth_token)
-
-    async def report_all(self, statuses: Sequence[str] = _RANKS, *, repeats: int = 1, seed: int = 0) -> None:
-        """The same for every message."""
-        for sid in list(self.messages):
-            await self.report(sid, *statuses, repeats=repeats, seed=seed)
+            await post(self._callbacks[sid], form, self._auth_token)
 
     @web.middleware
     async def _authorized(self, request: web.Request, handler: Any) -> web.StreamResponse:
@@ -217,16 +205,6 @@ class FakeTwilio:
             return _refused(401, 20003, "Authenticate")
         answer: web.StreamResponse = await handler(request)
         return answer
-
-
-def inbound(sid: str, phone: str, to: str, body: str, account_sid: str = ACCOUNT_SID) -> dict[str, str]:
-    """The form that Twilio posts when somebody has sent a text."""
-    return {
-        "AccountSid": account_sid, "ApiVersion": "2010-04-01", "Body": body, "From": phone, "FromCity": "",
-        "FromCountry": "US", "FromState": "IL", "FromZip": "", "MessageSid": sid, "NumMedia": "0", "NumSegments": "1",
-        "SmsMessageSid": sid,
-        "SmsSid": sid, "SmsStatus": "received", "To": to, "ToCity": "", "ToCountry": "US", "ToState": "NY", "ToZip": "",
-    }  # fmt: skip
 
 
 def signature(url: str, form: dict[str, str], token: str = AUTH_TOKEN) -> str:

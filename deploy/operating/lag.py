@@ -1,23 +1,14 @@
 """How far each service's consumer group stands behind the ends of its topics, as Kafka tells it."""
 
 from contextlib import closing
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from confluent_kafka import OFFSET_INVALID, Consumer, KafkaException, TopicPartition
 
 from deploy.operating.kafka_account import SECONDS, admin, trouble
 from deploy.operating.services import ServiceName
-from services.billing.rules.decide import HEARS as BILLING_HEARS
-from services.booking.rules.decide import HEARS as BOOKING_HEARS
-from services.reminders.rules.decide import HEARS as REMINDERS_HEARS
+from deploy.preparing.heard import LISTENS
 from shared.kafka.cluster import Cluster
-
-HEARS: Final = {
-    ServiceName.BOOKING: tuple(BOOKING_HEARS),
-    ServiceName.BILLING: tuple(BILLING_HEARS),
-    ServiceName.REMINDERS: tuple(REMINDERS_HEARS),
-}
-"""The topics of each service."""
 
 
 class Lag(NamedTuple):
@@ -46,7 +37,7 @@ def lag_of(cluster: Cluster, service: ServiceName) -> list[Lag]:
     _, known = admin(cluster)
     partitions = [
         TopicPartition(topic, partition)
-        for topic in HEARS[service]
+        for topic in LISTENS[service]
         if topic in known.topics
         for partition in sorted(known.topics[topic].partitions)
     ]

@@ -1,6 +1,6 @@
-"""Who may do what at Kafka: an account for each service and one for the clinic's systems, each with no right too many.
+"""Who may do what at Kafka: an account for each service and one for the clinic's systems, with what it needs alone.
 
-The rights follow from the contract and from what each service hears; nothing here is a list that could fall behind.
+The rights follow from the contract's topics and from those that each service listens to.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,14 +19,14 @@ from confluent_kafka.admin import (
     UserScramCredentialUpsertion,
 )
 
-from deploy.preparing.heard import HEARS
+from deploy.preparing.heard import LISTENS
 from shared.contract.topics import CLINIC_TOPICS, DEAD_LETTER_TOPICS, SERVICE_TOPICS
 from shared.kafka.cluster import Cluster
 
 CLINIC: Final = "clinic"
 """The account of whoever publishes a clinic's events; its consumer groups' names begin so, too."""
 
-ACCOUNTS: Final = (*HEARS, CLINIC)
+ACCOUNTS: Final = (*LISTENS, CLINIC)
 
 ITERATIONS: Final = 8192
 """How dear it is to try a password against what Kafka keeps of it."""
@@ -69,7 +69,7 @@ def grant(cluster: Cluster, passwords: Mapping[str, str]) -> tuple[int, int]:
 
 
 def _service(account: str) -> Iterator[AclBinding]:
-    for topic in (*HEARS[account], f"{account}.events"):  # its own, to see whether its database was set back
+    for topic in (*LISTENS[account], f"{account}.events"):  # its own, to see whether its database was set back
         yield _right(account, AclOperation.READ, ResourceType.TOPIC, topic)
     for topic in (*SERVICE_TOPICS, *DEAD_LETTER_TOPICS):
         if topic.startswith(f"{account}."):

@@ -1,4 +1,4 @@
-"""The profile of a new clinic from a few answers: four files in which nothing is missing and everything can be changed.
+"""The profile of a new clinic from a few answers: four complete files, to be changed by hand afterwards.
 
 How it texts is taken from the shipped profile `stabilization`; what it gives is one treatment, which a clinic extends.
 """

@@ -1,26 +1,19 @@
-"""What the outside may rely on, written from the code: a JSON Schema for every event type, and an AsyncAPI
-document for every service.
+"""What the outside may rely on, written from the code: a JSON Schema for every event type.
 
 `export` refuses to write what would break somebody: a change that is not additive needs a new type. So the files in
-`docs/` are the memory of what was promised.
+`docs/` say what was promised.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 from pydantic.json_schema import GenerateJsonSchema
 
 from deploy.reference.events_page import Schema, page
-from services.billing.rules import decide as billing
-from services.booking.rules import decide as booking
-from services.booking.store.board import NOTES
-from services.reminders.rules import decide as reminders
 from shared.contract.register import EVENTS, EventData
-from shared.http import asyncapi
 from shared.http.asyncapi import WithoutTitles
-from shared.worker.service_rules import listens
 
 
 class NotAdditive(Exception):
@@ -28,8 +21,7 @@ class NotAdditive(Exception):
 
 
 def export(folder: Path) -> list[Path]:
-    """Write `schemas/<type>.json`, `asyncapi/<service>.json` and `events.md` into a folder such as `docs`; returns the
-    files that it has now.
+    """Write `schemas/<type>.json` and `events.md` into a folder such as `docs`; returns the files that it has now.
 
     Raises:
         NotAdditive: a file that is there promises more than the code keeps; nothing has been written.
@@ -38,11 +30,9 @@ def export(folder: Path) -> list[Path]:
     written = schemas()
     if broken := [line for name, old in promised.items() for line in breaking(name, old, written.get(name))]:
         raise NotAdditive("\n".join(broken))
-    for name in ("schemas", "asyncapi"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
+    (folder / "schemas").mkdir(parents=True, exist_ok=True)
     files = {folder / "events.md": page(written)}
     files |= {folder / "schemas" / f"{name}.json": dump(schema) for name, schema in written.items()}
-    files |= {folder / "asyncapi" / f"{name}.json": dump(told) for name, told in asyncapi_documents().items()}
     for file, text in files.items():
         file.write_text(text)
     return sorted(files)
@@ -72,18 +62,6 @@ def _schema(name: str, model: type[EventData]) -> Schema:
         **{key: value for key, value in generated.items() if key not in ("title", "$defs")},
         **({"$defs": generated["$defs"]} if "$defs" in generated else {}),
     }
-
-
-_HEARD: Final[Mapping[str, tuple[Mapping[str, frozenset[str]], Iterable[str]]]] = {
-    "booking": (booking.HEARS, NOTES),
-    "billing": (billing.HEARS, ()),
-    "reminders": (reminders.HEARS, ()),
-}
-
-
-def asyncapi_documents() -> dict[str, Schema]:
-    """Each service's AsyncAPI document, as the service gives it at `/asyncapi`."""
-    return {name: asyncapi.document(name, listens(hears, notes)) for name, (hears, notes) in _HEARD.items()}
 
 
 _PROSE: Final = frozenset({"$schema", "$id", "$defs", "title", "description", "examples"})

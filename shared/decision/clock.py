@@ -1,7 +1,6 @@
-"""What time it is, and what wakes whoever waits for a due instant.
+"""What time it is for a service: the machine's clock, or one that is stepped.
 
-What is due lies in each service's own database. APScheduler is the alarm: it wakes a waiting task at the next due
-instant, and once a second in case another process wrote an earlier one. A stepped clock stands still until it is told
+What wakes a task at a due instant is in `shared.worker.alarm`. A stepped clock stands still until it is told
 to move, so that three weeks can be played in seconds without racing anything.
 """
 

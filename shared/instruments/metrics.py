@@ -1,7 +1,8 @@
-"""What operators can see in Prometheus. Labels hold services, types, codes and places, never ids of people or courses.
+"""What operators can see in Prometheus. Labels hold services, types, codes and locations, never ids of people.
 
 Every metric of ours has the label `service`: where the three share a process, each tells its own. What is counted as it
-happens stands here; what is read when somebody looks (`Reading`) stands here and in each service's `watch.py`.
+happens stands here, and so does what is read when somebody looks (`Reading`) of the tables that all services have. A
+service's own gauges stand in its `gauges.py`.
 """
 
 from collections.abc import Iterable, Mapping

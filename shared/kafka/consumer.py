@@ -1,8 +1,8 @@
-"""Kafka: one subscriber a service, which hands over batches of raw records, and its producer.
+"""One subscriber a service, which hands over batches of raw records.
 
-FastStream's defaults lose messages, so these are set on purpose: batches of raw bytes, a parser that no header can
-upset, NACK on error (the batch comes again), offsets committed only after the handler has returned, and no thread hops.
-They are committed twice a second, not with each batch: what is read again after a crash, the inbox drops.
+FastStream's defaults lose messages, so these are set on purpose: batches of raw bytes, a parser that looks into no
+header, NACK on error (the batch comes again), and offsets committed only after the handler has returned. They are
+committed twice a second, not with each batch: what is read again after a crash, the inbox drops.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Set
 from itertools import chain
 from typing import Any, Final
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaConnectionError, KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
@@ -28,11 +28,9 @@ from shared.kafka.library_insides import (
     UNPARSED,
     RawBatches,
     consume_loop_ended,
-    ended_inside,
-    learn_topics,
     poll_by,
 )
-from shared.kafka.topics import LARGEST, START_SECONDS, Partition
+from shared.kafka.topics import Partition
 from shared.kafka.unparsed import read_from
 from shared.postgres.pool import TROUBLE
 
@@ -47,9 +45,6 @@ POLL_MS: Final = 200
 COMMIT_SECONDS: Final = 0.5
 """Between two commits of offsets."""
 
-STOP_SECONDS: Final = 5
-"""Seconds for the producer's last records: aiokafka waits for a broker for ever."""
-
 LONGEST_REST: Final = 0.01
 """Seconds between two small batches, where nothing else was asked for."""
 
@@ -63,8 +58,8 @@ STUCK_SECONDS: Final = 1.5 * MAX_POLL_MS / 1000
 """Without a poll after which nothing is expected of this process any more."""
 
 
-class Kafka:
-    """A service's connection to Kafka: its subscriber and its producer.
+class Consumer:
+    """A service's subscriber: batches of records to its handler, and offsets committed once they have had their effect.
 
     Args:
         cluster: where it is, and the service's account.
@@ -86,10 +81,9 @@ class Kafka:
         rest: float,
         alone: int | None = None,
     ) -> None:
-        self.cluster = cluster
+        self._cluster = cluster
         self._service = service
         self._hears = hears
-        self._topics = tuple(hears)
         self._handle = handle
         self._passed = passed
         self._rest = rest
@@ -98,7 +92,7 @@ class Kafka:
         self._uncommitted = False
         self._committed_at = time.monotonic()
         # Before these offsets everything has had its effect, and the database knows.
-        self._told: dict[Partition, int] = {}
+        self._done: dict[Partition, int] = {}
         self._silent_since: float | None = None
         self._polled_at = time.monotonic()
         self._broker = KafkaBroker(
@@ -113,10 +107,10 @@ class Kafka:
             logger=LOG,
             graceful_timeout=15,
         )
-        batches = RawBatches(self._on_handled, lambda partition, offset: self._consumer().seek(partition, offset))
+        batches = RawBatches(self._on_handled, lambda partition, offset: self.client.seek(partition, offset))
         self._subscriber = self._broker.subscriber(
-            *(() if alone else self._topics),
-            partitions=[Assigned(topic, number) for topic in self._topics for number in range(alone or 0)],
+            *(() if alone else hears),
+            partitions=[Assigned(topic, number) for topic in hears for number in range(alone or 0)],
             group_id=service,
             batch=True,
             max_records=MAX_RECORDS,
@@ -131,101 +125,53 @@ class Kafka:
         )
         poll_by(self._subscriber, self._next_batch)
         self._subscriber(self._on_batch)
-        # Offsets are asked for on a connection of their own: on the subscriber's they would wait behind each long poll.
-        self._offsets = AIOKafkaConsumer(**cluster.aiokafka, client_id=f"chairtime-{service}-fence")
-        self.producer = AIOKafkaProducer(
-            **cluster.aiokafka,
-            client_id=f"chairtime-{service}-relay",
-            acks="all",
-            enable_idempotence=True,
-            max_batch_size=256 * 1024,  # the relay's batches are complete when they come
-            max_request_size=LARGEST,
-        )
-
-    async def start(self) -> None:
-        """Connect and begin to listen.
-
-        Raises:
-            KafkaConnectionError: no broker answered in time.
-        """
-        try:
-            async with asyncio.timeout(START_SECONDS):
-                await self.producer.start()
-                await self._offsets.start()
-                await learn_topics(self._offsets, self._topics)
-                await self._broker.start()
-        except TimeoutError:
-            raise KafkaConnectionError("Kafka did not answer in time") from None
-
-    async def stop_listening(self) -> None:
-        """Finish the batch in hand and leave the group."""
-        await self._broker.stop()
-
-    async def stop(self) -> None:
-        """Let go of all connections; what no broker has taken meanwhile stands in the outbox."""
-        await self._offsets.stop()
-        try:
-            async with asyncio.timeout(STOP_SECONDS):
-                await self.producer.stop()
-        except TimeoutError:
-            log.warning("Kafka did not take what was on its way: it is published at the next start")
-
-    async def reader(self, *more: str) -> AIOKafkaConsumer:
-        """A started client with all partitions of our topics and `more`; it commits for the group, and is no member."""
-        reader = AIOKafkaConsumer(
-            **self.cluster.aiokafka,
-            client_id=f"chairtime-{self._service}-reader",
-            group_id=self._service,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            fetch_max_wait_ms=50,
-        )
-        await reader.start()
-        topics = (*self._topics, *more)
-        await learn_topics(reader, topics)
-        reader.assign([TopicPartition(t, p) for t in topics for p in sorted(reader.partitions_for_topic(t) or ())])
-        return reader
-
-    async def ends(self) -> dict[Partition, int]:
-        """The offset after the last record of every partition of our topics.
-
-        Raises:
-            KafkaConnectionError: not connected.
-        """
-        consumer = self._consumer()
-        partitions = [
-            TopicPartition(topic, number)
-            for topic in self._topics
-            for number in sorted(consumer.partitions_for_topic(topic) or ())
-        ]
-        return {(p.topic, p.partition): offset for p, offset in (await self._offsets.end_offsets(partitions)).items()}
-
-    async def starts(self, partitions: Iterable[Partition]) -> Mapping[Partition, int]:
-        """The oldest offset that each partition still has."""
-        found = await self._offsets.beginning_offsets([TopicPartition(*partition) for partition in partitions])
-        return {(p.topic, p.partition): offset for p, offset in found.items()}
 
     @property
     def polled_at(self) -> float:
         """When messages were last asked for, in seconds since 1970."""
         return time.time() - (time.monotonic() - self._polled_at)
 
+    @property
+    def client(self) -> AIOKafkaConsumer:
+        """The client that the records come by.
+
+        Raises:
+            KafkaConnectionError: not connected.
+        """
+        if self._subscriber.consumer is None:
+            raise KafkaConnectionError("not connected")
+        return self._subscriber.consumer
+
     def trouble(self) -> str | None:
-        """Why this consumer hears nothing any more, or None; a ping would ask the broker, not the loop."""
-        consumer = self._subscriber.consumer
-        if consumer is None:
+        """Why nothing is heard any more, or None; a ping would ask the broker, not the loop."""
+        if self._subscriber.consumer is None:
             return "not connected"
         if consume_loop_ended(self._subscriber):
             return "the consume loop has ended"
         if (silent := time.monotonic() - self._polled_at) > STUCK_SECONDS:
             return f"the consume loop has not polled for {silent:.0f} seconds"
-        ended = ended_inside(consumer, self._offsets, self.producer)
-        return ended and f"{ended} has ended"
+        return None
 
-    def _consumer(self) -> Any:
-        if self._subscriber.consumer is None:
-            raise KafkaConnectionError("not connected")
-        return self._subscriber.consumer
+    def partitions(self) -> list[TopicPartition]:
+        """All partitions of the topics, as far as they are known by now.
+
+        Raises:
+            KafkaConnectionError: not connected.
+        """
+        client = self.client
+        return [
+            TopicPartition(topic, number)
+            for topic in self._hears
+            for number in sorted(client.partitions_for_topic(topic) or ())
+        ]
+
+    async def start(self) -> None:
+        """Connect and begin to listen."""
+        await self._broker.start()
+
+    async def stop(self) -> None:
+        """Finish the batch in hand and leave the group."""
+        await self._broker.stop()
 
     async def _next_batch(self, consumer: AIOKafkaConsumer) -> tuple[Record, ...]:
         """Some records. Called between two batches: all before the consumer's positions has had its effect.
@@ -282,7 +228,7 @@ class Kafka:
         compaction has removed, what the group has read before this database was made. It costs a transaction, so not
         at once.
         """
-        silent = {partition: offset for partition, offset in positions.items() if offset > self._told.get(partition, 0)}
+        silent = {partition: offset for partition, offset in positions.items() if offset > self._done.get(partition, 0)}
         if not silent:
             self._silent_since = None
         elif self._silent_since is None:
@@ -293,7 +239,7 @@ class Kafka:
             except TROUBLE as trouble:
                 log.warning("a gap in a topic waits to be passed: %s", type(trouble).__name__)
             else:
-                self._told |= silent
+                self._done |= silent
                 self._silent_since = None
 
     async def _around(self, consumer: AIOKafkaConsumer, positions: Mapping[TopicPartition, int]) -> tuple[Record, ...]:
@@ -308,7 +254,7 @@ class Kafka:
             except UNPARSED as trouble:
                 log.warning("%s/%s has what cannot be parsed: %s", *partition, type(trouble).__name__)
                 where = (partition.topic, partition.partition, offset)
-                there = await asyncio.to_thread(read_from, self.cluster, self._service, *where)
+                there = await asyncio.to_thread(read_from, self._cluster, self._service, *where)
                 consumer.seek(partition, there[-1].offset + 1 if there else offset)
                 records += there
         return tuple(records)
@@ -330,7 +276,7 @@ class Kafka:
         began = time.monotonic()
         try:
             await self._handle(list(records))
-            self._told |= {(r.topic, r.partition): r.offset + 1 for r in records}
+            self._done |= {(r.topic, r.partition): r.offset + 1 for r in records}
             self._pause = 0.0
             crash.step("worker.before_offsets")
         except Exception as trouble:

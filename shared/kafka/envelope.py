@@ -1,36 +1,25 @@
-"""CloudEvents 1.0 on Kafka: from a record to a message, and from an event to a record.
+"""From a record to a message: which event it is, whether it is for us, and whether its key and data are as agreed.
 
-Binary mode both ways; structured mode is understood on input. What cannot be read is `Unreadable` with a reason
-that names places and codes, never a value: records may hold personal data.
-Source: CloudEvents Kafka protocol binding 1.0.2.
+What cannot be read is `Unreadable` with a reason that names fields and codes, never a value: records may hold personal
+data. How an event of ours is written is in `shared.decision.message`.
 """
 
-import binascii
 import re
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable
 from datetime import datetime
 from typing import Any, Final
 
 import orjson
 from pydantic import ValidationError
 
-from shared.contract.fields import to_utc
 from shared.contract.internal import PersonErased
 from shared.contract.register import EVENTS
 from shared.contract.topics import ERASABLE, SERVICE_TOPICS
 from shared.decision import trace
 from shared.decision.message import Message, Record
+from shared.kafka.cloud_events import Unreadable, attributes_of, time_of
 
-STRUCTURED: Final = b"application/cloudevents+json"
 _TYPE_NAME: Final = re.compile(r"[a-z_]{1,40}(\.[a-z_]{1,40}){1,4}\.v[0-9]{1,3}")
-
-
-class Unreadable(Exception):
-    """The record can never be understood; trying again does not help."""
-
-    def __init__(self, code: str, detail: str = "") -> None:
-        super().__init__(f"{code}: {detail}" if detail else code)
-        self.code = code
 
 
 class NotForUs(Exception):
@@ -55,7 +44,7 @@ def read(record: Record, arrived_at: datetime, hears: Container[str] | None = No
         return _erasure(record, arrived_at)
     if hears is not None and (other := type_for_others(record.topic, record.headers, hears)):
         raise NotHeard(other)
-    attributes, data = _attributes(record)
+    attributes, data = attributes_of(record)
     type_name, id = attributes["ce_type"], attributes["ce_id"]
     if not 1 <= len(id) <= 64 or not id.isprintable():
         raise Unreadable("bad_id", "ce_id must have 1 to 64 printable characters")
@@ -82,7 +71,7 @@ def read(record: Record, arrived_at: datetime, hears: Container[str] | None = No
         id=id,
         type=type_name,
         source=attributes["ce_source"],
-        time=_time(attributes.get("ce_time"), arrived_at),
+        time=time_of(attributes.get("ce_time"), arrived_at),
         arrived_at=arrived_at,
         data=parsed,
         traceparent=trace.given(attributes.get("ce_traceparent")),
@@ -128,78 +117,6 @@ def _erasure(record: Record, arrived_at: datetime) -> Message:
         data=person,
         record=record,
     )
-
-
-def _is_structured(record: Record) -> bool:
-    for name, value in record.headers:
-        if len(name) == 12 and value and name.lower() == "content-type" and value.lower().startswith(STRUCTURED):
-            return True
-    return False
-
-
-def _attributes(record: Record) -> tuple[Mapping[str, str], Any]:
-    """What stands about the data, named as in binary mode, and the data."""
-    if _is_structured(record):
-        return _structured(record)
-    try:
-        attributes = {name: value.decode() for name, value in record.headers}  # type: ignore[union-attr]
-    except AttributeError:
-        raise Unreadable("bad_header", "a header is null") from None
-    except UnicodeDecodeError:
-        raise Unreadable("bad_header", "a header is not UTF-8") from None
-    _check(attributes)
-    return attributes, record.value
-
-
-def _structured(record: Record) -> tuple[Mapping[str, str], Any]:
-    try:
-        document = orjson.loads(record.value or b"")
-    except orjson.JSONDecodeError:
-        raise Unreadable("not_json", "the value is not a JSON document in UTF-8") from None
-    if not isinstance(document, dict) or not ("data" in document or "data_base64" in document):
-        raise Unreadable("not_structured", "a structured event is an object with data")
-    attributes: dict[str, str] = {}
-    for name, value in document.items():
-        if isinstance(value, str) and name not in ("data", "data_base64"):
-            attributes[f"ce_{name}"] = value
-        elif name in ("id", "source", "specversion", "subject", "time", "type") and value is not None:
-            raise Unreadable("bad_header", f"{name} is not a string")
-    _check(attributes)
-    return attributes, document["data"] if "data" in document else _decoded(document["data_base64"])
-
-
-def _decoded(data: Any) -> bytes:
-    """Data that the publisher's library had as bytes and so wrote in Base64 (CloudEvents JSON format, 3.1.1)."""
-    try:
-        return binascii.a2b_base64(data, strict_mode=True)
-    except (TypeError, ValueError):
-        raise Unreadable("not_json", "data_base64 is not Base64") from None
-
-
-def _check(attributes: Mapping[str, str]) -> None:
-    for name in ("ce_specversion", "ce_id", "ce_type", "ce_source"):
-        if not attributes.get(name):
-            raise Unreadable("missing_header", name)
-    if attributes["ce_specversion"] != "1.0":
-        raise Unreadable("unknown_specversion", "only CloudEvents 1.0 is understood")
-    if "\x00" in "".join(attributes.values()) and any(
-        "\x00" in value
-        for name, value in attributes.items()
-        if name.startswith("ce_")  # others may hold anything
-    ):
-        raise Unreadable("bad_header", "a header holds NUL")
-
-
-def _time(text: str | None, arrived_at: datetime) -> datetime:
-    if text is None:
-        return arrived_at
-    try:
-        time = datetime.fromisoformat(text)
-        if time.tzinfo is None:
-            raise Unreadable("bad_time", "ce_time has no offset")
-        return to_utc(time)
-    except ValueError:
-        raise Unreadable("bad_time", "ce_time is not RFC 3339, or in no year that can be meant") from None
 
 
 def _dump(data: Any) -> bytes:

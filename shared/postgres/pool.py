@@ -1,6 +1,8 @@
-"""PostgreSQL: one pool a service, one transaction a batch, and few round trips in it: a small batch is made of them.
+"""PostgreSQL: one pool of connections a service, and one transaction a batch with few round trips, as most of the time
+of a small batch is theirs.
 
-What lives here is plumbing; the SQL of a service stands in its `store.py`, the SQL of the road in the kit's rooms.
+No SQL of a table stands here: a service's is in its `store/`, that of the tables which all services have in
+`shared/tables/`.
 """
 
 import asyncio

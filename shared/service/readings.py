@@ -16,7 +16,7 @@ from shared import VERSION
 from shared.configuration.api_keys import ApiKeys
 from shared.decision.clock import Clock
 from shared.instruments import metrics
-from shared.kafka.consumer import Kafka
+from shared.kafka.connection import Kafka
 from shared.kafka.topics import Partition
 from shared.postgres.pool import TROUBLE, Database
 from shared.postgres.values import Connection

@@ -1,4 +1,4 @@
-"""One service put together: its database, its ears and its voice on Kafka, its clock, its HTTP.
+"""One service put together: its database, its connection to Kafka, its clock, and the tasks that run with it.
 
 `Service` knows no rule; what makes it booking, billing or reminders are the `Rules` that it is given.
 """
@@ -21,7 +21,7 @@ from shared.configuration.settings import Misconfigured, ServiceSettings
 from shared.decision.clock import Clock
 from shared.decision.decision import Context, State
 from shared.instruments import metrics
-from shared.kafka.consumer import Kafka
+from shared.kafka.connection import Kafka
 from shared.kafka.topics import Partition
 from shared.postgres.migrations import mismatch, revision
 from shared.postgres.pool import TROUBLE, Database
@@ -241,12 +241,12 @@ class Service(Generic[State, Context]):
             self._fail(f"{task.get_name()} has ended", error)
 
     async def _watch(self) -> None:
-        """A supervisor that looks at exits only would leave a process alone that hears nothing any more."""
+        """End the process when Kafka's client has got stuck: a supervisor sees exits only."""
         if self._tasks and self._failed is None and (reason := self.kafka.trouble()):
             self._fail(reason)
 
     def _fail(self, reason: str, error: BaseException | None = None) -> None:
-        """A half-dead process helps nobody: stop, and be started again."""
+        """Stop by SIGTERM, so that a supervisor starts the process again."""
         self._failed = f"{reason}\n"
         log.critical("%s", reason, exc_info=error, extra={"service": self.name})
         os.kill(os.getpid(), signal.SIGTERM)

@@ -3,7 +3,7 @@
 `unreadable`: bad input; it blocks nothing. `defect`: a rule raised; it holds back its aggregate. `held_back`: came for
 an aggregate that is held back and waits its turn. An operator retries (in order, with all that waits behind) or
 discards with a reason. The bytes of personal topics stay in this database: on the dead-letter topic stand headers and
-place only.
+offset only.
 """
 
 from collections.abc import Iterable, Sequence
@@ -145,7 +145,7 @@ async def held_back(connection: Connection, aggregates: Iterable[str]) -> frozen
 
 
 async def listed(connection: Connection, status: Status, limit: int = 200) -> list[dict[str, Any]]:
-    """What waits for an operator, or how it was ended, oldest first: places and reasons, no bytes."""
+    """What waits for an operator, or how it was ended, oldest first: offsets and reasons, no bytes."""
     found = await rows(
         connection,
         """SELECT id, message_id, kind, aggregate, error_type, error, topic, partition, kafka_offset, arrived_at,

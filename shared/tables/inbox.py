@@ -1,4 +1,4 @@
-"""Seen before? One row for every message that had its effect, written in the transaction of that effect."""
+"""Which messages have had their effect: a row for each, written in the transaction of that effect."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

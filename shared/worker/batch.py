@@ -15,7 +15,8 @@ from shared.contract.topics import ANSWERED_BY
 from shared.decision import trace
 from shared.decision.decision import Attention, Context, Decision, State, Timer
 from shared.decision.message import Message, Outgoing, Record, event_id, publication
-from shared.kafka.envelope import NotForUs, NotHeard, Unreadable, read
+from shared.kafka.cloud_events import Unreadable
+from shared.kafka.envelope import NotForUs, NotHeard, read
 from shared.tables import dead_letters
 from shared.tables.dead_letters import DeadLetter
 from shared.worker.service_rules import HTTP, Answer, Loaded, Rules

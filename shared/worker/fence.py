@@ -4,7 +4,7 @@ import asyncio
 from datetime import datetime
 
 from shared.decision.clock import Clock
-from shared.kafka.consumer import Kafka
+from shared.kafka.connection import Kafka
 from shared.postgres.pool import Database
 from shared.tables.heard import heard_to
 

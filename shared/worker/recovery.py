@@ -11,8 +11,9 @@ from aiokafka.errors import KafkaError
 from shared.decision.clock import Clock
 from shared.decision.decision import Attention, Context, State
 from shared.decision.message import Message, Record
+from shared.kafka.cloud_events import Unreadable
 from shared.kafka.consumer import MAX_RECORDS
-from shared.kafka.envelope import NotForUs, Unreadable, read
+from shared.kafka.envelope import NotForUs, read
 from shared.kafka.replay import Replay
 from shared.postgres.pool import Database
 from shared.postgres.writes import Writes

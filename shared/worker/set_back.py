@@ -17,7 +17,7 @@ from shared.configuration.settings import Misconfigured
 from shared.contract.topics import CLINIC_TOPICS
 from shared.decision.clock import Clock
 from shared.decision.message import Record, event_id, source_of
-from shared.kafka.consumer import Kafka
+from shared.kafka.connection import Kafka
 from shared.kafka.envelope import type_for_others
 from shared.kafka.replay import Replay
 from shared.kafka.topics import Partition

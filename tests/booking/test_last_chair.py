@@ -77,7 +77,7 @@ async def replicas(kafka: str, databases: dict[str, str], one_chair: Path) -> As
     services: list[Service[Any, Any]] = [build(settings, WallClock()).state.service for _ in range(2)]
     await asyncio.gather(*(service.start() for service in services))
     async with asyncio.timeout(30):
-        while not all(service.kafka._consumer().assignment() for service in services):  # noqa: ASYNC110 - no bell
+        while not all(service.kafka.consumer.client.assignment() for service in services):  # noqa: ASYNC110 - no bell
             await asyncio.sleep(0.05)
     yield services
     await asyncio.gather(*(service.stop() for service in services))
@@ -104,13 +104,13 @@ def wanted(course: UUID) -> CourseRequested:
 def count_what_is_heard(service: Service[Any, Any], monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The sizes of the batches that a replica handles from here on."""
     sizes: list[int] = []
-    handle = service.kafka._handle
+    handle = service.kafka.consumer._handle
 
     async def counted(records: list[Record]) -> None:
         sizes.append(len(records))
         await handle(records)
 
-    monkeypatch.setattr(service.kafka, "_handle", counted)
+    monkeypatch.setattr(service.kafka.consumer, "_handle", counted)
     return sizes
 
 

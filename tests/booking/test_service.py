@@ -113,7 +113,7 @@ async def test_a_course_that_a_plain_client_requests_is_accepted_confirmed_and_t
 async def test_a_batch_that_fails_comes_again_and_has_one_effect(
     booking: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    handle, failed = booking.service.kafka._handle, 0
+    handle, failed = booking.service.kafka.consumer._handle, 0
 
     async def fail_twice(records: list[Record]) -> None:
         nonlocal failed
@@ -124,7 +124,7 @@ async def test_a_batch_that_fails_comes_again_and_has_one_effect(
             raise ConnectionResetError
         await handle(records)
 
-    monkeypatch.setattr(booking.service.kafka, "_handle", fail_twice)
+    monkeypatch.setattr(booking.service.kafka.consumer, "_handle", fail_twice)
     await booking.publish(booking.wish())
     await booking.publish(booking.money())
     assert await booking.told(2) == ["booking.course.accepted.v1", "booking.session.confirmed.v1"]
@@ -213,14 +213,14 @@ async def test_a_service_that_starts_again_goes_on_where_it_stopped(
 async def test_offsets_are_committed_after_the_effect_and_not_before(
     booking: Running, kafka: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    handle, in_hand, go_on = booking.service.kafka._handle, asyncio.Event(), asyncio.Event()
+    handle, in_hand, go_on = booking.service.kafka.consumer._handle, asyncio.Event(), asyncio.Event()
 
     async def wait(records: list[Record]) -> None:
         in_hand.set()
         await go_on.wait()
         await handle(records)
 
-    monkeypatch.setattr(booking.service.kafka, "_handle", wait)
+    monkeypatch.setattr(booking.service.kafka.consumer, "_handle", wait)
     before = await offsets(kafka)
     await booking.publish(booking.wish())
     await asyncio.wait_for(in_hand.wait(), 10)

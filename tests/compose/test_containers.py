@@ -20,7 +20,7 @@ from deploy.operating.kafka_account import KafkaTrouble, admin
 from deploy.preparing.databases import SERVICES, provision
 from shared.decision.message import Record
 from shared.kafka.cluster import Cluster
-from shared.kafka.consumer import Kafka
+from shared.kafka.connection import Kafka
 from shared.kafka.topics import TOPICS, create_topics
 from shared.kafka.unparsed import read_from
 from tests.conftest import KAFKA_IMAGE, kafka_in_docker

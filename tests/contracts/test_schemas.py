@@ -37,7 +37,7 @@ def test_the_page_about_events_is_what_the_code_generates(tmp_path: Path) -> Non
 def test_export_twice_writes_the_same_files(tmp_path: Path) -> None:
     first = {file: file.read_bytes() for file in export(tmp_path)}
     assert {file: file.read_bytes() for file in export(tmp_path)} == first
-    assert len(first) == len(EVENTS) + 4
+    assert len(first) == len(EVENTS) + 1
 
 
 def test_export_refuses_to_overwrite_a_promise_and_writes_nothing(tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ from deploy.preparing.heard import HEARS
 from shared.contract.register import EVENTS, EventData
 from shared.contract.topics import DEAD_LETTER_TOPICS
 from shared.decision.message import Message, Record
-from shared.kafka.envelope import NotForUs, Unreadable, read
+from shared.kafka.cloud_events import Unreadable
+from shared.kafka.envelope import NotForUs, read
 from shared.tables.outbox import unpack
 from tests.stand_ins.kafka_clients import consumer, topic_ends
 

@@ -16,7 +16,7 @@ from confluent_kafka.admin import AdminClient
 
 from deploy.local.kafka.node import QUIET_CLIENT, KafkaNode, Seat, free_port, new_cluster_id
 from shared.kafka.cluster import Cluster
-from shared.kafka.consumer import Kafka
+from shared.kafka.connection import Kafka
 from shared.kafka.topics import TOPICS, create_topics
 from tests.failures.processes import SERVICES, Processes, processes
 from tests.failures.rounds import rounds

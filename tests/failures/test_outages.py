@@ -50,13 +50,13 @@ class Outage:
         """Start again, and let all come to rest at the present instant."""
         embedded = self._journey.embedded
         embedded.services[self._service] = again = self._build().state.service
-        hear = again.kafka._handle
+        hear = again.kafka.consumer._handle
 
         async def hear_slowly(records: list[Record]) -> None:
             await asyncio.sleep(1.5)  # a backlog takes its time, and what is due could be faster
             await hear(records)
 
-        again.kafka._handle = hear_slowly
+        again.kafka.consumer._handle = hear_slowly
         await again.start()
         assert embedded.walk is not None
         embedded.walk._services = list(embedded.services.values())

@@ -9,9 +9,8 @@ from typing import Any, Final
 
 import pytest
 
+from deploy.preparing import heard
 from services.billing.profile import read_places
-from services.billing.rules.decide import HEARS as BILLING_HEARS
-from services.booking.rules.decide import HEARS as BOOKING_HEARS
 from shared.contract.billing import PrepaymentSatisfied, RefundDue
 from shared.contract.clinic import PaymentCaptured
 from shared.contract.closed_sets import SessionState
@@ -29,7 +28,7 @@ BILLED: Final = read_places(CLINICS, None)
 PRICE: Final = 45000
 """Of a session of this treatment in Albany, in cents."""
 
-HEARS: Final = {"booking": BOOKING_HEARS, "billing": BILLING_HEARS}
+HEARS: Final = {service: heard.HEARS[service] for service in ("booking", "billing")}
 
 
 class World:

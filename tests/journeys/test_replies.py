@@ -4,10 +4,11 @@ from datetime import timedelta
 
 import aiohttp
 
-from deploy.local.fake_twilio import inbound, post
+from deploy.local.fake_twilio import post
 from shared.contract.closed_sets import Intent
 from shared.contract.reminders import ConsentChanged, ReplyReceived, TextDelivered, TextSent, TextSuppressed
 from tests.journeys.conftest import Course, Journey, weekday_mornings
+from tests.stand_ins.twilio import inbound
 
 
 class Patient:

@@ -6,7 +6,7 @@ from typing import cast
 
 from aiokafka.errors import KafkaConnectionError
 
-from shared.kafka.consumer import Kafka
+from shared.kafka.connection import Kafka
 from shared.kafka.topics import Partition
 from shared.worker.fence import Fence
 from tests.stand_ins.road import Road

@@ -1,7 +1,7 @@
 """Kafka's topics from here on: what a test reads, or the services that it starts, must have been written by it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from struct import pack_into
@@ -11,8 +11,11 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPa
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.record.util import calc_crc32c_py
 
+from deploy.local.mock_kafka import PARTITIONS, MockKafka
 from deploy.preparing.heard import HEARS
+from shared.decision.message import Record
 from shared.kafka.cluster import Cluster
+from shared.kafka.connection import Kafka
 from shared.kafka.topics import TOPICS, Partition, create_topics
 
 
@@ -129,3 +132,24 @@ def spoiled(client: AIOKafkaProducer, key: bytes, records: Sequence[tuple[bytes,
 
 
 from_the_start = partial(consumer, auto_offset_reset="earliest")
+
+
+async def ignore(_: object) -> None:
+    """What comes."""
+
+
+@asynccontextmanager
+async def listening(
+    mock: MockKafka,
+    handle: Callable[[list[Record]], Awaitable[None]] = ignore,
+    pass_over: Callable[[Mapping[Partition, int]], Awaitable[None]] = ignore,
+) -> AsyncIterator[Kafka]:
+    """A service's connection, started, that listens to what clinics ask for."""
+    topics: Mapping[str, frozenset[str]] = {"clinic.requests": frozenset()}
+    kafka = Kafka(Cluster(mock.address), "booking", topics, handle, pass_over, 0, PARTITIONS)
+    await kafka.start()
+    try:
+        yield kafka
+    finally:
+        await kafka.stop_listening()
+        await kafka.stop()

@@ -10,7 +10,7 @@ from uuid import uuid4
 import httpx2
 from fastapi import FastAPI
 
-from deploy.local.fake_twilio import ACCOUNT_SID, AUTH_TOKEN, inbound, signature
+from deploy.local.fake_twilio import ACCOUNT_SID, AUTH_TOKEN, signature
 from services.reminders.main import build
 from services.reminders.settings import RemindersSettings
 from shared.configuration.settings import read_settings
@@ -19,6 +19,7 @@ from tests.facts.texted_course import COURSE_ID, PATIENT, PHONE
 from tests.stand_ins.callers import key_of, keys_file
 from tests.stand_ins.reminders_rig import Rig, open_rig
 from tests.stand_ins.reminders_story import PROFILES
+from tests.stand_ins.twilio import inbound
 
 PUBLIC = "https://texts.example"
 INBOUND, STATUS = "/webhooks/twilio/inbound", "/webhooks/twilio/status"

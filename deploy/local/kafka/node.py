@@ -108,7 +108,7 @@ class KafkaNode:
             self._server.spawn([*command, "kafka.Kafka", properties], log=self.log)
             # librdkafka connects in the background by itself; asked here is only what it knows by now.
             client = AdminClient({"bootstrap.servers": self.address, **QUIET_CLIENT})
-            self._server.wait_until(lambda: _answers(client), seconds=START_SECONDS, log=self.log)
+            self._server.wait_until(lambda: answers(client), seconds=START_SECONDS, log=self.log)
         except BaseException:
             self.kill()
             raise
@@ -211,13 +211,11 @@ def new_cluster_id() -> str:
     return base64.urlsafe_b64encode(b"\0" + uuid.uuid4().bytes[1:]).decode().rstrip("=")  # never begins with "-"
 
 
-def answers(address: str, *, seconds: float) -> bool:
-    """Whether a Kafka at `address` (host:port) answers a metadata request within `seconds`."""
-    return _answers(AdminClient({"bootstrap.servers": address, **QUIET_CLIENT}), seconds=seconds)
+def answers(client: AdminClient, *, seconds: float = 1) -> bool:
+    """Whether a Kafka answers a metadata request within so many seconds, with a broker in it.
 
-
-def _answers(client: AdminClient, *, seconds: float = 1) -> bool:
-    """A broker is in the metadata once the controller has registered it, which is later than its port is open."""
+    It is there once the controller has registered it, which is later than its port is open.
+    """
     try:
         return bool(client.list_topics(timeout=seconds).brokers)
     except KafkaException:

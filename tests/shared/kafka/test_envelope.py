@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from shared.contract.clinic import PaymentCaptured
 from shared.contract.internal import PersonErased
 from shared.decision.message import Message, Record, from_stored, headers_of, to_stored
-from shared.kafka.envelope import NotForUs, Unreadable, read
+from shared.kafka.cloud_events import Unreadable
+from shared.kafka.envelope import NotForUs, read
 from tests.stand_ins.clinic_records import (
     CANARY,
     COURSE,

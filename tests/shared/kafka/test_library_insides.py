@@ -1,7 +1,7 @@
 """What our Kafka rooms count on inside aiokafka, FastStream and confluent-kafka is still there, and still needed."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
@@ -33,14 +33,6 @@ from tests.stand_ins.kafka_clients import consumer, from_the_start, producer, sp
 
 TOPIC = "clinic.requests"
 FIRST = TopicPartition(TOPIC, 0)
-
-
-@pytest.fixture
-def mock() -> Iterator[MockKafka]:
-    """A Kafka with one topic."""
-    with MockKafka() as mock:
-        mock.create_topics([TOPIC])
-        yield mock
 
 
 def test_the_libraries_are_those_that_it_was_tried_with() -> None:
