@@ -12,7 +12,6 @@ import json
 import random
 import re
 import sys
-from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -31,7 +30,6 @@ ACCOUNT_SID: Final = "AC" + "0" * 32
 AUTH_TOKEN: Final = "an auth token of a test"
 
 PORT: Final = 8009
-_RANKS: Final = ("queued", "sending", "sent", "delivered")
 
 
 class Mood(StrEnum):
@@ -204,11 +202,6 @@ class FakeTwilio:
                 "To": message["to"], "MessageSid": sid, "MessageStatus": status, "SmsSid": sid, "SmsStatus": status,
             }  # fmt: skip
             await post(self._callbacks[sid], form | more, self._auth_token)
-
-    async def report_all(self, statuses: Sequence[str] = _RANKS, *, repeats: int = 1, seed: int = 0) -> None:
-        """The same for every message."""
-        for sid in list(self.messages):
-            await self.report(sid, *statuses, repeats=repeats, seed=seed)
 
     @web.middleware
     async def _authorized(self, request: web.Request, handler: Any) -> web.StreamResponse:
