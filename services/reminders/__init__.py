@@ -1,1 +1,1 @@
-"""Reminders: the right text, to the right person, once, at the right moment, or a reason why not."""
+"""Reminders: plans texts by what booking and billing tell, judges and sends each when it is due, and hears replies."""

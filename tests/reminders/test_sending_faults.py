@@ -65,11 +65,6 @@ async def due(rig: Rig, first: int, count: int) -> None:
         await rig.hear(*(confirmed(n) for n in some))
 
 
-async def send_all(rig: Rig) -> None:
-    while await rig.dispatch.send_due(rig.clock.now()):
-        pass
-
-
 @pytest.mark.parametrize("mood", [Mood.HANG, Mood.RESET, Mood.ERROR, Mood.CUT])
 async def test_a_provider_that_fails_after_accepting_gets_no_text_twice(rig: Rig, mood: Mood) -> None:
     async with FakeTwilio() as twilio:
@@ -78,13 +73,13 @@ async def test_a_provider_that_fails_after_accepting_gets_no_text_twice(rig: Rig
         rig.dispatch = rig.dispatcher(sender)
         await due(rig, 0, SENDS)
         twilio.mood = mood
-        await send_all(rig)
+        await rig.send()
         failed = len(twilio.taken)
         assert failed == SENDS if mood is not Mood.HANG else failed >= min(SENDS, 100), "no more connections at once"
         twilio.mood = Mood.ACCEPT
         for _ in range(5):
             rig.clock.move(rig.clock.now() + HOUR)
-            await send_all(rig)
+            await rig.send()
         await sender.close()
 
         assert Counter(form["To"] for form in twilio.taken) == Counter(phone(n) for n in range(SENDS))
@@ -106,7 +101,7 @@ async def test_a_minute_in_which_the_provider_is_busy_delays_texts_and_doubles_n
         end = rig.clock.now() + timedelta(minutes=1)
         while (at := await rig.next_due()) is not None and at <= end:
             rig.clock.move(max(at, rig.clock.now()))
-            await send_all(rig)
+            await rig.send()
         assert twilio.taken == []
         twilio.mood = Mood.ACCEPT
         await rig.walk(end + 5 * HOUR)
@@ -121,9 +116,7 @@ async def test_two_replicas_send_nothing_twice(rig: Rig, monkeypatch: pytest.Mon
     replica = rig.dispatcher(other)
     for round in range(REPLICATED):
         await due(rig, round * DUE, DUE)
-        left = True
-        while left:
-            left = any(await asyncio.gather(rig.dispatch.send_due(rig.clock.now()), replica.send_due(rig.clock.now())))
+        await rig.send(replica)
 
     sent = Counter(text.text_id for text in (*rig.sender.texts, *other.texts))
     assert set(sent.values()) == {1}
@@ -153,10 +146,10 @@ async def test_a_cancellation_that_races_a_send_comes_before_it_or_after_it(rig:
         async def send(go: asyncio.Barrier = go, wait: float = stagger) -> None:
             await go.wait()
             await asyncio.sleep(max(0.0, -wait))
-            await send_all(rig)
+            await rig.send()
 
         await asyncio.gather(cancel(), send())
-        await send_all(rig)
+        await rig.send()
         (booked,) = [t for t in await texts(rig, n) if t.kind is TextKind.BOOKED]
         sent = [text.text_id for text in rig.sender.texts if text.kind is TextKind.BOOKED]
         told = (await suppressed(rig))[str(booked.text_id)]
@@ -189,10 +182,10 @@ async def test_an_opt_out_that_races_a_send_comes_before_it_or_after_it(rig: Rig
             await go.wait()
             await asyncio.sleep(max(0.0, -wait))
             times["looked"] = clock()
-            await send_all(rig)
+            await rig.send()
 
         await asyncio.gather(stop(), send())
-        await send_all(rig)
+        await rig.send()
         (booked,) = [t for t in await texts(rig, n) if t.kind is TextKind.BOOKED]
         sent = [text for text in rig.sender.texts if text.kind is TextKind.BOOKED]
         assert (len(sent), booked.reason) in ((1, None), (0, "opted_out"))

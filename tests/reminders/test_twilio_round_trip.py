@@ -19,6 +19,7 @@ from tests.stand_ins.callers import served
 from tests.stand_ins.reminders_front import NUMBERS, Front, open_front
 
 COURSES = 60
+STATUSES = ("queued", "sending", "sent", "delivered")
 
 
 @pytest.fixture

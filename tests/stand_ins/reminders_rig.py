@@ -1,7 +1,8 @@
 """The reminders service on a real PostgreSQL, without Kafka, with a clock that is moved by hand."""
 
+import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from types import MappingProxyType
@@ -113,8 +114,21 @@ class Rig:
         """Through every due instant up to one."""
         while (due_at := await self.next_due()) is not None and due_at <= to:
             self.clock.move(max(due_at, self.clock.now()))
-            await self.dispatch.send_due(self.clock.now())
+            await self.send()
         self.clock.move(to)
+
+    async def send(self, *others: Dispatch) -> None:
+        """Send what is due now, with other replicas at the same time, until nothing is due or under way."""
+        replicas = (self.dispatch, *others)
+        while await self._busy(replicas):
+            await asyncio.gather(*(replica.hand_over_due() for replica in replicas))
+            await asyncio.gather(*(replica._sending.settled() for replica in replicas))
+            await asyncio.sleep(0.001)  # a search of the provider's list may be under way
+
+    async def _busy(self, replicas: Iterable[Dispatch]) -> bool:
+        async with self.database.begin() as connection:
+            dues = [await replica.next_due(connection) for replica in replicas]
+        return any(due_at is not None and due_at <= self.clock.now() for due_at in dues)
 
     async def next_due(self) -> datetime | None:
         async with self.database.begin() as connection:

@@ -1,6 +1,5 @@
 """Whether a number may be texted: what was agreed to, by whom and when, so that late news cannot upset it. Pure."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -40,21 +39,3 @@ class Consent:
     def rank(self) -> tuple[datetime, bool]:
         """What comes later counts; an opt-out wins a tie. Nothing counts as said later than when we heard of it."""
         return min(self.recorded_at, self.heard_at), not self.allowed
-
-
-@dataclass(frozen=True, slots=True)
-class Number:
-    """From an instant on a contact had another number, or none; never which one."""
-
-    phone_version: int
-    since: datetime
-    erased: bool
-
-
-def allowed_at(entries: Iterable[Consent], numbers: Iterable[Number], instant: datetime) -> Consent | None:
-    """The entry that allowed texts at an instant, by what was known then; None where they were not allowed."""
-    latest = max((e for e in entries if e.heard_at <= instant), key=lambda e: e.rank, default=None)
-    number = max((n for n in numbers if n.since <= instant), key=lambda n: (n.since, n.phone_version), default=None)
-    if latest is None or not latest.allowed or number is None or number.erased:
-        return None
-    return latest if latest.phone_version == number.phone_version else None

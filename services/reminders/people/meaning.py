@@ -1,11 +1,11 @@
 """What somebody who writes back means: a few words that are known, and everything else is unclear. Pure.
 
-Two mistakes cost most here, and the rules lean against both. An opt-out must be heard in whatever words a reasonable
-person uses for it, so what asks for no more texts is found anywhere in a message. Everything else must be nothing but
-the word or phrase that is known: what says more than that is read by a person.
+An opt-out counts in whatever words a reasonable person uses for it, so what asks for no more texts is found anywhere in
+a message. Everything else counts only where the message is nothing but a word or phrase that is known; what says more
+is unclear, and read by a person.
 
-Source: 47 CFR 64.1200(a)(10) (stop, quit, end, revoke, opt out, cancel, unsubscribe, and any other reasonable means);
-Twilio's keyword lists (STOPALL, OPTOUT; START, YES, UNSTOP; HELP, INFO).
+Source: 47 CFR 64.1200(a)(10), since 2025-04-11 (stop, quit, end, revoke, opt out, cancel, unsubscribe, and any other
+reasonable means); Twilio's keyword lists (STOPALL, OPTOUT; START, YES, UNSTOP; HELP, INFO).
 """
 
 import re
@@ -61,7 +61,7 @@ def read(body: str) -> Reading:
     words = words_of(body)
     if (rest := opt_out_in(words)) is not None:
         return Reading(Word.OPT_OUT, more=bool(rest))
-    if words in _HELP:  # nothing around it: "please help" is no keyword but a cry
+    if words in _HELP:  # with anything around it, such as "please help", a person must read it
         return Reading(Word.HELP)
     core = core_of(words)
     if (word := _known(core)) is not None:

@@ -1,7 +1,7 @@
 """Every way in which people say that they want no more texts, in English and Spanish. Pure.
 
 An opt-out is heard wherever it stands in a message. What stands beside it is told, for a person to read.
-Source: 47 CFR 64.1200(a)(10), by which any reasonable wording counts.
+Source: 47 CFR 64.1200(a)(10), since 2025-04-11: any reasonable wording counts.
 """
 
 import re

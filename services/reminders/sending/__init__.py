@@ -1,1 +1,1 @@
-"""Texts leave the house here: claimed, handed to a provider, and what became of them written down."""
+"""Due texts are claimed, handed to a provider, and what became of them is written down."""

@@ -83,7 +83,7 @@ class Dispatch:
         try:
             while True:
                 try:
-                    await self._pass()
+                    await self.hand_over_due()
                     await self._alarm.wait(REST)
                 except (*TROUBLE, KafkaError) as trouble:
                     log.warning("texts wait: %s", type(trouble).__name__, extra={"service": SERVICE})
@@ -105,27 +105,8 @@ class Dispatch:
             if so_far == (self._claims, self._sending.recorded):  # else it may be what stood before a batch
                 return look_at
 
-    async def pending(self, connection: Connection, now: datetime) -> bool:
-        """Whether a text is due and not finished."""
-        due_at = await self.next_due(connection)
-        return due_at is not None and due_at <= now
-
-    async def send_due(self, until: datetime) -> int:
-        """Settle one batch of texts due until an instant that the fence has passed; returns how many.
-
-        Once texts are claimed, their sending is carried through even when the caller is cancelled.
-        """
-        handled = await self._hand_over(until)
-        settled = asyncio.create_task(self._sending.settled())
-        try:
-            await asyncio.shield(settled)
-        except asyncio.CancelledError:
-            await settled
-            raise
-        return handled
-
-    async def _pass(self) -> None:
-        """Hand over what is due, one batch after the other; what comes of it is not waited for."""
+    async def hand_over_due(self) -> None:
+        """Begin to send what is due, one batch after the other until nothing is; what comes of it is not waited for."""
         while True:
             async with self._database.session() as connection:
                 look_at = await queue.next_claim_at(connection, self._served)

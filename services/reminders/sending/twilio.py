@@ -1,7 +1,7 @@
-"""How a text leaves the house by Twilio's SDK.
+"""Sends texts by Twilio's SDK.
 
-The provider takes no idempotency key, so the one thing that matters here is to tell apart what was proven not to have
-been sent, and may be tried again, from what nobody can know, and must not be.
+Twilio takes no idempotency key. So each way in which a call can end is told apart: what was proven not to have been
+sent may be tried again, what nobody can know must not be.
 """
 
 import logging

@@ -1,1 +1,1 @@
-"""Reminders' SQL."""
+"""Reminders' SQL, all of it."""

@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import datetime
 from typing import Any, Final
 
-from services.reminders.people.consent import Consent, Number, allowed_at
+from services.reminders.people.consent import Consent
 from services.reminders.people.contact import Contact
 from services.reminders.store.texts import TEXT, row_from_text
 from shared.postgres.query import rows
@@ -105,12 +104,3 @@ async def consent_ledger(connection: Connection, contact_id: str) -> list[dict[s
         id=contact_id,
     )
     return [dict(row) for row in found]
-
-
-async def allowed_then(connection: Connection, contact_id: str, instant: datetime) -> Consent | None:
-    """The entry of the ledger that allowed texts to a contact at a past instant, or None."""
-    numbers = await rows(
-        connection, "SELECT phone_version, since, erased FROM numbers WHERE contact_id = :id", id=contact_id
-    )
-    entries = await consent_ledger(connection, contact_id)
-    return allowed_at((Consent(contact_id, **entry) for entry in entries), (Number(*row) for row in numbers), instant)

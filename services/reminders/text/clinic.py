@@ -81,6 +81,7 @@ def _answer(step: After) -> After:
 
 Answer = Annotated[After, AfterValidator(_answer)]
 _AT_ONCE: Final = After.model_validate({"after": "0 min", "until": "5 min"})
+"""Source: 47 CFR 64.1200(a)(12): one text may confirm an opt-out, within five minutes."""
 
 
 class Ladder(ProfilePart):

@@ -1,7 +1,8 @@
 """When a person may be texted, by the law of where they are. Pure.
 
-Source: 47 CFR 64.1200(c)(1) (8:00-21:00 where the person is) and the stricter laws of some states. Defaults for a
-clinic's counsel to confirm; a clinic may be stricter, never laxer.
+Each rule stands with its source and the date since which it holds. The laws are about solicitations; here they are kept
+for every text that nobody has just asked for. They are defaults for a clinic's counsel to confirm; a clinic may be
+stricter, never laxer.
 """
 
 from collections.abc import Iterator, Mapping
@@ -21,18 +22,37 @@ def every_day(opens: time, closes: time) -> Hours:
 
 
 FEDERAL: Final = every_day(time(8), time(21))
+"""Where no state is stricter: by the clock where the person is.
+
+Source: 47 CFR 64.1200(c)(1), since 1992-12-20.
+"""
+
 CAUTIOUS: Final = every_day(time(9), time(20))
-"""Where it is not known in which state a person is."""
+"""Where it is not known in which state a person is: no law's, but ours."""
 
 _EIGHT_TO_EIGHT: Final = every_day(time(8), time(20))
 
 STATES: Final[Mapping[str, Hours]] = {
-    **dict.fromkeys(("US-FL", "US-OK", "US-MD", "US-MS", "US-NJ", "US-OR"), _EIGHT_TO_EIGHT),
+    # Conn. Gen. Stat. 42-288a, texts included, since 2023-10-01
     "US-CT": every_day(time(9), time(20)),
-    "US-TX": (*every_day(time(9), time(21))[:6], (time(12), time(21))),
+    # Fla. Stat. 501.616(6)(a), since 2021-07-01
+    "US-FL": _EIGHT_TO_EIGHT,
+    # Maryland, Stop the Spam Calls Act (House Bill 37 and Senate Bill 90 of 2023), since 2024-01-01
+    "US-MD": _EIGHT_TO_EIGHT,
+    # Miss. Code 77-3-723; that it allows no solicitation on Sundays is not kept here
+    "US-MS": _EIGHT_TO_EIGHT,
+    # N.J. Stat. 56:8-128(d) ends at 21:00; an hour earlier to be cautious
+    "US-NJ": _EIGHT_TO_EIGHT,
+    # Okla. Stat. tit. 15, 775C.4 (Telephone Solicitation Act of 2022), since 2022-11-01
+    "US-OK": _EIGHT_TO_EIGHT,
+    # Oregon, House Bill 3865 of 2025, texts included, since 2026-01-01
+    "US-OR": _EIGHT_TO_EIGHT,
+    # R.I. Gen. Laws 5-61-3.6 and 5-61-2(9), since 1999
     "US-RI": (*every_day(time(9), time(18))[:5], *every_day(time(10), time(17))[:2]),
+    # Tex. Bus. & Com. Code 301.051; of texts since 2025-09-01 (Senate Bill 140 of 2025)
+    "US-TX": (*every_day(time(9), time(21))[:6], (time(12), time(21))),
 }
-"""States with stricter hours than the federal ones."""
+"""States with stricter hours than the federal ones, each with its law."""
 
 MARGIN: Final = timedelta(minutes=15)
 """A text that goes out early is meant for this long before the hours end, so that a delay does not lose it."""

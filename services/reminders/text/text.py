@@ -56,7 +56,7 @@ class Text(NamedTuple):
         sent_on: the clinic's day of a payment text's attempt.
         location: in whose name an answer goes out.
         traceparent: the trace of what planned it; None of a text that was planned before traces were kept.
-        recalled_at: when it went out, where only reminders' own topic tells (see `restoring`).
+        recalled_at: when it went out, where only reminders' own topic tells (see `sending.restoring`).
         tells: the appointments that a text takes away or moves.
     """
 

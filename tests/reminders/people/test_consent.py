@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.reminders.people.consent import CARRIER, Consent, Number, allowed_at
+from services.reminders.people.consent import CARRIER, Consent
 from services.reminders.people.contact import Contact, opt_out, recorded
 from shared.contract.clinic import Texting
 from shared.contract.internal import PersonErased
@@ -17,6 +17,7 @@ from shared.contract.reminders import ConsentChanged
 from tests.facts.clinic import contact
 from tests.facts.reminders import said
 from tests.facts.texted_course import DAY, HOUR, MONDAY, OTHER_PHONE, PATIENT, PHONE
+from tests.stand_ins.reminders_ledger import Number, allowed_at
 from tests.stand_ins.reminders_story import Story, told_at
 
 

@@ -46,12 +46,12 @@ async def test_a_stop_of_the_service_carries_a_begun_sending_through(rig: Rig) -
         await go_on.wait()
 
     rig.sender.before = wait
-    sending = asyncio.create_task(rig.dispatch.send_due(rig.clock.now()))
+    running = asyncio.create_task(rig.dispatch.run())
     await begun.wait()
     assert await rig.next_due() == rig.clock.now()
-    sending.cancel()
+    running.cancel()
     go_on.set()
     with pytest.raises(asyncio.CancelledError):
-        await sending
+        await running
 
     assert (await rig.became())[K.BOOKED] == (TextState.SENT, None)

@@ -1,6 +1,5 @@
 """Due texts on a real PostgreSQL: judged, written down, sent once, recorded, told."""
 
-import asyncio
 from uuid import UUID
 
 from services.reminders.text.provider import Unsent
@@ -142,8 +141,7 @@ async def test_two_replicas_never_send_the_same_text(rig: Rig) -> None:
     replica = rig.dispatcher(other)
     rig.clock.move(MONDAY + 5 * MINUTE)
 
-    for _ in range(4):
-        await asyncio.gather(rig.dispatch.send_due(rig.clock.now()), replica.send_due(rig.clock.now()))
+    await rig.send(replica)
 
     sent = [text.text_id for text in (*rig.sender.texts, *other.texts)]
     assert len(sent) == len(set(sent)) == 40
@@ -153,7 +151,7 @@ async def test_a_cancellation_that_comes_while_a_text_is_being_sent_finds_it_sen
     await rig.planned()
     rig.sender.before = lambda: rig.hear(session_cancelled())
     rig.clock.move(MONDAY + 5 * MINUTE)
-    await rig.dispatch.send_due(rig.clock.now())
+    await rig.send()
 
     became = await rig.became()
     assert became[K.BOOKED] == (TextState.SENT, None)

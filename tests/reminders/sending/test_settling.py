@@ -92,19 +92,14 @@ async def lost(rig: Rig) -> UUID:
     rig.dispatch = rig.dispatcher(rig.sender)
     await rig.planned()
     rig.clock.move(MONDAY)
-    await rig.dispatch.send_due(MONDAY)
+    await rig.send()
     rig.sender.outcome = None
     return rig.sender.texts[0].attempt_id
 
 
 async def searched(rig: Rig, until_hours: float) -> None:
     """Walk on; each search of the provider's list is carried through."""
-    to = MONDAY + timedelta(hours=until_hours)
-    while (due_at := await rig.next_due()) is not None and due_at <= to:
-        rig.clock.move(max(due_at, rig.clock.now()))
-        await writer(rig).search(rig.sender, {"stella": "stella"}, rig.clock.now())
-        await rig.dispatch.send_due(rig.clock.now())
-    rig.clock.move(to)
+    await rig.walk(MONDAY + timedelta(hours=until_hours))
 
 
 async def test_a_report_settles_an_attempt_of_unknown_outcome(rig: Rig) -> None:
@@ -206,7 +201,7 @@ async def test_a_message_that_is_another_text_proves_nothing(rig: Rig) -> None:
     await lost(rig)
     await rig.hear(prepayment_required(1))
     rig.clock.move(MONDAY + MINUTE)
-    await rig.dispatch.send_due(rig.clock.now())
+    await rig.send()
     other = f"SM{rig.sender.texts[1].attempt_id.hex}"
     rig.sender.listed = [Found(other, "sent", None)]
     await searched(rig, 1)

@@ -1,12 +1,12 @@
 """Contacts in the database: a change plans waiting texts anew; erased, they leave no number and keep the proof."""
 
-from services.reminders.store.contacts import allowed_then
 from services.reminders.text.text import TextState
 from shared.contract.internal import PersonErased
 from shared.postgres.query import rows
 from tests.facts.booking import course_accepted, session_confirmed
 from tests.facts.clinic import contact
 from tests.facts.texted_course import HOUR, MONDAY, PATIENT, start_of
+from tests.stand_ins.reminders_ledger import allowed_then
 from tests.stand_ins.reminders_rig import Rig
 from tests.stand_ins.reminders_story import K
 
