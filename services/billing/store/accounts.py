@@ -126,11 +126,6 @@ async def course_of(connection: Connection, session_id: UUID) -> UUID | None:
     return UUID(str(found[0].course_id)) if found else None
 
 
-async def read_payment(connection: Connection, payment_id: str) -> Payment | None:
-    """One payment, of whichever course."""
-    return (await _payments(connection, [payment_id])).get(payment_id)
-
-
 def save(writes: Writes, loaded: Mapping[str, State], changed: Mapping[str, State], known: Known) -> None:
     """Write what differs, a statement a table; ledger entries are only ever added."""
     accounts = [state for state in changed.values() if isinstance(state, Account)]

@@ -6,10 +6,8 @@ from typing import Final
 from services.billing.account.account import Account
 from services.billing.papers.decide import PapersTimer
 from services.billing.papers.folder import Patient
-from shared.contract.clinic import PatientUpdated
 from shared.contract.closed_sets import Payer
-from shared.postgres.query import rows
-from shared.postgres.values import Connection, to_json
+from shared.postgres.values import to_json
 from shared.postgres.writes import Writes
 
 PERSON: Final = ("patient_id", "name", "born_on", "address", "member_id", "diagnoses", "no_claims")
@@ -64,9 +62,3 @@ def wake_papers(writes: Writes, accepted: Iterable[Account], patients: Sequence[
             at=[account.shares[0].asked_at for account in own],
             told=[patient.patient_id for patient in patients if patient.papers is not None],
         )
-
-
-async def read_patient(connection: Connection, patient_id: str) -> PatientUpdated | None:
-    """What papers say of a person; None where we know nobody, or no longer."""
-    found = await rows(connection, f"SELECT {', '.join(PERSON)} FROM patients WHERE patient_id = :id", id=patient_id)
-    return PatientUpdated.model_validate(dict(found[0])) if found else None
