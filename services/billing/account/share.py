@@ -7,7 +7,8 @@ from uuid import UUID
 from shared.contract.closed_sets import Basis, By, ReleaseReason, SessionState, WithdrawalReason
 from shared.decision.value import changed_often
 
-S = SessionState
+PLACED: Final = (SessionState.CONFIRMED, SessionState.CHECKED_IN)
+"""States in which the place is the patient's."""
 
 RETRIABLE: Final = frozenset({ReleaseReason.HOLD_EXPIRED, ReleaseReason.OVERDUE})
 """Released for want of money: when it comes late, booking is asked for the same place again."""
@@ -45,7 +46,7 @@ class Share(NamedTuple):
     price_cents: int
     asked_at: datetime
     due_at: datetime
-    state: SessionState = S.HELD
+    state: SessionState = SessionState.HELD
     release: ReleaseReason | None = None
     basis: Basis | None = None
     prepaid_cents: int = 0
@@ -71,7 +72,7 @@ class Share(NamedTuple):
     @property
     def may_be_asked_back(self) -> bool:
         """Whether its grant can still come back: not asked for yet, not begun, and not refused before."""
-        still_ahead = self.state in (S.HELD, S.CONFIRMED, S.RELEASED)
+        still_ahead = self.state in (SessionState.HELD, SessionState.CONFIRMED, SessionState.RELEASED)
         return self.basis is not None and self.withdrawal is None and still_ahead and self.withdrawn < self.granted
 
     @property
@@ -82,18 +83,18 @@ class Share(NamedTuple):
     @property
     def awaits_deadline(self) -> bool:
         """Held, not satisfied, and not yet told overdue."""
-        return self.basis is None and self.state is S.HELD and not self.overdue
+        return self.basis is None and self.state is SessionState.HELD and not self.overdue
 
     @property
     def owing(self) -> bool:
         """The treatment was given and nothing has paid for it."""
-        return self.basis is None and self.state is S.COMPLETED
+        return self.basis is None and self.state is SessionState.COMPLETED
 
     def wants(self, now: datetime) -> bool:
         """Whether money would still be put to use here: a live session, or one whose place may be had again."""
-        confirmed_before = self.state in (S.CONFIRMED, S.CHECKED_IN) and self.foretold > self.granted
-        retriable = self.state is S.RELEASED and self.release in RETRIABLE
-        still_possible = self.state is S.HELD or retriable or confirmed_before
+        confirmed_before = self.state in PLACED and self.foretold > self.granted
+        retriable = self.state is SessionState.RELEASED and self.release in RETRIABLE
+        still_possible = self.state is SessionState.HELD or retriable or confirmed_before
         return self.basis is None and still_possible and self.starts_at > now
 
     def may_be_paid(self, now: datetime) -> bool:
@@ -102,4 +103,4 @@ class Share(NamedTuple):
 
     def is_open(self, now: datetime) -> bool:
         """Whether the session may still take place, or an answer about it is still to come."""
-        return self.unanswered or self.wants(now) or self.owing or self.state in (S.CONFIRMED, S.CHECKED_IN)
+        return self.unanswered or self.wants(now) or self.owing or self.state in PLACED

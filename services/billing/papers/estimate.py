@@ -27,10 +27,8 @@ from services.billing.papers.parts import (
 from shared.contract.clinic import PatientUpdated
 from shared.contract.closed_sets import SessionState
 
-S = SessionState
-
-TO_COME: Final = frozenset({S.HELD, S.CONFIRMED, S.CHECKED_IN})
-COUNTED: Final = TO_COME | {S.COMPLETED}
+TO_COME: Final = frozenset({SessionState.HELD, SessionState.CONFIRMED, SessionState.CHECKED_IN})
+COUNTED: Final = TO_COME | {SessionState.COMPLETED}
 """Sessions that were given or are to be given: what the course is expected to cost."""
 
 

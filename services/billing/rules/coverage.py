@@ -16,7 +16,6 @@ from services.billing.rules.draft import Draft
 from services.billing.rules.shares import require
 from shared.contract.closed_sets import AuthorizationDecision, Basis, SessionState, WithdrawalReason
 
-S = SessionState
 LAPSED = WithdrawalReason.AUTHORIZATION_LAPSED
 
 
@@ -49,7 +48,7 @@ def _follow(draft: Draft, share: Share, by: Authorization | None, now: datetime)
     reference = by.reference if by is not None else None
     if share.basis is None and (share.wants(now) or share.owing):
         changed = _covered(draft.account, share, by)
-        if changed != share and share.state is S.HELD and not share.overdue:
+        if changed != share and share.state is SessionState.HELD and not share.overdue:
             require(draft, changed)
         else:
             draft.put(changed)
@@ -75,7 +74,7 @@ def covers(account: Account, now: datetime) -> Mapping[UUID, Authorization]:
 
     def rank(share: Share) -> tuple[bool, bool, datetime, int]:
         late = share.overdue or (share.awaits_deadline and now > share.due_at)
-        return share.state not in (S.CHECKED_IN, S.COMPLETED), late, share.starts_at, share.number
+        return share.state not in (SessionState.CHECKED_IN, SessionState.COMPLETED), late, share.starts_at, share.number
 
     found: dict[UUID, Authorization] = {}
     for share in sorted((s for s in account.shares if _takes_part(s, now)), key=rank):
@@ -90,7 +89,7 @@ def covers(account: Account, now: datetime) -> Mapping[UUID, Authorization]:
 
 def _takes_part(share: Share, now: datetime) -> bool:
     """Whether a session uses an authorization up: one that was given or has its grant, or that could still have it."""
-    if not share.insured or share.state in (S.CANCELLED, S.MISSED):
+    if not share.insured or share.state in (SessionState.CANCELLED, SessionState.MISSED):
         return False
     return share.basis is Basis.INSURED or share.owing or share.wants(now)
 

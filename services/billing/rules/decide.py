@@ -64,8 +64,6 @@ from shared.contract.register import EventData
 from shared.decision.decision import Decision
 from shared.decision.message import Message
 
-S = SessionState
-
 PATIENT: Final = "patient:"
 """What the aggregate of a person begins with; those of papers have a beginning of their own, the others are courses."""
 
@@ -211,12 +209,16 @@ def _decide_session(draft: Draft, data: EventData) -> None:
     assert isinstance(data, SessionEvent)
     share = draft.account.share(data.session_id)
     if share is not None:
-        begins_again = data.state is S.HELD and share.state in (S.MISSED, S.RELEASED) and not share.unanswered
+        begins_again = (
+            data.state is SessionState.HELD
+            and share.state in (SessionState.MISSED, SessionState.RELEASED)
+            and not share.unanswered
+        )
         if begins_again:
             share = share._replace(
                 basis=None, overdue=False, refunded_cents=0, fee_cents=0, cover=None, asked_at=draft.message.time
             )
-        release = data.reason if isinstance(data, SessionReleased) and data.state is S.RELEASED else None
+        release = data.reason if isinstance(data, SessionReleased) and data.state is SessionState.RELEASED else None
         share = share._replace(
             state=data.state,
             release=release,

@@ -35,8 +35,6 @@ from shared.contract.booking import (
 from shared.contract.clinic import CourseRequested
 from shared.contract.closed_sets import Basis, By, ClosedReason, PricingRefusal, SessionState, WithdrawalReason
 
-S = SessionState
-
 NOT_SERVED: Final = Unpriced(PricingRefusal.NO_PRICE, "no clinic that is served has this location")
 NOT_SOLD: Final = Unpriced(PricingRefusal.NO_PRICE, "the clinic has no price for this treatment")
 
@@ -233,7 +231,7 @@ def _late_fee(draft: Draft, share: Share) -> int:
 
 def on_rescheduled(draft: Draft, fact: SessionRescheduled, share: Share) -> None:
     """What is paid stays paid; what is not is due anew. A missed or released one begins again."""
-    if share.state is not S.HELD or share.basis is not None or share.overdue:
+    if share.state is not SessionState.HELD or share.basis is not None or share.overdue:
         return  # paid; or its overdue is on its way to booking, which will release it
     ask(draft, share._replace(due_at=deadline(draft, share.starts_at, share.asked_at)))
 

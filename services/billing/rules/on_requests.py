@@ -12,9 +12,7 @@ from services.billing.account.share import Share
 from services.billing.rules.draft import Draft
 from services.billing.rules.refunds import refund
 from services.billing.rules.shares import grant
-from shared.contract.closed_sets import Basis, RefundReason, Refusal, SessionState, WithdrawalReason
-
-S = SessionState
+from shared.contract.closed_sets import Basis, RefundReason, Refusal, WithdrawalReason
 
 
 def on_refund_requested(draft: Draft, wish: RefundRequested) -> None:

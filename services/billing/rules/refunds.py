@@ -14,8 +14,6 @@ from shared.contract.closed_sets import By, RefundReason, ReleaseReason, Session
 from shared.contract.topics import CURRENCY
 from shared.decision.message import derived_id
 
-S = SessionState
-
 REJECTED_WITHOUT_PLAN: Final = timedelta(hours=24)
 """Money of a rejected course waits this long where we have seen no planned start: it may be asked for again."""
 
@@ -64,9 +62,9 @@ def _give_unused_back(draft: Draft) -> None:
 
 def reason_of(share: Share) -> RefundReason:
     """Why a session that will not take place needs no money. A missed one counts as cancelled by the patient."""
-    if share.state is S.CANCELLED and share.cancelled_by is By.CLINIC:
+    if share.state is SessionState.CANCELLED and share.cancelled_by is By.CLINIC:
         return RefundReason.CLINIC_FAULT
-    if share.state in (S.CANCELLED, S.MISSED):
+    if share.state in (SessionState.CANCELLED, SessionState.MISSED):
         return RefundReason.CANCELLED
     return RefundReason.SLOT_TAKEN if share.release is ReleaseReason.SLOT_TAKEN else RefundReason.RELEASED
 

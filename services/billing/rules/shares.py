@@ -16,8 +16,6 @@ from shared.contract.billing import PrepaymentRequired, PrepaymentSatisfied
 from shared.contract.closed_sets import Basis, Needs, Payer, RefundReason, SessionState
 from shared.contract.topics import CURRENCY
 
-S = SessionState
-
 
 def deadline(draft: Draft, starts_at: datetime, asked_at: datetime) -> datetime:
     """When a session must be satisfied, by the terms of its course."""
@@ -107,7 +105,7 @@ def take_back(draft: Draft, share: Share, fee_cents: int = 0) -> Share:
 
 def charged(account: Account, share: Share) -> Share:
     """A share that nothing satisfies, at what it costs whoever pays now."""
-    over = share.state not in (S.HELD, S.RELEASED) or share.refunded_cents > 0
+    over = share.state not in (SessionState.HELD, SessionState.RELEASED) or share.refunded_cents > 0
     if share.insured == account.insured or over:
         return share
     assert account.terms is not None
@@ -122,15 +120,15 @@ def follow_state(draft: Draft, share: Share) -> None:
     if share.unanswered or share.basis is None or terms is None:
         return
     match share.state:
-        case S.COMPLETED:
+        case SessionState.COMPLETED:
             earn(draft, share, ledger.REVENUE)
-        case S.MISSED if terms.keeps_missed:
+        case SessionState.MISSED if terms.keeps_missed:
             earn(draft, share._replace(fee_cents=share.prepaid_cents), ledger.FEES)
-        case S.MISSED:
+        case SessionState.MISSED:
             take_back(draft, share, terms.missed_fee_cents)
-        case S.CANCELLED:
+        case SessionState.CANCELLED:
             take_back(draft, share, share.fee_cents)
-        case S.RELEASED:
+        case SessionState.RELEASED:
             take_back(draft, share)
-        case S.HELD | S.CONFIRMED | S.CHECKED_IN:
+        case SessionState.HELD | SessionState.CONFIRMED | SessionState.CHECKED_IN:
             pass

@@ -14,15 +14,13 @@ from shared.contract.billing import PrepaymentWithdrawn
 from shared.contract.booking import SessionUnconfirmed, SessionWithdrawalRefused
 from shared.contract.closed_sets import ReversalReason, SessionState, WithdrawalReason
 
-S = SessionState
-
 
 def ask_back(draft: Draft) -> None:
     """Ask booking for each grant that shall come back, as soon as it has confirmed it."""
     for share in draft.account.shares:
         if share.withdrawal is None or share.unanswered:
             continue
-        if share.state is not S.CONFIRMED:
+        if share.state is not SessionState.CONFIRMED:
             _give_up(draft, share, share.withdrawal)
             continue
         draft.put(share._replace(withdrawn=share.granted))
@@ -76,7 +74,7 @@ def on_withdrawal_refused(draft: Draft, fact: SessionWithdrawalRefused, share: S
     """
     if not _was_asked(draft, fact, share):
         return
-    if share.state is S.HELD:
+    if share.state is SessionState.HELD:
         _begin_again(draft, share)
         return
     follow_state(draft, draft.put(share._replace(withdrawal=None)))
