@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from services.billing.account import ledger
-from services.billing.account.messages import Refused, WaiverGranted
+from services.billing.account.messages import NotAllowed, WaiverGranted
 from services.billing.account.share import Share
 from shared.contract.billing import PrepaymentOverdue, PrepaymentSatisfied, PrepaymentWithdrawn, RefundSettled
 from shared.contract.booking import (
@@ -189,7 +189,7 @@ class World:
 
     def ask(self, request: EventData) -> None:
         """A request by HTTP: decided at once, or refused."""
-        with suppress(Refused):
+        with suppress(NotAllowed):
             self._publish(self.billing.hear(request, self.now))
 
     def refund(self, *numbers: int) -> None:
@@ -279,7 +279,7 @@ class World:
             assert not share.unanswered
             assert share.withdrawal is None
             assert state in TREATED or share.prepaid_cents == 0
-        cash = sum(line.amount_cents for e in books for line in e.lines if line.account.startswith("cash:"))
+        cash = sum(p.amount_cents for e in books for p in e.postings if p.account.startswith("cash:"))
         assert cash == self.received - self.gone
         if not any(share.owing or self.booking.state[share.number] in TREATED for share in account.shares):
             assert account.balance_cents == 0

@@ -9,13 +9,13 @@ from services.billing.account.records import Given, Payment
 from services.billing.account.share import Share
 from services.billing.account.tariff import (
     Approval,
-    Due,
+    DueRule,
     MissedPolicy,
     Package,
     Papers,
-    Place,
     Policy,
     Practice,
+    PracticeLocation,
     Provider,
     Tariff,
     Treatment,
@@ -77,11 +77,11 @@ TARIFF = Tariff(
         "dana": Provider(name="Dana Reyes", credentials="MD", npi="1245319599"),
         "kim": Provider(name="Kim O'Neil", credentials="CRNA", npi="1679576722"),
     },
-    due=Due(lead_hours=48, grace_hours=24),
+    due=DueRule(lead_hours=48, grace_hours=24),
     policy=Policy(missed=MissedPolicy.RETURN),
     treatments={"ketamine": KETAMINE, "spravato": SPRAVATO, "tms": TMS, "consultation": CONSULTATION},
 )
-PLACE = Place("albany", "carbondale", "The Albany Clinic", LOCATION, TARIFF)
+PLACE = PracticeLocation("albany", "carbondale", "The Albany Clinic", LOCATION, TARIFF)
 
 ROBIN = PatientUpdated(
     patient_id="p-1",

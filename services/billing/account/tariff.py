@@ -129,7 +129,7 @@ def _letters(name: str) -> str:
     return "".join(sign for sign in name.casefold() if sign.isalnum())
 
 
-class Due(ProfilePart):
+class DueRule(ProfilePart):
     """When a session must be paid: so long before its start, but so long after acceptance at the earliest."""
 
     lead_hours: Hours
@@ -205,7 +205,7 @@ class Tariff(ProfilePart):
 
     practice: Practice
     providers: Annotated[dict[Name, Provider], Field(min_length=1)]
-    due: Due
+    due: DueRule
     policy: Policy
     treatments: Annotated[dict[Name, Treatment], Field(min_length=1)]
     plans: tuple[Plan, ...] = ()
@@ -223,7 +223,7 @@ class Tariff(ProfilePart):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Place:
+class PracticeLocation:
     """One location with all that a rule or a paper needs to know of it. `public_name`: the clinic's own."""
 
     clinic: str
@@ -233,5 +233,5 @@ class Place:
     tariff: Tariff
 
 
-Places = Mapping[str, Place]
+PracticeLocations = Mapping[str, PracticeLocation]
 """Every served location, by its name."""

@@ -8,8 +8,7 @@ from typing import Final
 from services.billing.account.account import Account
 from services.billing.account.pricing import insurer_cents, integration_cents
 from services.billing.account.share import Share
-from services.billing.account.tariff import Place
-from services.billing.account.terms import Terms
+from services.billing.account.tariff import PracticeLocation
 from services.billing.papers.codes import ServiceLine
 from shared.contract.clinic import PatientUpdated
 
@@ -60,7 +59,7 @@ class Charge:
     cents: int
 
 
-def practice_at(place: Place) -> Practice:
+def practice_at(place: PracticeLocation) -> Practice:
     """The clinic as it is today."""
     return Practice(
         name=place.public_name,
@@ -73,7 +72,7 @@ def practice_at(place: Place) -> Practice:
     )
 
 
-def clinician_of(place: Place, provider: str | None) -> Clinician | None:
+def clinician_of(place: PracticeLocation, provider: str | None) -> Clinician | None:
     """Booking's provider, where the clinic's profile has them."""
     known = place.tariff.providers.get(provider or "")
     return Clinician(known.name, known.credentials, known.npi) if known is not None else None
@@ -84,15 +83,9 @@ def person_of(papers: PatientUpdated) -> Person:
     return Person(papers.name, papers.born_on, papers.address, bool(papers.no_claims))
 
 
-def terms_of(account: Account) -> Terms:
-    """The terms of a course that has a price."""
-    assert account.terms is not None
-    return account.terms
-
-
 def title_of(account: Account) -> str:
     """The treatment in words that a patient understands."""
-    papers = terms_of(account).treatment.papers
+    papers = account.agreed_terms.treatment.papers
     return papers.title if papers else (account.treatment or "").replace("_", " ").capitalize()
 
 
@@ -101,7 +94,7 @@ def charges_of(account: Account, share: Share, services: Iterable[ServiceLine], 
 
     Integration therapy is never a part of the treatment: it has a line of its own, without a code.
     """
-    integration = integration_cents(terms_of(account), account.package, share.number)
+    integration = integration_cents(account.agreed_terms, account.package, share.number)
     price = share.price_cents - integration
     lines = [Charge(on, s.words, s.code, s.modifiers, s.units, 0) for s in services]
     first = lines[0] if lines else Charge(on, title_of(account), "", (), 1, 0)
@@ -111,7 +104,7 @@ def charges_of(account: Account, share: Share, services: Iterable[ServiceLine], 
 
 def insurer_may_give(account: Account, person: Person, charges: Iterable[Charge]) -> tuple[int, int]:
     """Per cent and cents that an insurer may give back of what has a code; nothing where it shall not be told."""
-    terms = terms_of(account)
+    terms = account.agreed_terms
     if person.no_claims:
         return 0, 0
     coded = (charge.cents for charge in charges if charge.code)

@@ -7,7 +7,7 @@ from typing import Final
 from services.billing.account.account import Account
 from services.billing.account.records import Given
 from services.billing.account.share import Share
-from services.billing.account.tariff import Place
+from services.billing.account.tariff import PracticeLocation
 from services.billing.papers.codes import Missing, given
 from services.billing.papers.parts import (
     Charge,
@@ -19,7 +19,6 @@ from services.billing.papers.parts import (
     insurer_may_give,
     person_of,
     practice_at,
-    terms_of,
 )
 from shared.contract.clinic import PatientUpdated
 from shared.contract.closed_sets import Basis
@@ -55,7 +54,7 @@ class Superbill:
 
 
 def superbill(
-    account: Account, share: Share, done: Given, first: bool, place: Place, patient: PatientUpdated | None
+    account: Account, share: Share, done: Given, first: bool, place: PracticeLocation, patient: PatientUpdated | None
 ) -> Superbill | Missing:
     """The superbill of a session that was given and has been settled.
 
@@ -63,7 +62,7 @@ def superbill(
         done: what booking told of the treatment.
         first: whether it was the first that was given of its course.
     """
-    papers, clinician = terms_of(account).treatment.papers, clinician_of(place, done.provider)
+    papers, clinician = account.agreed_terms.treatment.papers, clinician_of(place, done.provider)
     if papers is None or not (papers.codes or papers.infusion):
         return Missing("the treatment's codes in the clinic's profile")
     if clinician is None:

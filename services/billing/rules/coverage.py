@@ -66,7 +66,7 @@ def covers(account: Account, now: datetime) -> Mapping[UUID, Authorization]:
 
     Of several authorizations the one that ends first is used first.
     """
-    assert account.terms is not None
+    terms = account.agreed_terms
     last = {one.reference: one for one in account.authorizations}
     approved = [one for one in last.values() if one.decision is AuthorizationDecision.APPROVED]
     approved.sort(key=lambda one: (one.valid_through or date.max, one.reference))
@@ -79,7 +79,7 @@ def covers(account: Account, now: datetime) -> Mapping[UUID, Authorization]:
     found: dict[UUID, Authorization] = {}
     for share in sorted((s for s in account.shares if _takes_part(s, now)), key=rank):
         for one in approved:
-            if left[one.reference] != 0 and _covers_day(one, account.terms, share.starts_at):
+            if left[one.reference] != 0 and _covers_day(one, terms, share.starts_at):
                 found[share.session_id] = one
                 count = left[one.reference]
                 left[one.reference] = None if count is None else count - 1
@@ -103,5 +103,4 @@ def copay_cents(account: Account, by: Authorization | None) -> int:
     """What the patient pays for a session: by the authorization, or where it names nothing, by the clinic's terms."""
     if by is not None and by.copay_cents is not None:
         return by.copay_cents
-    assert account.terms is not None
-    return account.terms.treatment.copay_cents or 0
+    return account.agreed_terms.treatment.copay_cents or 0

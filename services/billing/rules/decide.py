@@ -12,7 +12,7 @@ from uuid import UUID
 from services.billing.account.account import Account, Known, Stage
 from services.billing.account.messages import RefundRequested, WaiverGranted
 from services.billing.account.share import Share
-from services.billing.account.tariff import Places
+from services.billing.account.tariff import PracticeLocations
 from services.billing.papers.decide import course_of_papers, decide_papers, folder_of, look_again
 from services.billing.papers.folder import Folder, Patient, State
 from services.billing.rules.draft import Draft, TimerKind
@@ -165,7 +165,7 @@ HEARS: Final[Mapping[str, frozenset[str]]] = _hears()
 
 
 def decide(
-    places: Places, state: State | None, message: Message, now: datetime, known: Known
+    places: PracticeLocations, state: State | None, message: Message, now: datetime, known: Known
 ) -> Decision[State, Known]:
     """What follows from one message about one course, its papers or one person.
 
@@ -174,7 +174,7 @@ def decide(
         known: what the batch knows beyond this course.
 
     Raises:
-        Refused: a request over HTTP breaks a rule.
+        NotAllowed: a request over HTTP breaks a rule.
     """
     if type(message.data) in FACTS:
         return _decide_account(places, state, message, now, known)
@@ -191,7 +191,7 @@ def decide(
 
 
 def _decide_account(
-    places: Places, state: State | None, message: Message, now: datetime, known: Known
+    places: PracticeLocations, state: State | None, message: Message, now: datetime, known: Known
 ) -> Decision[State, Known]:
     data = message.data
     account = state if isinstance(state, Account) else Account(UUID(data.key))

@@ -11,12 +11,12 @@ from services.billing.account.account import Stage
 from services.billing.account.pricing import Unpriced, price, share_cents
 from services.billing.account.records import FreeVisit, Given
 from services.billing.account.share import Share
-from services.billing.account.tariff import Place
-from services.billing.account.terms import terms_of
+from services.billing.account.tariff import PracticeLocation
+from services.billing.account.terms import terms_for
 from services.billing.rules.coverage import ask
 from services.billing.rules.draft import Draft, TimerKind
 from services.billing.rules.settlement import allocate
-from services.billing.rules.shares import charged, deadline, follow_state, grant, take_back
+from services.billing.rules.shares import charged, follow_state, grant, take_back
 from shared.contract.billing import PricingRejected
 from shared.contract.booking import (
     BookedSession,
@@ -65,7 +65,7 @@ def on_accepted(draft: Draft, fact: CourseAccepted) -> None:
     if place is None or fact.treatment not in place.tariff.treatments:
         _refuse_price(draft, fact, NOT_SERVED if place is None else NOT_SOLD)
         return
-    terms = terms_of(place, fact.treatment, draft.account.plan)
+    terms = terms_for(place, fact.treatment, draft.account.plan)
     prices = price(terms, fact.treatment, fact.package, fact.payer, len(fact.sessions))
     if isinstance(prices, Unpriced):
         _refuse_price(draft, fact, prices)
@@ -84,7 +84,7 @@ def _refuse_price(draft: Draft, fact: CourseAccepted, refusal: Unpriced) -> None
     draft.events.append(PricingRejected(course_id=fact.course_id, code=refusal.code, detail=refusal.detail))
 
 
-def _visits_first(draft: Draft, place: Place, fact: CourseAccepted, session: BookedSession) -> bool:
+def _visits_first(draft: Draft, place: PracticeLocation, fact: CourseAccepted, session: BookedSession) -> bool:
     """Whether it is the patient's first of its kind at the clinic; if so, it is so no more."""
     visit = (place.clinic, fact.patient_id, fact.treatment)
     if visit in draft.known.visited:
@@ -106,7 +106,7 @@ def _expect(draft: Draft, sessions: Sequence[BookedSession], prices: Iterable[in
     asked_at, insured = draft.message.time, draft.account.insured
     waiting: list[Share] = []
     for session, cents in zip(sessions, prices, strict=True):
-        due = deadline(draft, session.starts_at, asked_at)
+        due = draft.account.agreed_terms.due_at(session.starts_at, asked_at)
         share = Share(session.session_id, session.number, session.starts_at, session.version, cents, asked_at, due)
         share = share._replace(provider=session.provider, insured=insured)
         if cents or insured:
@@ -146,8 +146,7 @@ def on_changed(draft: Draft, fact: CourseChanged) -> None:
 def _change_payer(draft: Draft, fact: CourseChanged, plan: str | None) -> None:
     """What is not satisfied costs what it costs now; what is satisfied otherwise is taken back first."""
     account, place = draft.account, draft.places.get(fact.location)
-    assert account.terms is not None  # priced courses have them
-    terms = account.terms.with_plan(place.tariff.plan(plan) if place is not None else None)
+    terms = account.agreed_terms.with_plan(place.tariff.plan(plan) if place is not None else None)
     bundle = None if account.package is None else terms.treatment.packages.get(account.package)
     count = len(account.shares) if bundle is None else bundle.sessions
     prices = price(terms, fact.treatment, account.package, fact.payer, count)
@@ -172,9 +171,8 @@ def _change_payer(draft: Draft, fact: CourseChanged, plan: str | None) -> None:
 def _add(draft: Draft, added: Sequence[BookedSession]) -> None:
     """Sessions beyond a package have no price that the patient has agreed to."""
     account = draft.account
-    assert account.terms is not None
     assert account.payer is not None
-    cents = share_cents(account.terms, None, account.payer, added[0].number)
+    cents = share_cents(account.agreed_terms, None, account.payer, added[0].number)
     if account.package is not None or cents is None:
         draft.raise_attention("unpriced_change", account.course_id, f"{len(added)} sessions without a price were added")
     else:
@@ -233,7 +231,8 @@ def on_rescheduled(draft: Draft, fact: SessionRescheduled, share: Share) -> None
     """What is paid stays paid; what is not is due anew. A missed or released one begins again."""
     if share.state is not SessionState.HELD or share.basis is not None or share.overdue:
         return  # paid; or its overdue is on its way to booking, which will release it
-    ask(draft, share._replace(due_at=deadline(draft, share.starts_at, share.asked_at)))
+    due_at = draft.account.agreed_terms.due_at(share.starts_at, share.asked_at)
+    ask(draft, share._replace(due_at=due_at))
 
 
 def on_missed(draft: Draft, fact: SessionMissed, share: Share) -> None:

@@ -5,7 +5,7 @@ from typing import Final
 
 from services.billing.account import ledger
 from services.billing.account.account import Stage
-from services.billing.account.ledger import EntryKind, Line
+from services.billing.account.ledger import EntryKind, Posting
 from services.billing.account.records import Refund, RefundedPart
 from services.billing.account.share import Share
 from services.billing.rules.draft import Draft
@@ -90,8 +90,8 @@ def refund(draft: Draft, amount_cents: int, reason: RefundReason) -> None:
     number = len(account.refunds) + 1
     id = str(derived_id(f"refund/{account.course_id}/{number}"))
     draft.put_refund(Refund(id, number, amount_cents, reason, tuple(parts)))
-    promised = (Line(ledger.REFUNDS_DUE, -part.amount_cents, payment_id=part.payment_id) for part in parts)
-    draft.post(EntryKind.REFUND_DUE, Line(ledger.BALANCE, amount_cents), *promised)
+    promised = (Posting(ledger.REFUNDS_DUE, -part.amount_cents, payment_id=part.payment_id) for part in parts)
+    draft.post(EntryKind.REFUND_DUE, Posting(ledger.BALANCE, amount_cents), *promised)
     draft.events.append(
         RefundDue(
             course_id=account.course_id,
@@ -108,4 +108,4 @@ def recover(draft: Draft) -> None:
     """Let the balance make up for money that left by itself."""
     back = min(draft.account.balance_cents, draft.account.disputed_cents)
     if back:
-        draft.post(EntryKind.RECOVERED, Line(ledger.BALANCE, back), Line(ledger.DISPUTED, -back))
+        draft.post(EntryKind.RECOVERED, Posting(ledger.BALANCE, back), Posting(ledger.DISPUTED, -back))

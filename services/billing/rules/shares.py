@@ -3,24 +3,16 @@
 Why it is done stands in `on_booking`, `coverage`, `settlement` and `withdrawals`.
 """
 
-from datetime import datetime
-
 from services.billing.account import ledger
 from services.billing.account.account import Account
 from services.billing.account.ledger import EntryKind
-from services.billing.account.pricing import due_at, share_cents
+from services.billing.account.pricing import share_cents
 from services.billing.account.share import Share
 from services.billing.rules.draft import Draft
 from services.billing.rules.refunds import recover, refund
 from shared.contract.billing import PrepaymentRequired, PrepaymentSatisfied
 from shared.contract.closed_sets import Basis, Needs, Payer, RefundReason, SessionState
 from shared.contract.topics import CURRENCY
-
-
-def deadline(draft: Draft, starts_at: datetime, asked_at: datetime) -> datetime:
-    """When a session must be satisfied, by the terms of its course."""
-    assert draft.account.terms is not None  # priced courses have them
-    return due_at(draft.account.terms.due, starts_at, asked_at)
 
 
 def require(draft: Draft, share: Share) -> None:
@@ -65,8 +57,8 @@ def pay(draft: Draft, share: Share) -> None:
     """Move a share's price from the balance to the session; what has not been given yet is granted to booking."""
     paid = share._replace(prepaid_cents=share.price_cents)
     if share.price_cents:
-        lines = ledger.move(ledger.BALANCE, ledger.PREPAID, share.price_cents, share.session_id)
-        draft.post(EntryKind.ALLOCATED, *lines)
+        postings = ledger.move(ledger.BALANCE, ledger.PREPAID, share.price_cents, share.session_id)
+        draft.post(EntryKind.ALLOCATED, *postings)
     if share.owing:
         paid = draft.put(paid._replace(basis=Basis.INSURED if share.insured else Basis.PAID))
         earn(draft, paid, ledger.REVENUE)
@@ -92,8 +84,8 @@ def take_back(draft: Draft, share: Share, fee_cents: int = 0) -> Share:
     if fee:
         draft.post(EntryKind.KEPT, *ledger.move(ledger.PREPAID, ledger.FEES, fee, share.session_id))
     if returned:
-        lines = ledger.move(ledger.PREPAID, ledger.BALANCE, returned, share.session_id)
-        draft.post(EntryKind.RETURNED, *lines)
+        postings = ledger.move(ledger.PREPAID, ledger.BALANCE, returned, share.session_id)
+        draft.post(EntryKind.RETURNED, *postings)
     wished = min(share.refunding_cents, returned)
     free = share._replace(basis=None, prepaid_cents=0, cover=None, withdrawal=None, refunding_cents=0, fee_cents=fee)
     free = draft.put(charged(draft.account, free))
@@ -108,9 +100,8 @@ def charged(account: Account, share: Share) -> Share:
     over = share.state not in (SessionState.HELD, SessionState.RELEASED) or share.refunded_cents > 0
     if share.insured == account.insured or over:
         return share
-    assert account.terms is not None
     assert account.payer is not None
-    cents = share_cents(account.terms, account.package, account.payer, share.number)
+    cents = share_cents(account.agreed_terms, account.package, account.payer, share.number)
     return share._replace(insured=account.insured, price_cents=cents or 0, cover=None)
 
 

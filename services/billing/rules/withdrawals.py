@@ -9,7 +9,7 @@ from services.billing.account.share import Share
 from services.billing.rules.coverage import ask
 from services.billing.rules.draft import Draft
 from services.billing.rules.refunds import recover
-from services.billing.rules.shares import deadline, follow_state, take_back
+from services.billing.rules.shares import follow_state, take_back
 from shared.contract.billing import PrepaymentWithdrawn
 from shared.contract.booking import SessionUnconfirmed, SessionWithdrawalRefused
 from shared.contract.closed_sets import ReversalReason, SessionState, WithdrawalReason
@@ -63,7 +63,7 @@ def on_unconfirmed(draft: Draft, fact: SessionUnconfirmed, share: Share) -> None
 def _begin_again(draft: Draft, share: Share) -> None:
     share = take_back(draft, share)
     asked_at = draft.message.time  # its grace counts from here
-    due_at = deadline(draft, share.starts_at, asked_at)
+    due_at = draft.account.agreed_terms.due_at(share.starts_at, asked_at)
     ask(draft, share._replace(asked_at=asked_at, due_at=due_at, overdue=False))
 
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from services.billing.account.account import Account, Known
-from services.billing.account.ledger import EntryKind, Line
+from services.billing.account.ledger import EntryKind, Posting
 from services.billing.account.records import (
     Authorization,
     FreeVisit,
@@ -17,7 +17,7 @@ from services.billing.account.records import (
     Waiver,
 )
 from services.billing.account.share import Share
-from services.billing.account.tariff import Places
+from services.billing.account.tariff import PracticeLocations
 from services.billing.account.terms import read_terms
 from services.billing.papers.decide import PAPERS, course_of_papers
 from services.billing.papers.folder import Folder, Patient, State
@@ -47,7 +47,7 @@ GIVEN: Final = ("course_id", *Given._fields)
 WAIVER: Final = ("course_id", *Waiver._fields)
 FREE_VISIT: Final = FreeVisit._fields
 ENTRY: Final = ("id", "course_id", "kind", "cause", "booked_at")
-LINE: Final = ("entry_id", "number", *Line._fields)
+POSTING: Final = ("entry_id", "number", *Posting._fields)
 
 _read_account: Final = reader(Account, STANDING)
 _read_share: Final = reader(Share)
@@ -57,7 +57,7 @@ _read_reversal: Final = reader(Reversal)
 _read_authorization: Final = reader(Authorization)
 
 
-async def load(places: Places, connection: Connection, messages: Sequence[Message]) -> Loaded[State, Known]:
+async def load(places: PracticeLocations, connection: Connection, messages: Sequence[Message]) -> Loaded[State, Known]:
     """The accounts that a batch names, locked, and every payment whose id it names, whosever it is.
 
     An account that is not there yet is begun first: so two transactions about one new course wait for each other.
@@ -81,7 +81,7 @@ async def load(places: Places, connection: Connection, messages: Sequence[Messag
     return Loaded(states, Known(known, visited))
 
 
-def _free(places: Places, fact: CourseAccepted) -> bool:
+def _free(places: PracticeLocations, fact: CourseAccepted) -> bool:
     place = places.get(fact.location)
     offer = place.tariff.treatments.get(fact.treatment) if place is not None else None
     return offer is not None and offer.first_free
@@ -135,7 +135,7 @@ def save(writes: Writes, loaded: Mapping[str, State], changed: Mapping[str, Stat
     standing = [a for a in accounts if _standing(a) != _standing(_before(loaded, a))]
     writes.update("accounts", ACCOUNT, [_account_row(a) for a in standing], ("course_id",))
     _save_shares(writes, loaded, accounts)
-    captured = {line.payment_id for e in entries if e.kind is EntryKind.CAPTURED for line in e.lines}
+    captured = {p.payment_id for e in entries if e.kind is EntryKind.CAPTURED for p in e.postings}
     fresh = ((a, p) for a in accounts for p in a.payments if p.payment_id in captured)
     older = ((a, p) for a, ids in touched for p in a.payments if p.payment_id in ids - captured)
     writes.insert("payments", PAYMENT, _of_course(PAYMENT, fresh))  # an id taken meanwhile is refused
@@ -146,12 +146,12 @@ def save(writes: Writes, loaded: Mapping[str, State], changed: Mapping[str, Stat
     reversals = ((a, r) for a, ids in touched for r in a.reversals if r.reversal_id in ids)
     writes.insert("reversals", REVERSAL, _of_course(REVERSAL, reversals), ("course_id", "reversal_id"))
     writes.append("entries", ENTRY, (row_of(ENTRY, entry) for entry in entries))
-    lines = (
-        {"entry_id": entry.id, "number": number, **row_of(LINE[2:], line)}
+    postings = (
+        {"entry_id": entry.id, "number": number, **row_of(POSTING[2:], posting)}
         for entry in entries
-        for number, line in enumerate(entry.lines, start=1)
+        for number, posting in enumerate(entry.postings, start=1)
     )
-    writes.append("lines", LINE, lines)
+    writes.append("lines", POSTING, postings)
     agreed = _agreed(loaded, accounts)
     _save_terms(writes, agreed)
     _save_what_is_only_added(writes, loaded, accounts)

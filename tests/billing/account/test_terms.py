@@ -6,7 +6,7 @@ import pytest
 
 from services.billing.account import ledger
 from services.billing.account.tariff import Counted, Late, MissedPolicy, Policy
-from services.billing.account.terms import Terms, open_time, terms_of
+from services.billing.account.terms import Terms, open_time, terms_for
 from shared.contract.billing import RefundDue
 from shared.contract.booking import SessionCancelled, SessionMissed
 from shared.contract.closed_sets import By, Payer, RefundReason, SessionState
@@ -174,12 +174,30 @@ def test_the_fee_counts_from_the_cancellation_even_if_booking_answers_later() ->
 @pytest.mark.parametrize("location", sorted(PLACES))
 def test_terms_are_read_back_as_they_were_written_down(location: str) -> None:
     for name in PLACES[location].tariff.treatments:
-        terms = terms_of(PLACES[location], name, "Illinois Medicaid")
+        terms = terms_for(PLACES[location], name, "Illinois Medicaid")
         again = Terms.model_validate_json(terms.content)
         assert again == terms
         assert again.terms_id == terms.terms_id
 
 
 def test_terms_of_another_plan_are_others() -> None:
-    terms = terms_of(PLACES["albany"], "tms", "Illinois Medicaid")
-    assert terms.with_plan(None).terms_id == terms_of(PLACES["albany"], "tms", "Good Health").terms_id != terms.terms_id
+    terms = terms_for(PLACES["albany"], "tms", "Illinois Medicaid")
+    assert (
+        terms.with_plan(None).terms_id == terms_for(PLACES["albany"], "tms", "Good Health").terms_id != terms.terms_id
+    )
+
+
+@pytest.mark.parametrize(
+    ("starts_in", "due_in"),
+    [
+        (240, 192),  # far ahead: two days before
+        (73, 25),
+        (72, 24),
+        (60, 24),  # near: a day after acceptance
+        (24, 24),
+        (3, 3),  # sooner than that: at the start, never later
+    ],
+)
+def test_due_two_days_ahead_with_a_day_of_grace(starts_in: int, due_in: int) -> None:
+    due_at = terms_for(place(), "infusion", None).due_at(T0 + starts_in * HOUR, T0)
+    assert due_at == T0 + due_in * HOUR

@@ -3,7 +3,7 @@
 import pytest
 
 from services.billing.account import ledger
-from services.billing.account.messages import Refused
+from services.billing.account.messages import NotAllowed
 from shared.contract.billing import (
     PrepaymentSatisfied,
     PrepaymentWithdrawn,
@@ -67,7 +67,7 @@ def test_a_refund_that_comes_after_the_check_in_moves_no_money(paid_story: Story
     assert paid_story.hear(kept(1)) == []
     assert paid_story.share(1).prepaid_cents == PRICE
     assert [item.kind for item in paid_story.attention] == ["withdrawal_refused"]
-    with pytest.raises(Refused):
+    with pytest.raises(NotAllowed):
         paid_story.hear(please(1))
     paid_story.hear(told(SessionCompleted, 1))
     assert ledger.credit(paid_story.account.unposted, ledger.REVENUE) == PRICE
@@ -158,7 +158,7 @@ def test_what_booking_once_refused_to_give_back_is_not_asked_for_again(paid_stor
     )
     paid_story.hear(charged_back(PRICE, id="rev-2"))
     assert len(paid_story.told(PrepaymentWithdrawn)) == 2
-    with pytest.raises(Refused):
+    with pytest.raises(NotAllowed):
         paid_story.hear(please(1))
 
 
