@@ -75,7 +75,7 @@ class Story:
         assert found is not None
         return found
 
-    def told(self, kind: type[EventData]) -> list[Any]:
+    def events_of(self, kind: type[EventData]) -> list[Any]:
         """All events of one type so far."""
         return [event for event in self.events if isinstance(event, kind)]
 

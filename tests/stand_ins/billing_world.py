@@ -147,7 +147,7 @@ class World:
         self.booking = Booking(lambda event: self.bookings.append((self.now, event)))
         self.received = 0
         self.gone = 0
-        self.told = 0
+        self.numbered = 0
 
     def accept(self) -> None:
         self.booking.accept(insured(SESSIONS) if self.covered else None)
@@ -202,8 +202,8 @@ class World:
         self.payments.append((self.now, fact))
 
     def number(self) -> int:
-        self.told += 1
-        return self.told
+        self.numbered += 1
+        return self.numbered
 
     # What Kafka and the clocks do -------------------------------------------------------------------------------------
 
@@ -269,9 +269,9 @@ class World:
     def check_the_end(self) -> None:
         """Every promise, once nothing is on its way and every start has passed."""
         account, books = self.billing.account, self.billing.account.unposted
-        grants = [(number_of(e), e.grant) for e in self.billing.told(PrepaymentSatisfied)]
+        grants = [(number_of(e), e.grant) for e in self.billing.events_of(PrepaymentSatisfied)]
         assert sorted(self.booking.answers) == sorted(grants)
-        back = [(number_of(e), e.grant) for e in self.billing.told(PrepaymentWithdrawn)]
+        back = [(number_of(e), e.grant) for e in self.billing.events_of(PrepaymentWithdrawn)]
         assert sorted(self.booking.returns) == sorted(back)
         for number, state in self.booking.state.items():
             share = self.billing.share(number)
@@ -283,7 +283,7 @@ class World:
         assert cash == self.received - self.gone
         if not any(share.owing or self.booking.state[share.number] in TREATED for share in account.shares):
             assert account.balance_cents == 0
-        assert len(self.billing.told(RefundSettled)) == sum(refund.settled for refund in account.refunds)
+        assert len(self.billing.events_of(RefundSettled)) == sum(refund.settled for refund in account.refunds)
         odd = {item.kind for item in self.billing.attention}
         assert odd <= {"reversal", "withdrawal_refused", "authorization_denied", "unpriced_change", "unpaid_completion"}
 

@@ -12,11 +12,11 @@ from services.billing.account.tariff import (
     DueRule,
     MissedPolicy,
     Package,
-    Papers,
     Policy,
     Practice,
     PracticeLocation,
     Provider,
+    ServiceDescription,
     Tariff,
     Treatment,
 )
@@ -50,7 +50,7 @@ KETAMINE = Treatment(
     session_cents=45000,
     insurer_percent=50,
     packages={"six": Package(price_cents=446600, sessions=6, integration_cents=99100)},
-    papers=Papers(
+    papers=ServiceDescription(
         title="Ketamine infusion", infusion=True, codes=("J3490",), later=("Evaluation after the series", "Maintenance")
     ),
 )
@@ -58,17 +58,17 @@ SPRAVATO = Treatment(
     approval=Approval.APPROVED,
     session_cents=90000,
     copay_cents=5000,
-    papers=Papers(title="Esketamine", codes=("G2083",)),
+    papers=ServiceDescription(title="Esketamine", codes=("G2083",)),
 )
 TMS = Treatment(
     approval=Approval.APPROVED,
     session_cents=30000,
-    papers=Papers(title="Magnetic stimulation", codes=("90868",), first_codes=("90867",)),
+    papers=ServiceDescription(title="Magnetic stimulation", codes=("90868",), first_codes=("90867",)),
 )
 CONSULTATION = Treatment(
     approval=Approval.NONE,
     session_cents=0,
-    papers=Papers(title="Consultation", codes=("99203",), place_of_service="02"),
+    papers=ServiceDescription(title="Consultation", codes=("99203",), place_of_service="02"),
 )
 
 TARIFF = Tariff(

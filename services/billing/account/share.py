@@ -27,9 +27,9 @@ class Share(NamedTuple):
         answered: the last grant that booking has answered.
         foretold: the last grant that booking has answered and of which billing knows nothing: what pays for it comes
             later than its answer, or again, where billing's database was set back.
-        overdue: told once, when `due_at` had passed.
+        overdue: published once, when `due_at` had passed.
         refunded_cents: of a session that will not take place, how much of its price was already promised back.
-        provider: who gives it, as booking told last.
+        provider: who gives it, by booking's last word.
         insured: an authorization must cover it, and `price_cents` is the copay.
         cover: the reference of the authorization that covers it.
         withdrawal: why what satisfies it shall be taken back; booking is asked when it has answered the grant.
@@ -82,7 +82,7 @@ class Share(NamedTuple):
 
     @property
     def awaits_deadline(self) -> bool:
-        """Held, not satisfied, and not yet told overdue."""
+        """Held, not satisfied, and not yet published as overdue."""
         return self.basis is None and self.state is SessionState.HELD and not self.overdue
 
     @property

@@ -63,8 +63,8 @@ class Package(ProfilePart):
         return self
 
 
-class Papers(ProfilePart):
-    """How papers name a session and code it (CPT or HCPCS).
+class ServiceDescription(ProfilePart):
+    """How a paper describes a session and codes it (CPT or HCPCS).
 
     Attributes:
         codes: of each session, one unit each.
@@ -97,7 +97,7 @@ class Treatment(ProfilePart):
     first_free: bool = False
     insurer_percent: Annotated[int, Field(strict=True, ge=0, le=50)] = 0
     packages: dict[Name, Package] = Field(default_factory=dict)
-    papers: Papers | None = None
+    papers: ServiceDescription | None = None
 
     @model_validator(mode="after")
     def _has_a_price(self) -> Self:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from services.billing.account.tariff import Papers
+from services.billing.account.tariff import ServiceDescription
 from shared.contract.clinic import Service
 
 
@@ -66,28 +66,30 @@ def infusion(minutes: int) -> tuple[ServiceLine, ...]:
     return service("96365"), service("96366", (minutes - 31) // 60)
 
 
-def expected(papers: Papers, first: bool) -> tuple[ServiceLine, ...]:
+def expected(description: ServiceDescription, first: bool) -> tuple[ServiceLine, ...]:
     """What a session will be billed with when all goes as planned: an infusion lasts 16 to 90 minutes.
 
     Args:
         first: whether it is the first that is given of its course.
     """
-    own = papers.first_codes if first and papers.first_codes else papers.codes
-    return (*((service("96365"),) if papers.infusion else ()), *map(service, own))
+    own = description.first_codes if first and description.first_codes else description.codes
+    return (*((service("96365"),) if description.infusion else ()), *map(service, own))
 
 
-def given(papers: Papers, first: bool, minutes: int, told: Sequence[Service]) -> tuple[ServiceLine, ...] | Missing:
+def given(
+    description: ServiceDescription, first: bool, minutes: int, reported: Sequence[Service]
+) -> tuple[ServiceLine, ...] | Missing:
     """What a session that was given is billed with.
 
     Args:
         first: whether it was the first that was given of its course.
         minutes: whole ones, from start to stop of the treatment itself.
-        told: the services that the floor has named: they add to ours, and tell units and modifiers of a code that is
-            ours, too. But of an infusion start and stop alone decide, and a dose is only what the floor says.
+        reported: the services that the floor has named: they add to ours, and give the units and modifiers of a code
+            that is ours, too. But of an infusion start and stop alone decide, and a dose is only what the floor says.
     """
-    named = {s.code: service(s.code, s.units, s.modifiers or ()) for s in told}
-    own = {line.code: line for line in expected(papers, first)}
-    if papers.infusion:
+    named = {s.code: service(s.code, s.units, s.modifiers or ()) for s in reported}
+    own = {line.code: line for line in expected(description, first)}
+    if description.infusion:
         if not 1 <= minutes <= LONGEST:
             return Missing("start and stop of the infusion")
         timed = {line.code: line for line in infusion(minutes)}

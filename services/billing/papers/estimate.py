@@ -77,7 +77,7 @@ def estimate(account: Account, place: PracticeLocation, patient: PatientUpdated 
             return Missing("the provider's name and NPI in the clinic's profile")
         by_clinician.setdefault(clinician, []).extend(_charges(account, place, share, share is sessions[0]))
     days = [place.location.local(share.starts_at).date() for share in sessions]
-    papers, person = account.agreed_terms.treatment.papers, person_of(patient)
+    description, person = account.agreed_terms.treatment.papers, person_of(patient)
     percent, cents = insurer_may_give(account, person, (c for charges in by_clinician.values() for c in charges))
     return Estimate(
         person=person,
@@ -89,13 +89,13 @@ def estimate(account: Account, place: PracticeLocation, patient: PatientUpdated 
         last_on=days[-1],
         charges=tuple((clinician, tuple(charges)) for clinician, charges in by_clinician.items()),
         total_cents=sum(share.price_cents for share in sessions),
-        later=papers.later if papers else (),
+        later=description.later if description else (),
         insurer_percent=percent,
         insurer_cents=cents,
     )
 
 
 def _charges(account: Account, place: PracticeLocation, share: Share, first: bool) -> tuple[Charge, ...]:
-    papers = account.agreed_terms.treatment.papers
-    services = expected(papers, first) if papers else ()
+    description = account.agreed_terms.treatment.papers
+    services = expected(description, first) if description else ()
     return charges_of(account, share, services, place.location.local(share.starts_at).date())

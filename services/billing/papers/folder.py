@@ -66,10 +66,10 @@ class Folder(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Patient:
-    """A person as papers name them; no `papers`: forgotten. `heard_at`: when we were told."""
+    """A person as papers name them; no `details`: forgotten. `heard_at`: when that reached us."""
 
     patient_id: str
-    papers: PatientUpdated | None
+    details: PatientUpdated | None
     heard_at: datetime
 
 

@@ -78,15 +78,15 @@ def clinician_of(place: PracticeLocation, provider: str | None) -> Clinician | N
     return Clinician(known.name, known.credentials, known.npi) if known is not None else None
 
 
-def person_of(papers: PatientUpdated) -> Person:
-    """A patient, as the clinic has told."""
-    return Person(papers.name, papers.born_on, papers.address, bool(papers.no_claims))
+def person_of(patient: PatientUpdated) -> Person:
+    """A patient by the clinic's records."""
+    return Person(patient.name, patient.born_on, patient.address, bool(patient.no_claims))
 
 
 def title_of(account: Account) -> str:
     """The treatment in words that a patient understands."""
-    papers = account.agreed_terms.treatment.papers
-    return papers.title if papers else (account.treatment or "").replace("_", " ").capitalize()
+    description = account.agreed_terms.treatment.papers
+    return description.title if description else (account.treatment or "").replace("_", " ").capitalize()
 
 
 def charges_of(account: Account, share: Share, services: Iterable[ServiceLine], on: date) -> tuple[Charge, ...]:

@@ -62,8 +62,8 @@ def superbill(
         done: what booking told of the treatment.
         first: whether it was the first that was given of its course.
     """
-    papers, clinician = account.agreed_terms.treatment.papers, clinician_of(place, done.provider)
-    if papers is None or not (papers.codes or papers.infusion):
+    description, clinician = account.agreed_terms.treatment.papers, clinician_of(place, done.provider)
+    if description is None or not (description.codes or description.infusion):
         return Missing("the treatment's codes in the clinic's profile")
     if clinician is None:
         return Missing("the provider's name and NPI in the clinic's profile")
@@ -72,7 +72,7 @@ def superbill(
     if not patient.diagnoses:
         return Missing("the patient's diagnosis codes")
     minutes = int((done.ended_at - done.started_at).total_seconds()) // 60
-    services = given(papers, first, minutes, done.services or ())
+    services = given(description, first, minutes, done.services or ())
     if isinstance(services, Missing):
         return services
     started, ended = place.location.local(done.started_at), place.location.local(done.ended_at)
@@ -86,7 +86,7 @@ def superbill(
         practice=practice_at(place),
         clinician=clinician,
         on=started.date(),
-        place_of_service=papers.place_of_service or place.tariff.practice.place_of_service,
+        place_of_service=description.place_of_service or place.tariff.practice.place_of_service,
         started=started.time(),
         ended=ended.time(),
         charges=charges,

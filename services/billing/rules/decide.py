@@ -179,8 +179,8 @@ def decide(
     if type(message.data) in FACTS:
         return _decide_account(places, state, message, now, known)
     match message.data:
-        case PatientUpdated() as papers:
-            return Decision(Patient(papers.patient_id, papers, now))
+        case PatientUpdated() as patient:
+            return Decision(Patient(patient.patient_id, patient, now))
         case PersonErased() as person:
             return Decision(Patient(person.person_id, None, now))
         case TimerDue() as timer if (aggregate := folder_of(timer)) is not None:

@@ -242,8 +242,8 @@ def on_missed(draft: Draft, fact: SessionMissed, share: Share) -> None:
 
 def on_completed(draft: Draft, fact: SessionCompleted, share: Share) -> None:
     """The treatment was given: its money is earned. Unpaid, a person hears of it, and the next money pays for it."""
-    told = Given(share.session_id, fact.provider, fact.started_at, fact.ended_at, fact.services)
-    draft.account = draft.account._replace(given=(*draft.account.given, told))
+    given = Given(share.session_id, fact.provider, fact.started_at, fact.ended_at, fact.services)
+    draft.account = draft.account._replace(given=(*draft.account.given, given))
     if share.owing:
         draft.raise_attention("unpaid_completion", share.session_id, f"{share.price_cents} cents are open")
     follow_state(draft, share)

@@ -48,13 +48,13 @@ def _reject(draft: Draft, fact: PaymentCaptured, code: PaymentRefusal) -> None:
 
 def on_reversed(draft: Draft, fact: PaymentReversed) -> None:
     """Settle the refund that it names. What leaves beyond that goes to a person, and takes what it paid for along."""
-    told = Reversal(fact.reversal_id, fact.payment_id, fact.amount_cents, fact.reason, fact.refund_id)
+    reversal = Reversal(fact.reversal_id, fact.payment_id, fact.amount_cents, fact.reason, fact.refund_id)
     known = next((r for r in draft.account.reversals if r.reversal_id == fact.reversal_id), None)
     if known is not None:
-        if known != told:
+        if known != reversal:
             draft.raise_attention("conflicting_reversal", fact.reversal_id, "the id came again with other content")
         return
-    draft.put_reversal(told)
+    draft.put_reversal(reversal)
     payment = draft.account.payment(fact.payment_id)
     if payment is None:
         draft.raise_attention("reversal", fact.reversal_id, "of a payment that this course does not have")
@@ -108,7 +108,7 @@ def _close_refund(draft: Draft, refund: Refund, payment: Payment, amount_cents: 
 def on_authorization(draft: Draft, fact: AuthorizationDecided) -> None:
     """Keep what the insurer decided; settling finds what it covers. A denial goes to a person, too."""
     account = draft.account
-    told = Authorization(
+    decided = Authorization(
         len(account.authorizations) + 1,
         fact.reference,
         fact.decision,
@@ -119,12 +119,12 @@ def on_authorization(draft: Draft, fact: AuthorizationDecided) -> None:
         draft.now,
     )
     last = next((one for one in reversed(account.authorizations) if one.reference == fact.reference), None)
-    if last is not None and last == told._replace(number=last.number, heard_at=last.heard_at):
+    if last is not None and last == decided._replace(number=last.number, heard_at=last.heard_at):
         return
     _await_course(draft)
-    draft.account = account._replace(authorizations=(*account.authorizations, told))
+    draft.account = account._replace(authorizations=(*account.authorizations, decided))
     if fact.decision is AuthorizationDecision.DENIED:
-        draft.raise_attention("authorization_denied", f"authorization {told.number}", "an insurer does not pay")
+        draft.raise_attention("authorization_denied", f"authorization {decided.number}", "an insurer does not pay")
 
 
 def _await_course(draft: Draft) -> None:

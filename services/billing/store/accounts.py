@@ -64,17 +64,17 @@ async def load(places: PracticeLocations, connection: Connection, messages: Sequ
     Papers lock the account of their course, too, or their events could be overtaken by those of its money.
     """
     aggregates = {a for m in messages if not (a := aggregate_of(m)).startswith(PATIENT)}
-    papers = {a for a in aggregates if a.startswith(PAPERS)}
-    courses = {str(course_of_papers(a)) if a in papers else a for a in aggregates}
+    of_papers = {a for a in aggregates if a.startswith(PAPERS)}
+    courses = {str(course_of_papers(a)) if a in of_papers else a for a in aggregates}
     named = {m.data.payment_id for m in messages if isinstance(m.data, PaymentCaptured)}
     visitors = {m.data.patient_id for m in messages if isinstance(m.data, CourseAccepted) and _free(places, m.data)}
     if not courses:
         return Loaded({}, Known({}))
     await take(connection, "accounts", "course_id", courses, "uuid")
     accounts = {str(account.course_id): account for account in await _accounts(connection, sorted(courses))}
-    states: dict[str, State] = {id: accounts[id] for id in aggregates - papers}
-    if papers:
-        found = await folders(connection, [accounts[str(course_of_papers(paper))] for paper in papers])
+    states: dict[str, State] = {id: accounts[id] for id in aggregates - of_papers}
+    if of_papers:
+        found = await folders(connection, [accounts[str(course_of_papers(a))] for a in of_papers])
         states |= {PAPERS + str(folder.course_id): folder for folder in found}
     known = await _payments(connection, named) if named else {}
     visited = await _visited(connection, visitors) if visitors else frozenset()

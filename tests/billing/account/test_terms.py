@@ -43,14 +43,14 @@ def fees(story: Story) -> int:
 def test_the_shorter_the_notice_the_higher_the_fee(notice: timedelta, fee: int) -> None:
     story = cancelled_at(begins_at(1) - notice, TIERS)
     assert fees(story) == story.share(1).fee_cents == fee
-    (refund,) = story.told(RefundDue)
+    (refund,) = story.events_of(RefundDue)
     assert (refund.amount_cents, refund.reason) == (PRICE - fee, RefundReason.CANCELLED)
     assert story.account.balance_cents == 0
 
 
 def test_the_clinics_own_fault_is_always_returned_whole() -> None:
     story = cancelled_at(begins_at(1) - HOUR, TIERS, By.CLINIC)
-    (refund,) = story.told(RefundDue)
+    (refund,) = story.events_of(RefundDue)
     assert (refund.amount_cents, refund.reason) == (PRICE, RefundReason.CLINIC_FAULT)
 
 
@@ -105,7 +105,7 @@ def test_who_never_had_the_place_pays_no_fee() -> None:
     story.hear(told(SessionCancelled, 1), begins_at(1) - HOUR)
     assert fees(story) == 0
     story.hear(released(1, "slot_taken", grant=1, state=SessionState.CANCELLED))
-    assert (fees(story), story.told(RefundDue)[0].amount_cents) == (0, PRICE)
+    assert (fees(story), story.events_of(RefundDue)[0].amount_cents) == (0, PRICE)
     unpaid = Story(TIERS)
     unpaid.hear_all(accepted(1), told(SessionCancelled, 1))
     assert fees(unpaid) == 0
@@ -115,7 +115,7 @@ def test_a_fee_is_at_most_what_was_paid() -> None:
     story = Story(TIERS)
     story.hear_all(insured(1), approved(), paid(COPAY), confirmed(1))
     story.hear(told(SessionCancelled, 1), begins_at(1) - HOUR)
-    assert (fees(story), story.told(RefundDue)) == (COPAY, [])
+    assert (fees(story), story.events_of(RefundDue)) == (COPAY, [])
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_a_missed_session_goes_where_the_policy_says(policy: Policy, fee: int, b
     story.hear_all(accepted(1), paid(PRICE), confirmed(1))
     story.hear(told(SessionMissed, 1), begins_at(1) + HOUR)
     assert fees(story) == story.share(1).fee_cents == fee
-    assert sum(refund.amount_cents for refund in story.told(RefundDue)) == back
+    assert sum(refund.amount_cents for refund in story.events_of(RefundDue)) == back
     assert story.account.balance_cents == 0
 
 
@@ -150,14 +150,14 @@ def test_patients_of_a_plan_without_such_fees_are_never_charged(
     story.hear_all(accepted(1, **aid), paid(PRICE), confirmed(1))
     story.hear(told(end, 1), begins_at(1) - HOUR)
     assert fees(story) == 0
-    assert story.told(RefundDue)[0].amount_cents == PRICE
+    assert story.events_of(RefundDue)[0].amount_cents == PRICE
 
 
 def test_a_fee_of_one_session_does_not_give_back_what_another_may_use() -> None:
     story = Story(TIERS)
     story.hear_all(accepted(2), paid(2 * PRICE + 15000), confirmed(1), confirmed(2))
     story.hear(told(SessionCancelled, 1), begins_at(1) - HOUR)
-    assert [refund.amount_cents for refund in story.told(RefundDue)] == [PRICE - 15000]
+    assert [refund.amount_cents for refund in story.events_of(RefundDue)] == [PRICE - 15000]
     assert story.account.balance_cents == 15000
 
 
@@ -168,7 +168,7 @@ def test_the_fee_counts_from_the_cancellation_even_if_booking_answers_later() ->
     story.hear(told(SessionCancelled, 1), begins_at(1) - 30 * HOUR)
     story.hear(kept(1, state=SessionState.CANCELLED), begins_at(1) - HOUR)
     assert fees(story) == 5000
-    assert [refund.amount_cents for refund in story.told(RefundDue)] == [PRICE - 5000]
+    assert [refund.amount_cents for refund in story.events_of(RefundDue)] == [PRICE - 5000]
 
 
 @pytest.mark.parametrize("location", sorted(PLACES))

@@ -11,8 +11,8 @@ from tests.facts.clinic import charged_back, denied, paid, reversed_
 from tests.facts.course import COURSE, HOUR, session_id
 from tests.facts.infusions import T0
 from tests.stand_ins.billed_clinics import PRICE
+from tests.stand_ins.billing_events import kinds, taken_back
 from tests.stand_ins.billing_story import Story
-from tests.stand_ins.billing_told import kinds, taken_back
 
 
 def test_a_denial_goes_to_a_person_each_time(story: Story) -> None:
@@ -106,5 +106,5 @@ def test_a_chargeback_of_more_than_was_paid_books_what_was(paid_story: Story) ->
 def test_a_chargeback_told_ten_times_is_one(paid_story: Story) -> None:
     for _ in range(10):
         paid_story.hear(charged_back(PRICE))
-    assert len(paid_story.told(PrepaymentWithdrawn)) == 1
+    assert len(paid_story.events_of(PrepaymentWithdrawn)) == 1
     assert [item.kind for item in paid_story.attention] == ["reversal"]

@@ -11,8 +11,8 @@ from tests.facts.clinic import paid
 from tests.facts.course import session_id
 from tests.facts.wishes import please, waived
 from tests.stand_ins.billed_clinics import PRICE
+from tests.stand_ins.billing_events import granted, promised, taken_back
 from tests.stand_ins.billing_story import Story
-from tests.stand_ins.billing_told import granted, promised, taken_back
 
 
 @pytest.mark.parametrize("course", [accepted(1), insured(1)], ids=["money", "cover"])

@@ -27,8 +27,8 @@ from tests.facts.course import DAY, HOUR, session_id
 from tests.facts.infusions import T0, begins_at
 from tests.facts.wishes import please
 from tests.stand_ins.billed_clinics import PRICE
+from tests.stand_ins.billing_events import kinds, promised, taken_back
 from tests.stand_ins.billing_story import Story
-from tests.stand_ins.billing_told import kinds, promised, taken_back
 
 
 def test_an_answer_to_a_withdrawal_that_was_never_asked_for_goes_to_a_person(story: Story) -> None:
@@ -157,7 +157,7 @@ def test_what_booking_once_refused_to_give_back_is_not_asked_for_again(paid_stor
         charged_back(2 * PRICE), kept(2, state=SessionState.CONFIRMED), kept(1, state=SessionState.CONFIRMED)
     )
     paid_story.hear(charged_back(PRICE, id="rev-2"))
-    assert len(paid_story.told(PrepaymentWithdrawn)) == 2
+    assert len(paid_story.events_of(PrepaymentWithdrawn)) == 2
     with pytest.raises(NotAllowed):
         paid_story.hear(please(1))
 

@@ -1,4 +1,4 @@
-"""What billing told, in short: types, what was required, granted, taken back and promised back."""
+"""Events of billing, in short: types, what was required, granted, taken back and promised back."""
 
 from collections.abc import Iterable, Sequence
 from uuid import UUID
