@@ -99,7 +99,7 @@ class Booking:
             case PrepaymentSatisfied():
                 self._answer(event, number_of(event), now)
             case PrepaymentWithdrawn():
-                self._give_back(event, number_of(event))
+                self._answer_withdrawal(event, number_of(event))
             case _:
                 pass
 
@@ -118,7 +118,7 @@ class Booking:
         else:
             self.tell(released(number, ReleaseReason.SLOT_TAKEN, grant=event.grant, state=state))
 
-    def _give_back(self, event: PrepaymentWithdrawn, number: int) -> None:
+    def _answer_withdrawal(self, event: PrepaymentWithdrawn, number: int) -> None:
         assert event.grant == self.grant[number], "a grant was asked back that booking does not have"
         assert (number, event.grant) not in self.returns, "a grant was asked back twice"
         self.returns.append((number, event.grant))

@@ -21,20 +21,20 @@ class Share(NamedTuple):
     Attributes:
         asked_at: when the session was accepted; its grace counts from here.
         state: booking's last word; `release` is why, where that is `released`.
-        basis: what satisfies it; None while it waits, and again when its money went back.
+        basis: what satisfies it; None while it waits, and again when its money was returned to the balance.
         prepaid_cents: money that rests here, not yet earned.
         granted: grants given; the last may be unanswered.
         answered: the last grant that booking has answered.
         foretold: the last grant that booking has answered and of which billing knows nothing: what pays for it comes
             later than its answer, or again, where billing's database was set back.
         overdue: published once, when `due_at` had passed.
-        refunded_cents: of a session that will not take place, how much of its price was already promised back.
+        refunded_cents: of a session that will not take place, how much of its price was already promised as a refund.
         provider: who gives it, by booking's last word.
         insured: an authorization must cover it, and `price_cents` is the copay.
         cover: the reference of the authorization that covers it.
-        withdrawal: why what satisfies it shall be taken back; booking is asked when it has answered the grant.
-        withdrawn: the last grant that booking was asked to give back.
-        refunding_cents: how much of its money goes to the patient when booking has given it back.
+        withdrawal: why its grant shall be withdrawn; booking is asked when it has answered the grant.
+        withdrawn: the last grant of which booking was asked for the withdrawal.
+        refunding_cents: how much of its money a request wants refunded when the grant is withdrawn.
         cancelled_by: whose wish it was, where it is cancelled.
         fee_cents: what the clinic keeps of its money, by the policy, for coming not or saying so late.
     """
@@ -65,20 +65,20 @@ class Share(NamedTuple):
     foretold: int = 0
 
     @property
-    def asked_back(self) -> bool:
+    def withdrawal_open(self) -> bool:
         """Whether booking owes the answer to a withdrawal."""
         return self.withdrawal is not None and self.withdrawn == self.granted
 
     @property
-    def may_be_asked_back(self) -> bool:
-        """Whether its grant can still come back: not asked for yet, not begun, and not refused before."""
+    def may_be_withdrawn(self) -> bool:
+        """Whether its grant can be withdrawn: not under way yet, the session not begun, and booking has not refused."""
         still_ahead = self.state in (SessionState.HELD, SessionState.CONFIRMED, SessionState.RELEASED)
         return self.basis is not None and self.withdrawal is None and still_ahead and self.withdrawn < self.granted
 
     @property
     def unanswered(self) -> bool:
         """Whether booking still owes the answer to a grant or a withdrawal; until then its money does not move."""
-        return self.granted > self.answered or self.asked_back
+        return self.granted > self.answered or self.withdrawal_open
 
     @property
     def awaits_deadline(self) -> bool:

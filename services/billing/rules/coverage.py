@@ -19,8 +19,8 @@ from shared.contract.closed_sets import AuthorizationDecision, Basis, SessionSta
 LAPSED = WithdrawalReason.AUTHORIZATION_LAPSED
 
 
-def ask(draft: Draft, *shares: Share) -> None:
-    """Tell what each of these sessions waits for, as it is covered now."""
+def require_as_covered(draft: Draft, *shares: Share) -> None:
+    """Require what each of these sessions waits for, as it is covered now."""
     if draft.account.insured:
         for share in shares:
             draft.put(share)
@@ -31,13 +31,13 @@ def ask(draft: Draft, *shares: Share) -> None:
 
 
 def _covered(account: Account, share: Share, by: Authorization | None) -> Share:
-    """At the copay of what covers it; of one that takes place after all, nothing has been promised back."""
+    """A share with what covers it, at that copay. What was refunded of it counts no more: it takes place after all."""
     reference = by.reference if by is not None else None
     return share._replace(cover=reference, price_cents=copay_cents(account, by), refunded_cents=0)
 
 
 def follow_cover(draft: Draft, now: datetime) -> None:
-    """Cover what can be covered; of what lost its cover, the grant shall come back."""
+    """Cover what can be covered; of what lost its cover, the grant shall be withdrawn."""
     found = covers(draft.account, now)
     for share in draft.account.shares:
         if share.insured:
@@ -54,9 +54,9 @@ def _follow(draft: Draft, share: Share, by: Authorization | None, now: datetime)
             draft.put(changed)
     elif share.basis is Basis.INSURED:
         withdrawal = share.withdrawal
-        if reference is None and share.may_be_asked_back:
+        if reference is None and share.may_be_withdrawn:
             withdrawal = LAPSED
-        elif reference is not None and withdrawal is LAPSED and not share.asked_back:
+        elif reference is not None and withdrawal is LAPSED and not share.withdrawal_open:
             withdrawal = None
         draft.put(share._replace(cover=reference, withdrawal=withdrawal))
 

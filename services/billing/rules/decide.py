@@ -209,12 +209,12 @@ def _decide_session(draft: Draft, data: EventData) -> None:
     assert isinstance(data, SessionEvent)
     share = draft.account.share(data.session_id)
     if share is not None:
-        begins_again = (
+        booked_anew = (
             data.state is SessionState.HELD
             and share.state in (SessionState.MISSED, SessionState.RELEASED)
             and not share.unanswered
         )
-        if begins_again:
+        if booked_anew:
             share = share._replace(
                 basis=None, overdue=False, refunded_cents=0, fee_cents=0, cover=None, asked_at=draft.message.time
             )
@@ -226,7 +226,7 @@ def _decide_session(draft: Draft, data: EventData) -> None:
             version=data.version,
             provider=data.provider,
         )
-        if begins_again:
+        if booked_anew:
             share = charged(draft.account, share)
         ON_SESSION[type(data)](draft, data, draft.put(share))
     elif draft.account.stage is not Stage.UNPRICED or isinstance(data, SessionConfirmed | SessionCompleted):

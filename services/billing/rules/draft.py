@@ -95,7 +95,7 @@ class Draft(draft.Draft):
             disputed_cents = self.account.disputed_cents - ledger.credit((entry,), ledger.DISPUTED)
             self.account = self.account._replace(disputed_cents=disputed_cents)
 
-    def refund_at(self, at: datetime | None) -> None:
+    def set_refund_at(self, at: datetime | None) -> None:
         """Set, move or take back the instant at which the balance goes back."""
         if at != self.account.refund_at:
             self.account = self.account._replace(refund_at=at)

@@ -13,10 +13,10 @@ from services.billing.account.records import FreeVisit, Given
 from services.billing.account.share import Share
 from services.billing.account.tariff import PracticeLocation
 from services.billing.account.terms import terms_for
-from services.billing.rules.coverage import ask
+from services.billing.rules.coverage import require_as_covered
 from services.billing.rules.draft import Draft, TimerKind
 from services.billing.rules.settlement import allocate
-from services.billing.rules.shares import charged, follow_state, grant, take_back
+from services.billing.rules.shares import charged, follow_state, grant, return_to_balance
 from shared.contract.billing import PricingRejected
 from shared.contract.booking import (
     BookedSession,
@@ -113,7 +113,7 @@ def _expect(draft: Draft, sessions: Sequence[BookedSession], prices: Iterable[in
             waiting.append(share)
         else:
             grant(draft, share)
-    ask(draft, *waiting)
+    require_as_covered(draft, *waiting)
 
 
 def on_rejected(draft: Draft, fact: CourseRejected) -> None:
@@ -157,15 +157,15 @@ def _change_payer(draft: Draft, fact: CourseChanged, plan: str | None) -> None:
     ask_for: list[Share] = []
     for share in account.shares:
         as_before = share.insured == draft.account.insured
-        if as_before and share.withdrawal is WithdrawalReason.PAYER_CHANGED and not share.asked_back:
+        if as_before and share.withdrawal is WithdrawalReason.PAYER_CHANGED and not share.withdrawal_open:
             draft.put(share._replace(withdrawal=None))
-        elif not as_before and share.basis in (Basis.PAID, Basis.INSURED) and share.may_be_asked_back:
+        elif not as_before and share.basis in (Basis.PAID, Basis.INSURED) and share.may_be_withdrawn:
             draft.put(share._replace(withdrawal=WithdrawalReason.PAYER_CHANGED))
         elif not as_before and share.wants(draft.now):
             changed = charged(draft.account, share)
             ask_for += [changed] if changed.awaits_deadline else []
             draft.put(changed)
-    ask(draft, *ask_for)
+    require_as_covered(draft, *ask_for)
 
 
 def _add(draft: Draft, added: Sequence[BookedSession]) -> None:
@@ -204,8 +204,8 @@ def on_released(draft: Draft, fact: SessionReleased, share: Share) -> None:
     if fact.grant > share.granted:
         draft.raise_attention("unknown_grant", share.session_id, f"released for grant {fact.grant}")
         return
-    if fact.grant == share.granted and not share.asked_back:
-        take_back(draft, share._replace(answered=fact.grant))
+    if fact.grant == share.granted and not share.withdrawal_open:
+        return_to_balance(draft, share._replace(answered=fact.grant))
 
 
 def on_cancelled(draft: Draft, fact: SessionCancelled, share: Share) -> None:
@@ -216,7 +216,7 @@ def on_cancelled(draft: Draft, fact: SessionCancelled, share: Share) -> None:
     fee_cents = _late_fee(draft, share) if fact.by is By.PATIENT else 0
     share = draft.put(share._replace(cancelled_by=fact.by, fee_cents=fee_cents))
     if not share.unanswered:
-        take_back(draft, share, fee_cents)
+        return_to_balance(draft, share, fee_cents)
 
 
 def _late_fee(draft: Draft, share: Share) -> int:
@@ -232,7 +232,7 @@ def on_rescheduled(draft: Draft, fact: SessionRescheduled, share: Share) -> None
     if share.state is not SessionState.HELD or share.basis is not None or share.overdue:
         return  # paid; or its overdue is on its way to booking, which will release it
     due_at = draft.account.agreed_terms.due_at(share.starts_at, share.asked_at)
-    ask(draft, share._replace(due_at=due_at))
+    require_as_covered(draft, share._replace(due_at=due_at))
 
 
 def on_missed(draft: Draft, fact: SessionMissed, share: Share) -> None:

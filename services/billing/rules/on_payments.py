@@ -47,7 +47,7 @@ def _reject(draft: Draft, fact: PaymentCaptured, code: PaymentRefusal) -> None:
 
 
 def on_reversed(draft: Draft, fact: PaymentReversed) -> None:
-    """Settle the refund that it names. What leaves beyond that goes to a person, and takes what it paid for along."""
+    """Close the refund that it names. What leaves beyond that goes to a person, and is missing where it had paid."""
     reversal = Reversal(fact.reversal_id, fact.payment_id, fact.amount_cents, fact.reason, fact.refund_id)
     known = next((r for r in draft.account.reversals if r.reversal_id == fact.reversal_id), None)
     if known is not None:
@@ -70,7 +70,7 @@ def on_reversed(draft: Draft, fact: PaymentReversed) -> None:
 
 
 def _leave_by_itself(draft: Draft, payment_id: str, amount_cents: int) -> None:
-    """Book that money is gone: from the balance, and what that does not cover is disputed."""
+    """Book that money is gone: from the balance, and what that does not suffice for is disputed."""
     payment = draft.account.payment(payment_id)
     assert payment is not None
     gone = min(amount_cents, payment.left_cents)  # more than was paid in cannot leave; a person sees it
@@ -87,7 +87,7 @@ def _leave_by_itself(draft: Draft, payment_id: str, amount_cents: int) -> None:
 
 
 def _close_refund(draft: Draft, refund: Refund, payment: Payment, amount_cents: int) -> int:
-    """Count money towards a refund; returns how much of it the refund had waited for."""
+    """Count money that left towards a refund, and publish when all of it has; returns how much it had waited for."""
     part = next((p for p in refund.parts if p.payment_id == payment.payment_id), None)
     settled = min(amount_cents, part.amount_cents - part.settled_cents) if part else 0
     if part is None or settled == 0:

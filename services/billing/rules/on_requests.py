@@ -10,13 +10,13 @@ from services.billing.account.messages import NotAllowed, RefundRequested, Waive
 from services.billing.account.records import Waiver
 from services.billing.account.share import Share
 from services.billing.rules.draft import Draft
-from services.billing.rules.refunds import refund
+from services.billing.rules.refunds import promise_refund
 from services.billing.rules.shares import grant
 from shared.contract.closed_sets import Basis, RefundReason, Refusal, WithdrawalReason
 
 
 def on_refund_requested(draft: Draft, wish: RefundRequested) -> None:
-    """Refund what rests in the balance at once; a session's money follows when booking has given its grant back.
+    """Refund what rests in the balance at once; a session's money follows when its grant was withdrawn.
 
     Raises:
         NotAllowed: there is no such session, or not that much unused money.
@@ -28,14 +28,14 @@ def on_refund_requested(draft: Draft, wish: RefundRequested) -> None:
         wanted = [_with_money(draft, session_id) for session_id in wish.sessions]
         left, from_balance = sum(share.prepaid_cents for share in wanted), 0
     else:
-        possible = [s for s in account.shares if s.prepaid_cents and s.may_be_asked_back]
+        possible = [s for s in account.shares if s.prepaid_cents and s.may_be_withdrawn]
         wanted = sorted(possible, key=lambda s: (s.starts_at, s.number), reverse=True)
         unused = account.balance_cents + sum(share.prepaid_cents for share in wanted)
         left = unused if wish.amount_cents is None else wish.amount_cents
         if left == 0 or left > unused:
             raise NotAllowed(Refusal.WRONG_STATE, f"{unused} cents are unused")
         from_balance = min(left, account.balance_cents)
-    refund(draft, from_balance, RefundReason.REQUESTED)
+    promise_refund(draft, from_balance, RefundReason.REQUESTED)
     left -= from_balance
     for share in wanted:
         part = min(left, share.prepaid_cents)
@@ -48,7 +48,7 @@ def _with_money(draft: Draft, session_id: UUID) -> Share:
     share = draft.account.share(session_id)
     if share is None:
         raise NotAllowed(Refusal.UNKNOWN_SESSION, "the course has no such session")
-    if share.prepaid_cents == 0 or not share.may_be_asked_back:
+    if share.prepaid_cents == 0 or not share.may_be_withdrawn:
         raise NotAllowed(Refusal.WRONG_STATE, "no money of this session can be given back")
     return share
 

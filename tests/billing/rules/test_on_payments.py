@@ -11,7 +11,7 @@ from tests.facts.clinic import charged_back, denied, paid, reversed_
 from tests.facts.course import COURSE, HOUR, session_id
 from tests.facts.infusions import T0
 from tests.stand_ins.billed_clinics import PRICE
-from tests.stand_ins.billing_events import kinds, taken_back
+from tests.stand_ins.billing_events import kinds, withdrawn
 from tests.stand_ins.billing_story import Story
 
 
@@ -85,7 +85,7 @@ def test_money_that_leaves_by_itself_is_shown_and_booked_where_the_balance_cover
 
 def test_the_balance_pays_for_a_chargeback_before_any_session(paid_story: Story) -> None:
     paid_story.hear(paid(600, "pay-2"))
-    assert taken_back(paid_story.hear(charged_back(500))) == []
+    assert withdrawn(paid_story.hear(charged_back(500))) == []
     assert (paid_story.account.disputed_cents, paid_story.account.balance_cents) == (0, 100)
 
 

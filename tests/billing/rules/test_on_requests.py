@@ -11,7 +11,7 @@ from tests.facts.clinic import paid
 from tests.facts.course import session_id
 from tests.facts.wishes import please, waived
 from tests.stand_ins.billed_clinics import PRICE
-from tests.stand_ins.billing_events import granted, promised, taken_back
+from tests.stand_ins.billing_events import granted, promised, withdrawn
 from tests.stand_ins.billing_story import Story
 
 
@@ -57,14 +57,14 @@ def test_the_balance_goes_back_at_once_and_before_any_session(paid_story: Story)
     assert promised(paid_story.hear(please(cents=200))) == [(200, RefundReason.REQUESTED)]
     events = paid_story.hear(please(cents=300 + PRICE // 2))
     assert promised(events) == [(300, RefundReason.REQUESTED)]
-    assert taken_back(events) == [(session_id(2), 1, WithdrawalReason.REFUND)]
+    assert withdrawn(events) == [(session_id(2), 1, WithdrawalReason.REFUND)]
     assert promised(paid_story.hear(unconfirmed(2))) == [(PRICE // 2, RefundReason.REQUESTED)]
     assert paid_story.account.balance_cents == PRICE - PRICE // 2
 
 
 def test_all_that_is_unused_goes_back_and_nothing_that_was_given(paid_story: Story) -> None:
     paid_story.hear(told(SessionCompleted, 1))
-    assert taken_back(paid_story.hear(please())) == [(session_id(2), 1, WithdrawalReason.REFUND)]
+    assert withdrawn(paid_story.hear(please())) == [(session_id(2), 1, WithdrawalReason.REFUND)]
     assert promised(paid_story.hear(unconfirmed(2))) == [(PRICE, RefundReason.REQUESTED)]
     with pytest.raises(NotAllowed):
         paid_story.hear(please())
