@@ -32,7 +32,7 @@ Npi = Annotated[str, StringConstraints(pattern=r"^[12][0-9]{9}$"), AfterValidato
 """A National Provider Identifier: ten digits, the last one a check digit."""
 
 PlaceOfService = Literal["02", "11"]
-"""Telehealth, or an office."""
+"""Telehealth, or an office. Source: CMS, place of service codes for professional claims."""
 
 
 class Approval(StrEnum):

@@ -39,7 +39,10 @@ class Clinician:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """The patient, as papers name them. `no_claims`: nothing may be told to a health plan (45 CFR 164.522)."""
+    """The patient, as papers name them. `no_claims`: a health plan must not learn of it.
+
+    Source: 45 CFR 164.522(a)(1)(vi), for who pays in full and has asked for it.
+    """
 
     name: str
     born_on: date

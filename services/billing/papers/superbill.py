@@ -24,6 +24,7 @@ from shared.contract.clinic import PatientUpdated
 from shared.contract.closed_sets import Basis
 
 PLACES_OF_SERVICE: Final = {"02": "telehealth", "11": "office"}
+"""Source: CMS, place of service codes for professional claims."""
 
 
 @dataclass(frozen=True, slots=True)
