@@ -40,7 +40,9 @@ def test_all_720_orders_of_a_story_reach_the_same_end(story: list[Any]) -> None:
         billing.hear_all(*order)
         account, timers = billing.ending()
         kept = account._replace(payments=(), authorizations=())
-        granted = frozenset((e.session_id, e.grant, e.basis, e.amount_cents) for e in billing.told(PrepaymentSatisfied))
+        granted = frozenset(
+            (e.session_id, e.grant, e.basis, e.amount_cents) for e in billing.events_of(PrepaymentSatisfied)
+        )
         endings.add((repr(kept), repr(timers), granted, repr(sorted(account.payments, key=lambda p: p.payment_id))))
     assert len(endings) == 1
 

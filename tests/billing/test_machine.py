@@ -17,7 +17,6 @@ from tests.facts.infusions import T0
 from tests.stand_ins.billing_story import Story
 from tests.stand_ins.billing_world import SESSIONS, TREATED, World, satisfied
 
-S = SessionState
 NUMBERS = st.integers(1, SESSIONS)
 MONEY = st.sampled_from([1, 700, 5000, 30000, 45000, 90000, 135001])
 
@@ -155,7 +154,7 @@ class Course(RuleBasedStateMachine):
         for number, state in self.world.booking.state.items():
             share = self.world.billing.share(number)
             assert not share.unanswered
-            assert satisfied(share) if state in TREATED else state is not S.HELD or share.basis is None
+            assert satisfied(share) if state in TREATED else state is not SessionState.HELD or share.basis is None
 
     @invariant()
     def nothing_waits_that_the_balance_could_pay(self) -> None:

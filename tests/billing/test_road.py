@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.billing.account.messages import RefundRequested, Refused
+from services.billing.account.messages import NotAllowed, RefundRequested
 from shared.contract.closed_sets import ReleaseReason
 from tests.facts.booking import at_albany, released
 from tests.facts.clinic import paid
@@ -33,7 +33,7 @@ async def test_repeats_have_no_effect(billing: Billing) -> None:
 
 async def test_a_request_that_breaks_a_rule_leaves_nothing(billing: Billing) -> None:
     await billing.hear(at_albany(1))
-    with pytest.raises(Refused):
+    with pytest.raises(NotAllowed):
         await billing.take(RefundRequested(course_id=COURSE, requested_by="desk", reason="asked"))
     assert await billing.query("SELECT 1 FROM inbox WHERE id LIKE 'http-%'") == []
     assert await billing.query("SELECT 1 FROM dead_letters") == []

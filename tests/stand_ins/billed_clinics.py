@@ -6,13 +6,13 @@ from pathlib import Path
 import deploy
 from services.billing.account.tariff import (
     Approval,
-    Due,
+    DueRule,
     MissedPolicy,
     Package,
-    Place,
     Plan,
     Policy,
     Practice,
+    PracticeLocation,
     Provider,
     Tariff,
     Treatment,
@@ -37,7 +37,7 @@ def tariff(policy: Policy = RETURNED) -> Tariff:
     return Tariff(
         practice=Practice(npi="1234567893", ein="00-0000000"),
         providers={"dana": Provider(name="Dana Reyes", credentials="MD", npi="1234567893")},
-        due=Due(lead_hours=48, grace_hours=24),
+        due=DueRule(lead_hours=48, grace_hours=24),
         policy=policy,
         treatments={
             "infusion": Treatment(
@@ -53,7 +53,7 @@ def tariff(policy: Policy = RETURNED) -> Tariff:
     )
 
 
-def place(policy: Policy = RETURNED) -> Place:
+def place(policy: Policy = RETURNED) -> PracticeLocation:
     """Open on weekdays from nine to five, in Chicago."""
     location = Location(
         zone="America/Chicago",
@@ -64,7 +64,7 @@ def place(policy: Policy = RETURNED) -> Place:
         hours=(Opening(days=("mon", "tue", "wed", "thu", "fri"), opens=time(9), closes=time(17)),),
         holidays=(date(2026, 11, 26),),
     )
-    return Place("albany", "carbondale", "The Albany Clinic", location, tariff(policy))
+    return PracticeLocation("albany", "carbondale", "The Albany Clinic", location, tariff(policy))
 
 
 PLACES = read_places(PROFILES, None)

@@ -39,7 +39,7 @@ async def papers(billing: Billing) -> list[tuple[str, str, int]]:
     return [(row.kind, str(row.paper_id), row.version) for row in found]
 
 
-async def told_of(billing: Billing, kind: str) -> list[dict[str, Any]]:
+async def events_of(billing: Billing, kind: str) -> list[dict[str, Any]]:
     """The data of the events of one type, in order."""
     found = await billing.query("SELECT convert_from(headers, 'UTF8') AS headers, value FROM outbox ORDER BY id")
     return [orjson.loads(row.value) for row in found if f'"billing.{kind}.v1"' in row.headers]

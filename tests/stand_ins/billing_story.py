@@ -75,7 +75,7 @@ class Story:
         assert found is not None
         return found
 
-    def told(self, kind: type[EventData]) -> list[Any]:
+    def events_of(self, kind: type[EventData]) -> list[Any]:
         """All events of one type so far."""
         return [event for event in self.events if isinstance(event, kind)]
 
@@ -91,8 +91,8 @@ class Story:
         assert account.disputed_cents == -ledger.credit(entries, ledger.DISPUTED) >= 0
         assert sum(s.prepaid_cents for s in account.shares) == ledger.credit(entries, ledger.PREPAID)
         for share in account.shares:
-            lines = [li for e in entries for li in e.lines if li.session_id == share.session_id]
-            assert share.prepaid_cents == -sum(li.amount_cents for li in lines if li.account == ledger.PREPAID)
+            postings = [p for e in entries for p in e.postings if p.session_id == share.session_id]
+            assert share.prepaid_cents == -sum(p.amount_cents for p in postings if p.account == ledger.PREPAID)
             assert share.prepaid_cents == 0 or (share.prepaid_cents == share.price_cents and share.basis in BY_MONEY)
             assert 0 <= share.refunding_cents <= share.prepaid_cents
             assert 0 <= share.fee_cents <= share.price_cents
@@ -106,5 +106,5 @@ class Story:
         for payment in account.payments:
             parts = [p for refund in account.refunds for p in refund.parts if p.payment_id == payment.payment_id]
             assert 0 <= sum(part.amount_cents for part in parts) <= payment.out_cents <= payment.amount_cents
-        assert sum(line.amount_cents for entry in entries for line in entry.lines) == 0
+        assert sum(p.amount_cents for entry in entries for p in entry.postings) == 0
         assert len({entry.id for entry in entries}) == len(entries)

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from services.billing.account import ledger
-from services.billing.account.messages import Refused, WaiverGranted
+from services.billing.account.messages import NotAllowed, WaiverGranted
 from services.billing.account.share import Share
 from shared.contract.billing import PrepaymentOverdue, PrepaymentSatisfied, PrepaymentWithdrawn, RefundSettled
 from shared.contract.booking import (
@@ -27,10 +27,9 @@ from tests.facts.infusions import T0, begins_at
 from tests.facts.wishes import please
 from tests.stand_ins.billing_story import Story
 
-S = SessionState
 SESSIONS = 3
-OVER = (S.COMPLETED, S.MISSED, S.CANCELLED)
-TREATED = (S.CONFIRMED, S.CHECKED_IN)
+OVER = (SessionState.COMPLETED, SessionState.MISSED, SessionState.CANCELLED)
+TREATED = (SessionState.CONFIRMED, SessionState.CHECKED_IN)
 
 
 class Booking:
@@ -42,7 +41,7 @@ class Booking:
 
     def __init__(self, tell: Callable[[EventData], None]) -> None:
         self.tell = tell
-        self.state: dict[int, S] = {}
+        self.state: dict[int, SessionState] = {}
         self.grant: dict[int, int] = {}
         self.place_taken: set[int] = set()
         self.answers: list[tuple[int, int]] = []
@@ -50,7 +49,7 @@ class Booking:
         self.hold_open = True
 
     def accept(self, course: CourseAccepted | None = None) -> None:
-        self.state = dict.fromkeys(range(1, SESSIONS + 1), S.HELD)
+        self.state = dict.fromkeys(range(1, SESSIONS + 1), SessionState.HELD)
         self.grant = dict.fromkeys(self.state, 0)
         self.tell(course or accepted(SESSIONS))
 
@@ -58,8 +57,8 @@ class Booking:
         self.tell(course)
 
     def release(self, number: int, reason: ReleaseReason) -> None:
-        if self.state[number] is S.HELD:
-            self.state[number] = S.RELEASED
+        if self.state[number] is SessionState.HELD:
+            self.state[number] = SessionState.RELEASED
             self.tell(released(number, reason, grant=self.grant[number]))
 
     def hold_expires(self) -> None:
@@ -69,28 +68,28 @@ class Booking:
                 self.release(number, ReleaseReason.HOLD_EXPIRED)
 
     def cancel(self, number: int, by: By = By.PATIENT) -> None:
-        if self.state.get(number) in (S.HELD, S.CONFIRMED, S.RELEASED):
-            self.state[number] = S.CANCELLED
+        if self.state.get(number) in (SessionState.HELD, SessionState.CONFIRMED, SessionState.RELEASED):
+            self.state[number] = SessionState.CANCELLED
             self.tell(told(SessionCancelled, number, by=by))
 
     def check_in(self, number: int) -> None:
-        if self.state.get(number) is S.CONFIRMED:
-            self.state[number] = S.CHECKED_IN  # billing does not listen to that
+        if self.state.get(number) is SessionState.CONFIRMED:
+            self.state[number] = SessionState.CHECKED_IN  # billing does not listen to that
 
     def complete(self, number: int) -> None:
-        if self.state.get(number, S.COMPLETED) is not S.COMPLETED:  # what was given is a fact, paid or not
-            self.state[number] = S.COMPLETED
+        if self.state.get(number) not in (None, SessionState.COMPLETED):  # what was given is a fact, paid or not
+            self.state[number] = SessionState.COMPLETED
             self.tell(told(SessionCompleted, number))
 
     def miss(self, number: int) -> None:
-        if self.state.get(number) in (S.HELD, S.CONFIRMED):
-            self.state[number] = S.MISSED
+        if self.state.get(number) in (SessionState.HELD, SessionState.CONFIRMED):
+            self.state[number] = SessionState.MISSED
             self.tell(told(SessionMissed, number))
 
     def move(self, number: int, now: datetime) -> None:
         """A missed or released session begins again, at the same hour for simplicity."""
-        if self.state.get(number) in (S.MISSED, S.RELEASED) and begins_at(number) > now:
-            self.state[number] = S.HELD
+        if self.state.get(number) in (SessionState.MISSED, SessionState.RELEASED) and begins_at(number) > now:
+            self.state[number] = SessionState.HELD
             self.tell(told(SessionRescheduled, number))
 
     def hear(self, event: EventData, now: datetime) -> None:
@@ -100,7 +99,7 @@ class Booking:
             case PrepaymentSatisfied():
                 self._answer(event, number_of(event), now)
             case PrepaymentWithdrawn():
-                self._give_back(event, number_of(event))
+                self._answer_withdrawal(event, number_of(event))
             case _:
                 pass
 
@@ -109,22 +108,22 @@ class Booking:
         self.grant[number] = event.grant
         self.answers.append((number, event.grant))
         state = self.state[number]
-        again = state is S.RELEASED and number not in self.place_taken and begins_at(number) > now
-        if state is S.HELD or again:
-            self.state[number] = S.CONFIRMED
+        again = state is SessionState.RELEASED and number not in self.place_taken and begins_at(number) > now
+        if state is SessionState.HELD or again:
+            self.state[number] = SessionState.CONFIRMED
             self.hold_open = False
             self.tell(confirmed(number, event.grant))
-        elif state in (*TREATED, S.COMPLETED):
+        elif state in (*TREATED, SessionState.COMPLETED):
             self.tell(confirmed(number, event.grant, state=state))
         else:
             self.tell(released(number, ReleaseReason.SLOT_TAKEN, grant=event.grant, state=state))
 
-    def _give_back(self, event: PrepaymentWithdrawn, number: int) -> None:
+    def _answer_withdrawal(self, event: PrepaymentWithdrawn, number: int) -> None:
         assert event.grant == self.grant[number], "a grant was asked back that booking does not have"
         assert (number, event.grant) not in self.returns, "a grant was asked back twice"
         self.returns.append((number, event.grant))
-        if self.state[number] is S.CONFIRMED:
-            self.state[number] = S.HELD
+        if self.state[number] is SessionState.CONFIRMED:
+            self.state[number] = SessionState.HELD
             self.tell(unconfirmed(number, event.grant, event.reason))
         else:
             self.tell(kept(number, event.grant, self.state[number]))
@@ -148,7 +147,7 @@ class World:
         self.booking = Booking(lambda event: self.bookings.append((self.now, event)))
         self.received = 0
         self.gone = 0
-        self.told = 0
+        self.numbered = 0
 
     def accept(self) -> None:
         self.booking.accept(insured(SESSIONS) if self.covered else None)
@@ -190,7 +189,7 @@ class World:
 
     def ask(self, request: EventData) -> None:
         """A request by HTTP: decided at once, or refused."""
-        with suppress(Refused):
+        with suppress(NotAllowed):
             self._publish(self.billing.hear(request, self.now))
 
     def refund(self, *numbers: int) -> None:
@@ -203,8 +202,8 @@ class World:
         self.payments.append((self.now, fact))
 
     def number(self) -> int:
-        self.told += 1
-        return self.told
+        self.numbered += 1
+        return self.numbered
 
     # What Kafka and the clocks do -------------------------------------------------------------------------------------
 
@@ -270,21 +269,21 @@ class World:
     def check_the_end(self) -> None:
         """Every promise, once nothing is on its way and every start has passed."""
         account, books = self.billing.account, self.billing.account.unposted
-        grants = [(number_of(e), e.grant) for e in self.billing.told(PrepaymentSatisfied)]
+        grants = [(number_of(e), e.grant) for e in self.billing.events_of(PrepaymentSatisfied)]
         assert sorted(self.booking.answers) == sorted(grants)
-        back = [(number_of(e), e.grant) for e in self.billing.told(PrepaymentWithdrawn)]
+        back = [(number_of(e), e.grant) for e in self.billing.events_of(PrepaymentWithdrawn)]
         assert sorted(self.booking.returns) == sorted(back)
         for number, state in self.booking.state.items():
             share = self.billing.share(number)
-            assert share.state is state or (share.state, state) == (S.CONFIRMED, S.CHECKED_IN)
+            assert share.state is state or (share.state, state) == (SessionState.CONFIRMED, SessionState.CHECKED_IN)
             assert not share.unanswered
             assert share.withdrawal is None
             assert state in TREATED or share.prepaid_cents == 0
-        cash = sum(line.amount_cents for e in books for line in e.lines if line.account.startswith("cash:"))
+        cash = sum(p.amount_cents for e in books for p in e.postings if p.account.startswith("cash:"))
         assert cash == self.received - self.gone
         if not any(share.owing or self.booking.state[share.number] in TREATED for share in account.shares):
             assert account.balance_cents == 0
-        assert len(self.billing.told(RefundSettled)) == sum(refund.settled for refund in account.refunds)
+        assert len(self.billing.events_of(RefundSettled)) == sum(refund.settled for refund in account.refunds)
         odd = {item.kind for item in self.billing.attention}
         assert odd <= {"reversal", "withdrawal_refused", "authorization_denied", "unpriced_change", "unpaid_completion"}
 

@@ -9,14 +9,14 @@ from services.billing.account.records import Given, Payment
 from services.billing.account.share import Share
 from services.billing.account.tariff import (
     Approval,
-    Due,
+    DueRule,
     MissedPolicy,
     Package,
-    Papers,
-    Place,
     Policy,
     Practice,
+    PracticeLocation,
     Provider,
+    ServiceDescription,
     Tariff,
     Treatment,
 )
@@ -50,7 +50,7 @@ KETAMINE = Treatment(
     session_cents=45000,
     insurer_percent=50,
     packages={"six": Package(price_cents=446600, sessions=6, integration_cents=99100)},
-    papers=Papers(
+    papers=ServiceDescription(
         title="Ketamine infusion", infusion=True, codes=("J3490",), later=("Evaluation after the series", "Maintenance")
     ),
 )
@@ -58,17 +58,17 @@ SPRAVATO = Treatment(
     approval=Approval.APPROVED,
     session_cents=90000,
     copay_cents=5000,
-    papers=Papers(title="Esketamine", codes=("G2083",)),
+    papers=ServiceDescription(title="Esketamine", codes=("G2083",)),
 )
 TMS = Treatment(
     approval=Approval.APPROVED,
     session_cents=30000,
-    papers=Papers(title="Magnetic stimulation", codes=("90868",), first_codes=("90867",)),
+    papers=ServiceDescription(title="Magnetic stimulation", codes=("90868",), first_codes=("90867",)),
 )
 CONSULTATION = Treatment(
     approval=Approval.NONE,
     session_cents=0,
-    papers=Papers(title="Consultation", codes=("99203",), place_of_service="02"),
+    papers=ServiceDescription(title="Consultation", codes=("99203",), place_of_service="02"),
 )
 
 TARIFF = Tariff(
@@ -77,11 +77,11 @@ TARIFF = Tariff(
         "dana": Provider(name="Dana Reyes", credentials="MD", npi="1245319599"),
         "kim": Provider(name="Kim O'Neil", credentials="CRNA", npi="1679576722"),
     },
-    due=Due(lead_hours=48, grace_hours=24),
+    due=DueRule(lead_hours=48, grace_hours=24),
     policy=Policy(missed=MissedPolicy.RETURN),
     treatments={"ketamine": KETAMINE, "spravato": SPRAVATO, "tms": TMS, "consultation": CONSULTATION},
 )
-PLACE = Place("albany", "carbondale", "The Albany Clinic", LOCATION, TARIFF)
+PLACE = PracticeLocation("albany", "carbondale", "The Albany Clinic", LOCATION, TARIFF)
 
 ROBIN = PatientUpdated(
     patient_id="p-1",

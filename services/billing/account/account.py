@@ -69,20 +69,26 @@ class Account(NamedTuple):
 
     def share(self, session_id: UUID) -> Share | None:
         """The share of this session."""
-        place = self.place_of(session_id)
-        return None if place is None else self.shares[place]
+        index = self.index_of(session_id)
+        return None if index is None else self.shares[index]
 
-    def place_of(self, session_id: UUID) -> int | None:
-        """Where the share of this session stands; numbers are compared faster than ids."""
+    def index_of(self, session_id: UUID) -> int | None:
+        """Where the share of this session stands in `shares`; numbers are compared faster than ids."""
         wanted = session_id.int
-        for place, share in enumerate(self.shares):
+        for index, share in enumerate(self.shares):
             if share.session_id.int == wanted:
-                return place
+                return index
         return None
 
     def payment(self, payment_id: str) -> Payment | None:
         """The payment of this id, where it came for this course."""
         return next((p for p in self.payments if p.payment_id == payment_id), None)
+
+    @property
+    def agreed_terms(self) -> Terms:
+        """The terms of a course that has a price: there are some."""
+        assert self.terms is not None
+        return self.terms
 
     @property
     def insured(self) -> bool:

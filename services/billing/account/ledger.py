@@ -44,8 +44,8 @@ class EntryKind(StrEnum):
     RECOVERED = "recovered"
 
 
-class Line(NamedTuple):
-    """One account's part in an entry, and the session or payment that it is about."""
+class Posting(NamedTuple):
+    """One account's part in an entry, and the session or payment that it is about. The table of them is `lines`."""
 
     account: str
     amount_cents: int
@@ -58,7 +58,7 @@ class Entry:
     """One movement of a course's money. `cause` is the id of the message that it follows from.
 
     Raises:
-        ValueError: the lines do not sum to zero, or one of them moves nothing.
+        ValueError: the postings do not sum to zero, or one of them moves nothing.
     """
 
     id: UUID
@@ -66,14 +66,14 @@ class Entry:
     kind: EntryKind
     cause: str
     booked_at: datetime
-    lines: tuple[Line, ...]
+    postings: tuple[Posting, ...]
 
     def __post_init__(self) -> None:
-        amounts = [line.amount_cents for line in self.lines]
+        amounts = [posting.amount_cents for posting in self.postings]
         if sum(amounts) != 0:
             raise ValueError(f"a ledger entry ({self.kind}) that does not sum to zero")
         if 0 in amounts:
-            raise ValueError(f"a ledger entry ({self.kind}) with an empty line")
+            raise ValueError(f"a ledger entry ({self.kind}) with an empty posting")
 
 
 def entry_id(cause: str, number: int) -> UUID:
@@ -81,14 +81,14 @@ def entry_id(cause: str, number: int) -> UUID:
     return derived_id(f"ledger/{cause}/{number}")
 
 
-def move(from_account: str, to_account: str, amount_cents: int, session_id: UUID) -> tuple[Line, Line]:
-    """Two lines that take a session's money from one account to another."""
+def move(from_account: str, to_account: str, amount_cents: int, session_id: UUID) -> tuple[Posting, Posting]:
+    """Two postings that take a session's money from one account to another."""
     return (
-        Line(from_account, amount_cents, session_id=session_id),
-        Line(to_account, -amount_cents, session_id=session_id),
+        Posting(from_account, amount_cents, session_id=session_id),
+        Posting(to_account, -amount_cents, session_id=session_id),
     )
 
 
 def credit(entries: Iterable[Entry], account: str) -> int:
-    """What rests in an account that owes: the fold of its lines, positive when in credit."""
-    return -sum(line.amount_cents for entry in entries for line in entry.lines if line.account == account)
+    """What rests in an account that owes: the sum of its postings, positive when in credit."""
+    return -sum(p.amount_cents for entry in entries for p in entry.postings if p.account == account)

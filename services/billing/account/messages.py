@@ -9,7 +9,7 @@ from shared.contract.fields import Line, Name, PositiveCents
 from shared.contract.register import CourseEvent
 
 
-class Refused(Exception):
+class NotAllowed(Exception):
     """A request that breaks a rule; `code` names it, `detail` is for people and has no personal data."""
 
     def __init__(self, code: Refusal, detail: str) -> None:

@@ -1,9 +1,7 @@
-"""What a course costs, session by session, and until when each must be paid. Pure."""
+"""What a course costs, session by session. Pure; until when each must be paid stands in `terms`."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
-from services.billing.account.tariff import Due
 from services.billing.account.terms import Terms
 from shared.contract.closed_sets import Payer, PricingRefusal
 
@@ -81,9 +79,3 @@ def insurer_cents(terms: Terms, price_cents: int) -> int:
     Source: Stella's article: insurers may cover up to 50 %.
     """
     return price_cents * terms.treatment.insurer_percent // 100
-
-
-def due_at(due: Due, starts_at: datetime, asked_at: datetime) -> datetime:
-    """When a session that was asked for at `asked_at` must be paid; never after its start."""
-    lead, grace = timedelta(hours=due.lead_hours), timedelta(hours=due.grace_hours)
-    return min(starts_at, max(starts_at - lead, asked_at + grace))

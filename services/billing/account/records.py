@@ -58,7 +58,7 @@ class Refund(NamedTuple):
 
 
 class Reversal(NamedTuple):
-    """Money that left the clinic, as it was told."""
+    """Money that left the clinic, as the till or a bank reports it."""
 
     reversal_id: str
     payment_id: str
@@ -68,7 +68,7 @@ class Reversal(NamedTuple):
 
 
 class Authorization(NamedTuple):
-    """What an insurer decided, as it was told; the last decision of a reference counts.
+    """What an insurer decided, as the clinic reports it; the last decision of a reference counts.
 
     Attributes:
         valid_from, valid_through: days of the clinic's calendar, both included; None: no bound.

@@ -7,7 +7,8 @@ from uuid import UUID
 from shared.contract.closed_sets import Basis, By, ReleaseReason, SessionState, WithdrawalReason
 from shared.decision.value import changed_often
 
-S = SessionState
+PLACED: Final = (SessionState.CONFIRMED, SessionState.CHECKED_IN)
+"""States in which the place is the patient's."""
 
 RETRIABLE: Final = frozenset({ReleaseReason.HOLD_EXPIRED, ReleaseReason.OVERDUE})
 """Released for want of money: when it comes late, booking is asked for the same place again."""
@@ -20,20 +21,20 @@ class Share(NamedTuple):
     Attributes:
         asked_at: when the session was accepted; its grace counts from here.
         state: booking's last word; `release` is why, where that is `released`.
-        basis: what satisfies it; None while it waits, and again when its money went back.
+        basis: what satisfies it; None while it waits, and again when its money was returned to the balance.
         prepaid_cents: money that rests here, not yet earned.
         granted: grants given; the last may be unanswered.
         answered: the last grant that booking has answered.
         foretold: the last grant that booking has answered and of which billing knows nothing: what pays for it comes
             later than its answer, or again, where billing's database was set back.
-        overdue: told once, when `due_at` had passed.
-        refunded_cents: of a session that will not take place, how much of its price was already promised back.
-        provider: who gives it, as booking told last.
+        overdue: published once, when `due_at` had passed.
+        refunded_cents: of a session that will not take place, how much of its price was already promised as a refund.
+        provider: who gives it, by booking's last word.
         insured: an authorization must cover it, and `price_cents` is the copay.
         cover: the reference of the authorization that covers it.
-        withdrawal: why what satisfies it shall be taken back; booking is asked when it has answered the grant.
-        withdrawn: the last grant that booking was asked to give back.
-        refunding_cents: how much of its money goes to the patient when booking has given it back.
+        withdrawal: why its grant shall be withdrawn; booking is asked when it has answered the grant.
+        withdrawn: the last grant of which booking was asked for the withdrawal.
+        refunding_cents: how much of its money a request wants refunded when the grant is withdrawn.
         cancelled_by: whose wish it was, where it is cancelled.
         fee_cents: what the clinic keeps of its money, by the policy, for coming not or saying so late.
     """
@@ -45,7 +46,7 @@ class Share(NamedTuple):
     price_cents: int
     asked_at: datetime
     due_at: datetime
-    state: SessionState = S.HELD
+    state: SessionState = SessionState.HELD
     release: ReleaseReason | None = None
     basis: Basis | None = None
     prepaid_cents: int = 0
@@ -64,36 +65,36 @@ class Share(NamedTuple):
     foretold: int = 0
 
     @property
-    def asked_back(self) -> bool:
+    def withdrawal_open(self) -> bool:
         """Whether booking owes the answer to a withdrawal."""
         return self.withdrawal is not None and self.withdrawn == self.granted
 
     @property
-    def may_be_asked_back(self) -> bool:
-        """Whether its grant can still come back: not asked for yet, not begun, and not refused before."""
-        still_ahead = self.state in (S.HELD, S.CONFIRMED, S.RELEASED)
+    def may_be_withdrawn(self) -> bool:
+        """Whether its grant can be withdrawn: not under way yet, the session not begun, and booking has not refused."""
+        still_ahead = self.state in (SessionState.HELD, SessionState.CONFIRMED, SessionState.RELEASED)
         return self.basis is not None and self.withdrawal is None and still_ahead and self.withdrawn < self.granted
 
     @property
     def unanswered(self) -> bool:
         """Whether booking still owes the answer to a grant or a withdrawal; until then its money does not move."""
-        return self.granted > self.answered or self.asked_back
+        return self.granted > self.answered or self.withdrawal_open
 
     @property
     def awaits_deadline(self) -> bool:
-        """Held, not satisfied, and not yet told overdue."""
-        return self.basis is None and self.state is S.HELD and not self.overdue
+        """Held, not satisfied, and not yet published as overdue."""
+        return self.basis is None and self.state is SessionState.HELD and not self.overdue
 
     @property
     def owing(self) -> bool:
         """The treatment was given and nothing has paid for it."""
-        return self.basis is None and self.state is S.COMPLETED
+        return self.basis is None and self.state is SessionState.COMPLETED
 
     def wants(self, now: datetime) -> bool:
         """Whether money would still be put to use here: a live session, or one whose place may be had again."""
-        confirmed_before = self.state in (S.CONFIRMED, S.CHECKED_IN) and self.foretold > self.granted
-        retriable = self.state is S.RELEASED and self.release in RETRIABLE
-        still_possible = self.state is S.HELD or retriable or confirmed_before
+        confirmed_before = self.state in PLACED and self.foretold > self.granted
+        retriable = self.state is SessionState.RELEASED and self.release in RETRIABLE
+        still_possible = self.state is SessionState.HELD or retriable or confirmed_before
         return self.basis is None and still_possible and self.starts_at > now
 
     def may_be_paid(self, now: datetime) -> bool:
@@ -102,4 +103,4 @@ class Share(NamedTuple):
 
     def is_open(self, now: datetime) -> bool:
         """Whether the session may still take place, or an answer about it is still to come."""
-        return self.unanswered or self.wants(now) or self.owing or self.state in (S.CONFIRMED, S.CHECKED_IN)
+        return self.unanswered or self.wants(now) or self.owing or self.state in PLACED

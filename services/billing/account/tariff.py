@@ -32,7 +32,7 @@ Npi = Annotated[str, StringConstraints(pattern=r"^[12][0-9]{9}$"), AfterValidato
 """A National Provider Identifier: ten digits, the last one a check digit."""
 
 PlaceOfService = Literal["02", "11"]
-"""Telehealth, or an office."""
+"""Telehealth, or an office. Source: CMS, place of service codes for professional claims."""
 
 
 class Approval(StrEnum):
@@ -63,8 +63,8 @@ class Package(ProfilePart):
         return self
 
 
-class Papers(ProfilePart):
-    """How papers name a session and code it (CPT or HCPCS).
+class ServiceDescription(ProfilePart):
+    """How a paper describes a session and codes it (CPT or HCPCS).
 
     Attributes:
         codes: of each session, one unit each.
@@ -97,7 +97,7 @@ class Treatment(ProfilePart):
     first_free: bool = False
     insurer_percent: Annotated[int, Field(strict=True, ge=0, le=50)] = 0
     packages: dict[Name, Package] = Field(default_factory=dict)
-    papers: Papers | None = None
+    papers: ServiceDescription | None = None
 
     @model_validator(mode="after")
     def _has_a_price(self) -> Self:
@@ -129,7 +129,7 @@ def _letters(name: str) -> str:
     return "".join(sign for sign in name.casefold() if sign.isalnum())
 
 
-class Due(ProfilePart):
+class DueRule(ProfilePart):
     """When a session must be paid: so long before its start, but so long after acceptance at the earliest."""
 
     lead_hours: Hours
@@ -205,7 +205,7 @@ class Tariff(ProfilePart):
 
     practice: Practice
     providers: Annotated[dict[Name, Provider], Field(min_length=1)]
-    due: Due
+    due: DueRule
     policy: Policy
     treatments: Annotated[dict[Name, Treatment], Field(min_length=1)]
     plans: tuple[Plan, ...] = ()
@@ -223,7 +223,7 @@ class Tariff(ProfilePart):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Place:
+class PracticeLocation:
     """One location with all that a rule or a paper needs to know of it. `public_name`: the clinic's own."""
 
     clinic: str
@@ -233,5 +233,5 @@ class Place:
     tariff: Tariff
 
 
-Places = Mapping[str, Place]
+PracticeLocations = Mapping[str, PracticeLocation]
 """Every served location, by its name."""

@@ -6,7 +6,16 @@ from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from services.billing.account.tariff import Approval, Counted, Due, MissedPolicy, Place, Plan, Policy, Treatment
+from services.billing.account.tariff import (
+    Approval,
+    Counted,
+    DueRule,
+    MissedPolicy,
+    Plan,
+    Policy,
+    PracticeLocation,
+    Treatment,
+)
 from shared.configuration.clinic import WEEKDAYS, Location, ProfilePart, ZoneName
 from shared.contract.closed_sets import Payer
 from shared.decision.message import derived_id
@@ -18,7 +27,7 @@ class Terms(ProfilePart):
     """Prices, deadlines and policy of one course. `plan`: what was known of the patient's insurance plan."""
 
     zone: ZoneName
-    due: Due
+    due: DueRule
     policy: Policy
     treatment: Treatment
     plan: Plan | None = None
@@ -40,6 +49,11 @@ class Terms(ProfilePart):
     def insured(self, payer: Payer | None) -> bool:
         """Whether an insurer's authorization must cover a session."""
         return payer is Payer.INSURANCE and self.treatment.approval is Approval.APPROVED
+
+    def due_at(self, starts_at: datetime, asked_at: datetime) -> datetime:
+        """When a session that was asked for at `asked_at` must be paid; never after its start."""
+        lead, grace = timedelta(hours=self.due.lead_hours), timedelta(hours=self.due.grace_hours)
+        return min(starts_at, max(starts_at - lead, asked_at + grace))
 
     def day(self, instant: datetime) -> date:
         """The day on the clinic's calendar."""
@@ -79,7 +93,7 @@ class Terms(ProfilePart):
 
 
 @lru_cache(maxsize=1024)
-def _terms(place: Place, treatment: str, plan: Plan | None) -> Terms:
+def _terms(place: PracticeLocation, treatment: str, plan: Plan | None) -> Terms:
     tariff = place.tariff
     return Terms(
         zone=place.location.zone,
@@ -90,7 +104,7 @@ def _terms(place: Place, treatment: str, plan: Plan | None) -> Terms:
     )
 
 
-def terms_of(place: Place, treatment: str, plan: str | None) -> Terms:
+def terms_for(place: PracticeLocation, treatment: str, plan: str | None) -> Terms:
     """What a location offers today for a treatment that it has.
 
     Args:

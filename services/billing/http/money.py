@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 from fastapi.responses import JSONResponse
 
 from services.billing.account.account import Account, Stage
-from services.billing.account.messages import RefundRequested, Refused, WaiverGranted
+from services.billing.account.messages import NotAllowed, RefundRequested, WaiverGranted
 from services.billing.http.shapes import (
     COURSE_ID,
     PAYMENT,
@@ -162,7 +162,7 @@ async def _account(request: Request, course_id: UUID) -> Account:
 async def _ask(request: Request, by: str, key: str, wish: CourseEvent) -> Answer:
     try:
         return await submit(request, by, key, wish)
-    except Refused as refused:
+    except NotAllowed as refused:
         status = 404 if refused.code in UNKNOWN else 409
         raise Problem(status, refused.code, refused.detail) from None
 

@@ -1,14 +1,14 @@
 """Which CPT and HCPCS codes a session is billed with. Pure.
 
-The words beside a code are our own; those of the code sets belong to their publishers.
-Source: CPT's rules on time for infusions into a vein; CMS on G2082, G2083 and J3490.
+The words beside a code are our own; those of the code sets belong to their publishers. Where a code's rule comes from
+stands beside the rule.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from services.billing.account.tariff import Papers
+from services.billing.account.tariff import ServiceDescription
 from shared.contract.clinic import Service
 
 
@@ -42,10 +42,20 @@ WORDS: Final = {
 }
 
 BY_TIME: Final = frozenset({"96365", "96366", "96374"})
-BY_DOSE: Final = frozenset({"G2082", "G2083"})
+"""Start and stop of an infusion decide which. Source: CPT, therapeutic infusions and injections, 96365 to 96379."""
+
+INJECTION: Final = 15
+"""An infusion of so many minutes at most is coded as an injection. Source: as `BY_TIME`."""
+
+HOUR: Final = 60
+HALF: Final = 30
+"""A further hour is coded when more than so many minutes of it have run. Source: as `BY_TIME`, at 96366."""
 
 LONGEST: Final = 600
-"""Minutes beyond which start and stop of an infusion cannot both be right."""
+"""Minutes beyond which start and stop of an infusion cannot both be right. The limit is ours."""
+
+BY_DOSE: Final = frozenset({"G2082", "G2083"})
+"""Codes of which the dose decides: up to 56 mg of esketamine, or more. Source: CMS, HCPCS, since January 1, 2020."""
 
 
 def service(code: str, units: int = 1, modifiers: Iterable[str] = ()) -> ServiceLine:
@@ -56,38 +66,38 @@ def service(code: str, units: int = 1, modifiers: Iterable[str] = ()) -> Service
 def infusion(minutes: int) -> tuple[ServiceLine, ...]:
     """An infusion of so many whole minutes.
 
-    15 minutes or less count as an injection. The first hour reaches to minute 90; each further one counts when more
-    than half of it has run.
+    The first hour reaches until more than half of a second one has run.
     """
-    if minutes <= 15:
+    if minutes <= INJECTION:
         return (service("96374"),)
-    if minutes <= 90:
-        return (service("96365"),)
-    return service("96365"), service("96366", (minutes - 31) // 60)
+    further = (minutes - HALF - 1) // HOUR
+    return (service("96365"), service("96366", further)) if further > 0 else (service("96365"),)
 
 
-def expected(papers: Papers, first: bool) -> tuple[ServiceLine, ...]:
-    """What a session will be billed with when all goes as planned: an infusion lasts 16 to 90 minutes.
+def expected(description: ServiceDescription, first: bool) -> tuple[ServiceLine, ...]:
+    """What a session will be billed with when all goes as planned: an infusion is coded with its first hour alone.
 
     Args:
         first: whether it is the first that is given of its course.
     """
-    own = papers.first_codes if first and papers.first_codes else papers.codes
-    return (*((service("96365"),) if papers.infusion else ()), *map(service, own))
+    own = description.first_codes if first and description.first_codes else description.codes
+    return (*((service("96365"),) if description.infusion else ()), *map(service, own))
 
 
-def given(papers: Papers, first: bool, minutes: int, told: Sequence[Service]) -> tuple[ServiceLine, ...] | Missing:
+def given(
+    description: ServiceDescription, first: bool, minutes: int, reported: Sequence[Service]
+) -> tuple[ServiceLine, ...] | Missing:
     """What a session that was given is billed with.
 
     Args:
         first: whether it was the first that was given of its course.
         minutes: whole ones, from start to stop of the treatment itself.
-        told: the services that the floor has named: they add to ours, and tell units and modifiers of a code that is
-            ours, too. But of an infusion start and stop alone decide, and a dose is only what the floor says.
+        reported: the services that the floor has named: they add to ours, and give the units and modifiers of a code
+            that is ours, too. But of an infusion start and stop alone decide, and a dose is only what the floor says.
     """
-    named = {s.code: service(s.code, s.units, s.modifiers or ()) for s in told}
-    own = {line.code: line for line in expected(papers, first)}
-    if papers.infusion:
+    named = {s.code: service(s.code, s.units, s.modifiers or ()) for s in reported}
+    own = {line.code: line for line in expected(description, first)}
+    if description.infusion:
         if not 1 <= minutes <= LONGEST:
             return Missing("start and stop of the infusion")
         timed = {line.code: line for line in infusion(minutes)}

@@ -1,17 +1,27 @@
 """Until when a good-faith estimate must be in the patient's hands: business days at a location. Pure.
 
 A business day is Monday to Friday and none of the location's holidays, whatever days it treats patients on.
-Source: 45 CFR 149.610(b)(1)(v) and (vi).
+Source: 45 CFR 149.610(b)(1), in force since January 1, 2022 (86 FR 55980). The numbers below name their paragraphs.
 """
 
 from collections.abc import Container
 from datetime import date, timedelta
+from typing import Final
 
-DAY = timedelta(days=1)
+DAY: Final = timedelta(days=1)
+
+FIRST_ESTIMATE: Final = ((10, 3), (3, 1))
+"""Scheduled at least so many business days ahead, a service has its estimate so many after it was scheduled.
+
+A nearer service needs none. Source: (vi)(B) and (vi)(A).
+"""
+
+NEW_ESTIMATE: Final = 1
+"""A new estimate, after anything has changed, is there so many business days before the service. Source: (vii)."""
 
 
 def is_business_day(day: date, holidays: Container[date]) -> bool:
-    """Whether the days that the law counts include this one."""
+    """Whether the law counts this day."""
     return day.weekday() < 5 and day not in holidays
 
 
@@ -34,11 +44,10 @@ def business_day_from(day: date, steps: int, holidays: Container[date]) -> date:
 def estimate_by(scheduled_on: date, service_on: date, holidays: Container[date]) -> date | None:
     """The last day for the first estimate; None where the service is too near for the law to ask for one."""
     ahead = business_days(scheduled_on, service_on, holidays)
-    if ahead < 3:
-        return None
-    return business_day_from(scheduled_on, 3 if ahead >= 10 else 1, holidays)
+    within = next((within for at_least, within in FIRST_ESTIMATE if ahead >= at_least), None)
+    return business_day_from(scheduled_on, within, holidays) if within is not None else None
 
 
 def reissue_by(service_on: date, holidays: Container[date]) -> date:
-    """The last day for a new estimate after anything has changed: one business day before the service."""
-    return business_day_from(service_on, -1, holidays)
+    """The last day for a new estimate after anything has changed."""
+    return business_day_from(service_on, -NEW_ESTIMATE, holidays)

@@ -17,7 +17,7 @@ from services.billing.account.account import Account, Stage
 from services.billing.account.messages import WaiverGranted
 from services.billing.account.records import Given
 from services.billing.account.share import Share
-from services.billing.account.tariff import Place, Places
+from services.billing.account.tariff import PracticeLocation, PracticeLocations
 from services.billing.papers.codes import Missing
 from services.billing.papers.deadlines import estimate_by, reissue_by
 from services.billing.papers.estimate import counted, estimate, next_session
@@ -99,7 +99,7 @@ def course_of_papers(folder: str) -> UUID:
     return UUID(folder.removeprefix(PAPERS))
 
 
-def decide_papers(places: Places, folder: Folder, message: Message, now: datetime) -> Decision[State, Any]:
+def decide_papers(places: PracticeLocations, folder: Folder, message: Message, now: datetime) -> Decision[State, Any]:
     """Issue what can be issued now, and ask for what is missing when its deadline nears."""
     place = places.get(folder.account.location or "") if folder.account is not None else None
     if folder.account is None or folder.account.stage is not Stage.PRICED or place is None:
@@ -116,7 +116,9 @@ def decide_papers(places: Places, folder: Folder, message: Message, now: datetim
 class _Review(Draft):
     """One look at a course's papers."""
 
-    def __init__(self, folder: Folder, account: Account, place: Place, message: Message, now: datetime) -> None:
+    def __init__(
+        self, folder: Folder, account: Account, place: PracticeLocation, message: Message, now: datetime
+    ) -> None:
         super().__init__(message, now)
         self.folder = folder
         self.account = account

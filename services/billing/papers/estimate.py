@@ -9,7 +9,7 @@ from typing import Final
 
 from services.billing.account.account import Account
 from services.billing.account.share import Share
-from services.billing.account.tariff import Place
+from services.billing.account.tariff import PracticeLocation
 from services.billing.papers.codes import Missing, expected
 from services.billing.papers.parts import (
     Charge,
@@ -21,16 +21,13 @@ from services.billing.papers.parts import (
     insurer_may_give,
     person_of,
     practice_at,
-    terms_of,
     title_of,
 )
 from shared.contract.clinic import PatientUpdated
 from shared.contract.closed_sets import SessionState
 
-S = SessionState
-
-TO_COME: Final = frozenset({S.HELD, S.CONFIRMED, S.CHECKED_IN})
-COUNTED: Final = TO_COME | {S.COMPLETED}
+TO_COME: Final = frozenset({SessionState.HELD, SessionState.CONFIRMED, SessionState.CHECKED_IN})
+COUNTED: Final = TO_COME | {SessionState.COMPLETED}
 """Sessions that were given or are to be given: what the course is expected to cost."""
 
 
@@ -68,7 +65,7 @@ def next_session(account: Account, now: datetime) -> Share | None:
     return next((s for s in counted(account) if s.state in TO_COME and s.starts_at > now), None)
 
 
-def estimate(account: Account, place: Place, patient: PatientUpdated | None) -> Estimate | Missing:
+def estimate(account: Account, place: PracticeLocation, patient: PatientUpdated | None) -> Estimate | Missing:
     """The estimate as it has to be now."""
     if patient is None:
         return Missing("the patient's name and date of birth")
@@ -80,7 +77,7 @@ def estimate(account: Account, place: Place, patient: PatientUpdated | None) -> 
             return Missing("the provider's name and NPI in the clinic's profile")
         by_clinician.setdefault(clinician, []).extend(_charges(account, place, share, share is sessions[0]))
     days = [place.location.local(share.starts_at).date() for share in sessions]
-    papers, person = terms_of(account).treatment.papers, person_of(patient)
+    description, person = account.agreed_terms.treatment.papers, person_of(patient)
     percent, cents = insurer_may_give(account, person, (c for charges in by_clinician.values() for c in charges))
     return Estimate(
         person=person,
@@ -92,13 +89,13 @@ def estimate(account: Account, place: Place, patient: PatientUpdated | None) -> 
         last_on=days[-1],
         charges=tuple((clinician, tuple(charges)) for clinician, charges in by_clinician.items()),
         total_cents=sum(share.price_cents for share in sessions),
-        later=papers.later if papers else (),
+        later=description.later if description else (),
         insurer_percent=percent,
         insurer_cents=cents,
     )
 
 
-def _charges(account: Account, place: Place, share: Share, first: bool) -> tuple[Charge, ...]:
-    papers = terms_of(account).treatment.papers
-    services = expected(papers, first) if papers else ()
+def _charges(account: Account, place: PracticeLocation, share: Share, first: bool) -> tuple[Charge, ...]:
+    description = account.agreed_terms.treatment.papers
+    services = expected(description, first) if description else ()
     return charges_of(account, share, services, place.location.local(share.starts_at).date())

@@ -1,6 +1,5 @@
 """What billing keeps besides a course's money: people as papers name them, and the papers of a course. Pure values."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -64,17 +63,13 @@ class Folder(NamedTuple):
         """The newest version of a paper, also of one that is not written down yet."""
         return next((i for i in self.issued if (i.kind, i.paper_id) == (kind, paper_id)), None)
 
-    def has(self, kinds: Iterable[Kind], paper_id: UUID) -> bool:
-        """Whether all these papers were issued."""
-        return all(self.newest(kind, paper_id) for kind in kinds)
-
 
 @dataclass(frozen=True, slots=True)
 class Patient:
-    """A person as papers name them; no `papers`: forgotten. `heard_at`: when we were told."""
+    """A person as papers name them; no `details`: forgotten. `heard_at`: when that reached us."""
 
     patient_id: str
-    papers: PatientUpdated | None
+    details: PatientUpdated | None
     heard_at: datetime
 
 

@@ -8,8 +8,7 @@ from typing import Final
 from services.billing.account.account import Account
 from services.billing.account.pricing import insurer_cents, integration_cents
 from services.billing.account.share import Share
-from services.billing.account.tariff import Place
-from services.billing.account.terms import Terms
+from services.billing.account.tariff import PracticeLocation
 from services.billing.papers.codes import ServiceLine
 from shared.contract.clinic import PatientUpdated
 
@@ -40,7 +39,10 @@ class Clinician:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """The patient, as papers name them. `no_claims`: nothing may be told to a health plan (45 CFR 164.522)."""
+    """The patient, as papers name them. `no_claims`: a health plan must not learn of it.
+
+    Source: 45 CFR 164.522(a)(1)(vi), for who pays in full and has asked for it.
+    """
 
     name: str
     born_on: date
@@ -60,7 +62,7 @@ class Charge:
     cents: int
 
 
-def practice_at(place: Place) -> Practice:
+def practice_at(place: PracticeLocation) -> Practice:
     """The clinic as it is today."""
     return Practice(
         name=place.public_name,
@@ -73,27 +75,21 @@ def practice_at(place: Place) -> Practice:
     )
 
 
-def clinician_of(place: Place, provider: str | None) -> Clinician | None:
+def clinician_of(place: PracticeLocation, provider: str | None) -> Clinician | None:
     """Booking's provider, where the clinic's profile has them."""
     known = place.tariff.providers.get(provider or "")
     return Clinician(known.name, known.credentials, known.npi) if known is not None else None
 
 
-def person_of(papers: PatientUpdated) -> Person:
-    """A patient, as the clinic has told."""
-    return Person(papers.name, papers.born_on, papers.address, bool(papers.no_claims))
-
-
-def terms_of(account: Account) -> Terms:
-    """The terms of a course that has a price."""
-    assert account.terms is not None
-    return account.terms
+def person_of(patient: PatientUpdated) -> Person:
+    """A patient by the clinic's records."""
+    return Person(patient.name, patient.born_on, patient.address, bool(patient.no_claims))
 
 
 def title_of(account: Account) -> str:
     """The treatment in words that a patient understands."""
-    papers = terms_of(account).treatment.papers
-    return papers.title if papers else (account.treatment or "").replace("_", " ").capitalize()
+    description = account.agreed_terms.treatment.papers
+    return description.title if description else (account.treatment or "").replace("_", " ").capitalize()
 
 
 def charges_of(account: Account, share: Share, services: Iterable[ServiceLine], on: date) -> tuple[Charge, ...]:
@@ -101,7 +97,7 @@ def charges_of(account: Account, share: Share, services: Iterable[ServiceLine], 
 
     Integration therapy is never a part of the treatment: it has a line of its own, without a code.
     """
-    integration = integration_cents(terms_of(account), account.package, share.number)
+    integration = integration_cents(account.agreed_terms, account.package, share.number)
     price = share.price_cents - integration
     lines = [Charge(on, s.words, s.code, s.modifiers, s.units, 0) for s in services]
     first = lines[0] if lines else Charge(on, title_of(account), "", (), 1, 0)
@@ -111,7 +107,7 @@ def charges_of(account: Account, share: Share, services: Iterable[ServiceLine], 
 
 def insurer_may_give(account: Account, person: Person, charges: Iterable[Charge]) -> tuple[int, int]:
     """Per cent and cents that an insurer may give back of what has a code; nothing where it shall not be told."""
-    terms = terms_of(account)
+    terms = account.agreed_terms
     if person.no_claims:
         return 0, 0
     coded = (charge.cents for charge in charges if charge.code)

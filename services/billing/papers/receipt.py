@@ -6,7 +6,7 @@ from datetime import date
 from services.billing.account.account import Account
 from services.billing.account.records import Given
 from services.billing.account.share import Share
-from services.billing.account.tariff import Place
+from services.billing.account.tariff import PracticeLocation
 from services.billing.papers.codes import Missing
 from services.billing.papers.parts import (
     Charge,
@@ -38,7 +38,7 @@ class Receipt:
 
 
 def receipt(
-    account: Account, share: Share, done: Given, place: Place, patient: PatientUpdated | None
+    account: Account, share: Share, done: Given, place: PracticeLocation, patient: PatientUpdated | None
 ) -> Receipt | Missing:
     """The receipt of a session that was given and paid."""
     clinician = clinician_of(place, done.provider)

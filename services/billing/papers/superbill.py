@@ -7,7 +7,7 @@ from typing import Final
 from services.billing.account.account import Account
 from services.billing.account.records import Given
 from services.billing.account.share import Share
-from services.billing.account.tariff import Place
+from services.billing.account.tariff import PracticeLocation
 from services.billing.papers.codes import Missing, given
 from services.billing.papers.parts import (
     Charge,
@@ -19,12 +19,12 @@ from services.billing.papers.parts import (
     insurer_may_give,
     person_of,
     practice_at,
-    terms_of,
 )
 from shared.contract.clinic import PatientUpdated
 from shared.contract.closed_sets import Basis
 
 PLACES_OF_SERVICE: Final = {"02": "telehealth", "11": "office"}
+"""Source: CMS, place of service codes for professional claims."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Superbill:
 
 
 def superbill(
-    account: Account, share: Share, done: Given, first: bool, place: Place, patient: PatientUpdated | None
+    account: Account, share: Share, done: Given, first: bool, place: PracticeLocation, patient: PatientUpdated | None
 ) -> Superbill | Missing:
     """The superbill of a session that was given and has been settled.
 
@@ -63,8 +63,8 @@ def superbill(
         done: what booking told of the treatment.
         first: whether it was the first that was given of its course.
     """
-    papers, clinician = terms_of(account).treatment.papers, clinician_of(place, done.provider)
-    if papers is None or not (papers.codes or papers.infusion):
+    description, clinician = account.agreed_terms.treatment.papers, clinician_of(place, done.provider)
+    if description is None or not (description.codes or description.infusion):
         return Missing("the treatment's codes in the clinic's profile")
     if clinician is None:
         return Missing("the provider's name and NPI in the clinic's profile")
@@ -73,7 +73,7 @@ def superbill(
     if not patient.diagnoses:
         return Missing("the patient's diagnosis codes")
     minutes = int((done.ended_at - done.started_at).total_seconds()) // 60
-    services = given(papers, first, minutes, done.services or ())
+    services = given(description, first, minutes, done.services or ())
     if isinstance(services, Missing):
         return services
     started, ended = place.location.local(done.started_at), place.location.local(done.ended_at)
@@ -87,7 +87,7 @@ def superbill(
         practice=practice_at(place),
         clinician=clinician,
         on=started.date(),
-        place_of_service=papers.place_of_service or place.tariff.practice.place_of_service,
+        place_of_service=description.place_of_service or place.tariff.practice.place_of_service,
         started=started.time(),
         ended=ended.time(),
         charges=charges,

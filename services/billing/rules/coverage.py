@@ -16,12 +16,11 @@ from services.billing.rules.draft import Draft
 from services.billing.rules.shares import require
 from shared.contract.closed_sets import AuthorizationDecision, Basis, SessionState, WithdrawalReason
 
-S = SessionState
 LAPSED = WithdrawalReason.AUTHORIZATION_LAPSED
 
 
-def ask(draft: Draft, *shares: Share) -> None:
-    """Tell what each of these sessions waits for, as it is covered now."""
+def require_as_covered(draft: Draft, *shares: Share) -> None:
+    """Require what each of these sessions waits for, as it is covered now."""
     if draft.account.insured:
         for share in shares:
             draft.put(share)
@@ -32,13 +31,13 @@ def ask(draft: Draft, *shares: Share) -> None:
 
 
 def _covered(account: Account, share: Share, by: Authorization | None) -> Share:
-    """At the copay of what covers it; of one that takes place after all, nothing has been promised back."""
+    """A share with what covers it, at that copay. What was refunded of it counts no more: it takes place after all."""
     reference = by.reference if by is not None else None
     return share._replace(cover=reference, price_cents=copay_cents(account, by), refunded_cents=0)
 
 
 def follow_cover(draft: Draft, now: datetime) -> None:
-    """Cover what can be covered; of what lost its cover, the grant shall come back."""
+    """Cover what can be covered; of what lost its cover, the grant shall be withdrawn."""
     found = covers(draft.account, now)
     for share in draft.account.shares:
         if share.insured:
@@ -49,15 +48,15 @@ def _follow(draft: Draft, share: Share, by: Authorization | None, now: datetime)
     reference = by.reference if by is not None else None
     if share.basis is None and (share.wants(now) or share.owing):
         changed = _covered(draft.account, share, by)
-        if changed != share and share.state is S.HELD and not share.overdue:
+        if changed != share and share.state is SessionState.HELD and not share.overdue:
             require(draft, changed)
         else:
             draft.put(changed)
     elif share.basis is Basis.INSURED:
         withdrawal = share.withdrawal
-        if reference is None and share.may_be_asked_back:
+        if reference is None and share.may_be_withdrawn:
             withdrawal = LAPSED
-        elif reference is not None and withdrawal is LAPSED and not share.asked_back:
+        elif reference is not None and withdrawal is LAPSED and not share.withdrawal_open:
             withdrawal = None
         draft.put(share._replace(cover=reference, withdrawal=withdrawal))
 
@@ -67,7 +66,7 @@ def covers(account: Account, now: datetime) -> Mapping[UUID, Authorization]:
 
     Of several authorizations the one that ends first is used first.
     """
-    assert account.terms is not None
+    terms = account.agreed_terms
     last = {one.reference: one for one in account.authorizations}
     approved = [one for one in last.values() if one.decision is AuthorizationDecision.APPROVED]
     approved.sort(key=lambda one: (one.valid_through or date.max, one.reference))
@@ -75,12 +74,12 @@ def covers(account: Account, now: datetime) -> Mapping[UUID, Authorization]:
 
     def rank(share: Share) -> tuple[bool, bool, datetime, int]:
         late = share.overdue or (share.awaits_deadline and now > share.due_at)
-        return share.state not in (S.CHECKED_IN, S.COMPLETED), late, share.starts_at, share.number
+        return share.state not in (SessionState.CHECKED_IN, SessionState.COMPLETED), late, share.starts_at, share.number
 
     found: dict[UUID, Authorization] = {}
     for share in sorted((s for s in account.shares if _takes_part(s, now)), key=rank):
         for one in approved:
-            if left[one.reference] != 0 and _covers_day(one, account.terms, share.starts_at):
+            if left[one.reference] != 0 and _covers_day(one, terms, share.starts_at):
                 found[share.session_id] = one
                 count = left[one.reference]
                 left[one.reference] = None if count is None else count - 1
@@ -90,7 +89,7 @@ def covers(account: Account, now: datetime) -> Mapping[UUID, Authorization]:
 
 def _takes_part(share: Share, now: datetime) -> bool:
     """Whether a session uses an authorization up: one that was given or has its grant, or that could still have it."""
-    if not share.insured or share.state in (S.CANCELLED, S.MISSED):
+    if not share.insured or share.state in (SessionState.CANCELLED, SessionState.MISSED):
         return False
     return share.basis is Basis.INSURED or share.owing or share.wants(now)
 
@@ -104,5 +103,4 @@ def copay_cents(account: Account, by: Authorization | None) -> int:
     """What the patient pays for a session: by the authorization, or where it names nothing, by the clinic's terms."""
     if by is not None and by.copay_cents is not None:
         return by.copay_cents
-    assert account.terms is not None
-    return account.terms.treatment.copay_cents or 0
+    return account.agreed_terms.treatment.copay_cents or 0

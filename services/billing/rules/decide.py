@@ -12,7 +12,7 @@ from uuid import UUID
 from services.billing.account.account import Account, Known, Stage
 from services.billing.account.messages import RefundRequested, WaiverGranted
 from services.billing.account.share import Share
-from services.billing.account.tariff import Places
+from services.billing.account.tariff import PracticeLocations
 from services.billing.papers.decide import course_of_papers, decide_papers, folder_of, look_again
 from services.billing.papers.folder import Folder, Patient, State
 from services.billing.rules.draft import Draft, TimerKind
@@ -63,8 +63,6 @@ from shared.contract.internal import PersonErased, TimerDue
 from shared.contract.register import EventData
 from shared.decision.decision import Decision
 from shared.decision.message import Message
-
-S = SessionState
 
 PATIENT: Final = "patient:"
 """What the aggregate of a person begins with; those of papers have a beginning of their own, the others are courses."""
@@ -167,7 +165,7 @@ HEARS: Final[Mapping[str, frozenset[str]]] = _hears()
 
 
 def decide(
-    places: Places, state: State | None, message: Message, now: datetime, known: Known
+    places: PracticeLocations, state: State | None, message: Message, now: datetime, known: Known
 ) -> Decision[State, Known]:
     """What follows from one message about one course, its papers or one person.
 
@@ -176,13 +174,13 @@ def decide(
         known: what the batch knows beyond this course.
 
     Raises:
-        Refused: a request over HTTP breaks a rule.
+        NotAllowed: a request over HTTP breaks a rule.
     """
     if type(message.data) in FACTS:
         return _decide_account(places, state, message, now, known)
     match message.data:
-        case PatientUpdated() as papers:
-            return Decision(Patient(papers.patient_id, papers, now))
+        case PatientUpdated() as patient:
+            return Decision(Patient(patient.patient_id, patient, now))
         case PersonErased() as person:
             return Decision(Patient(person.person_id, None, now))
         case TimerDue() as timer if (aggregate := folder_of(timer)) is not None:
@@ -193,7 +191,7 @@ def decide(
 
 
 def _decide_account(
-    places: Places, state: State | None, message: Message, now: datetime, known: Known
+    places: PracticeLocations, state: State | None, message: Message, now: datetime, known: Known
 ) -> Decision[State, Known]:
     data = message.data
     account = state if isinstance(state, Account) else Account(UUID(data.key))
@@ -211,12 +209,16 @@ def _decide_session(draft: Draft, data: EventData) -> None:
     assert isinstance(data, SessionEvent)
     share = draft.account.share(data.session_id)
     if share is not None:
-        begins_again = data.state is S.HELD and share.state in (S.MISSED, S.RELEASED) and not share.unanswered
-        if begins_again:
+        booked_anew = (
+            data.state is SessionState.HELD
+            and share.state in (SessionState.MISSED, SessionState.RELEASED)
+            and not share.unanswered
+        )
+        if booked_anew:
             share = share._replace(
                 basis=None, overdue=False, refunded_cents=0, fee_cents=0, cover=None, asked_at=draft.message.time
             )
-        release = data.reason if isinstance(data, SessionReleased) and data.state is S.RELEASED else None
+        release = data.reason if isinstance(data, SessionReleased) and data.state is SessionState.RELEASED else None
         share = share._replace(
             state=data.state,
             release=release,
@@ -224,7 +226,7 @@ def _decide_session(draft: Draft, data: EventData) -> None:
             version=data.version,
             provider=data.provider,
         )
-        if begins_again:
+        if booked_anew:
             share = charged(draft.account, share)
         ON_SESSION[type(data)](draft, data, draft.put(share))
     elif draft.account.stage is not Stage.UNPRICED or isinstance(data, SessionConfirmed | SessionCompleted):

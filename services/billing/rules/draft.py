@@ -10,10 +10,10 @@ from uuid import UUID
 
 from services.billing.account import ledger
 from services.billing.account.account import Account, Known
-from services.billing.account.ledger import Entry, EntryKind, Line
+from services.billing.account.ledger import Entry, EntryKind, Posting
 from services.billing.account.records import Payment, Refund, Reversal
 from services.billing.account.share import Share
-from services.billing.account.tariff import Places
+from services.billing.account.tariff import PracticeLocations
 from shared.decision import draft
 from shared.decision.message import Message
 
@@ -39,7 +39,9 @@ class Draft(draft.Draft):
         known: what the batch knows beyond the course, as it becomes.
     """
 
-    def __init__(self, places: Places, account: Account, message: Message, now: datetime, known: Known) -> None:
+    def __init__(
+        self, places: PracticeLocations, account: Account, message: Message, now: datetime, known: Known
+    ) -> None:
         super().__init__(message, now)
         self.places = places
         self.account = account
@@ -49,14 +51,14 @@ class Draft(draft.Draft):
     def put(self, share: Share) -> Share:
         """Keep a share; its deadline comes and goes with what it waits for."""
         shares = self.account.shares
-        place = self.account.place_of(share.session_id)
-        before = None if place is None else shares[place]
+        index = self.account.index_of(share.session_id)
+        before = None if index is None else shares[index]
         if share == before:
             return share
-        if place is None:
+        if index is None:
             shares = tuple(sorted((*shares, share), key=lambda s: s.number))
         else:
-            shares = (*shares[:place], share, *shares[place + 1 :])
+            shares = (*shares[:index], share, *shares[index + 1 :])
         self._keep(share.session_id, shares=shares)
         had = before.due_at if before is not None and before.awaits_deadline else None
         has = share.due_at if share.awaits_deadline else None
@@ -80,10 +82,10 @@ class Draft(draft.Draft):
         """Keep that money left."""
         self._keep(reversal.reversal_id, reversals=(*self.account.reversals, reversal))
 
-    def post(self, kind: EntryKind, *lines: Line) -> None:
+    def post(self, kind: EntryKind, *postings: Posting) -> None:
         """Write an entry into the ledger; the balance and what is disputed move with it."""
         id = ledger.entry_id(self.message.id, self._entries)
-        entry = Entry(id, self.account.course_id, kind, self.message.id, self.now, lines)
+        entry = Entry(id, self.account.course_id, kind, self.message.id, self.now, postings)
         self._entries += 1
         self.account = self.account._replace(
             unposted=(*self.account.unposted, entry),
@@ -93,7 +95,7 @@ class Draft(draft.Draft):
             disputed_cents = self.account.disputed_cents - ledger.credit((entry,), ledger.DISPUTED)
             self.account = self.account._replace(disputed_cents=disputed_cents)
 
-    def refund_at(self, at: datetime | None) -> None:
+    def set_refund_at(self, at: datetime | None) -> None:
         """Set, move or take back the instant at which the balance goes back."""
         if at != self.account.refund_at:
             self.account = self.account._replace(refund_at=at)

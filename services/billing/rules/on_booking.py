@@ -11,12 +11,12 @@ from services.billing.account.account import Stage
 from services.billing.account.pricing import Unpriced, price, share_cents
 from services.billing.account.records import FreeVisit, Given
 from services.billing.account.share import Share
-from services.billing.account.tariff import Place
-from services.billing.account.terms import terms_of
-from services.billing.rules.coverage import ask
+from services.billing.account.tariff import PracticeLocation
+from services.billing.account.terms import terms_for
+from services.billing.rules.coverage import require_as_covered
 from services.billing.rules.draft import Draft, TimerKind
 from services.billing.rules.settlement import allocate
-from services.billing.rules.shares import charged, deadline, follow_state, grant, take_back
+from services.billing.rules.shares import charged, follow_state, grant, return_to_balance
 from shared.contract.billing import PricingRejected
 from shared.contract.booking import (
     BookedSession,
@@ -34,8 +34,6 @@ from shared.contract.booking import (
 )
 from shared.contract.clinic import CourseRequested
 from shared.contract.closed_sets import Basis, By, ClosedReason, PricingRefusal, SessionState, WithdrawalReason
-
-S = SessionState
 
 NOT_SERVED: Final = Unpriced(PricingRefusal.NO_PRICE, "no clinic that is served has this location")
 NOT_SOLD: Final = Unpriced(PricingRefusal.NO_PRICE, "the clinic has no price for this treatment")
@@ -67,7 +65,7 @@ def on_accepted(draft: Draft, fact: CourseAccepted) -> None:
     if place is None or fact.treatment not in place.tariff.treatments:
         _refuse_price(draft, fact, NOT_SERVED if place is None else NOT_SOLD)
         return
-    terms = terms_of(place, fact.treatment, draft.account.plan)
+    terms = terms_for(place, fact.treatment, draft.account.plan)
     prices = price(terms, fact.treatment, fact.package, fact.payer, len(fact.sessions))
     if isinstance(prices, Unpriced):
         _refuse_price(draft, fact, prices)
@@ -86,7 +84,7 @@ def _refuse_price(draft: Draft, fact: CourseAccepted, refusal: Unpriced) -> None
     draft.events.append(PricingRejected(course_id=fact.course_id, code=refusal.code, detail=refusal.detail))
 
 
-def _visits_first(draft: Draft, place: Place, fact: CourseAccepted, session: BookedSession) -> bool:
+def _visits_first(draft: Draft, place: PracticeLocation, fact: CourseAccepted, session: BookedSession) -> bool:
     """Whether it is the patient's first of its kind at the clinic; if so, it is so no more."""
     visit = (place.clinic, fact.patient_id, fact.treatment)
     if visit in draft.known.visited:
@@ -108,14 +106,14 @@ def _expect(draft: Draft, sessions: Sequence[BookedSession], prices: Iterable[in
     asked_at, insured = draft.message.time, draft.account.insured
     waiting: list[Share] = []
     for session, cents in zip(sessions, prices, strict=True):
-        due = deadline(draft, session.starts_at, asked_at)
+        due = draft.account.agreed_terms.due_at(session.starts_at, asked_at)
         share = Share(session.session_id, session.number, session.starts_at, session.version, cents, asked_at, due)
         share = share._replace(provider=session.provider, insured=insured)
         if cents or insured:
             waiting.append(share)
         else:
             grant(draft, share)
-    ask(draft, *waiting)
+    require_as_covered(draft, *waiting)
 
 
 def on_rejected(draft: Draft, fact: CourseRejected) -> None:
@@ -148,8 +146,7 @@ def on_changed(draft: Draft, fact: CourseChanged) -> None:
 def _change_payer(draft: Draft, fact: CourseChanged, plan: str | None) -> None:
     """What is not satisfied costs what it costs now; what is satisfied otherwise is taken back first."""
     account, place = draft.account, draft.places.get(fact.location)
-    assert account.terms is not None  # priced courses have them
-    terms = account.terms.with_plan(place.tariff.plan(plan) if place is not None else None)
+    terms = account.agreed_terms.with_plan(place.tariff.plan(plan) if place is not None else None)
     bundle = None if account.package is None else terms.treatment.packages.get(account.package)
     count = len(account.shares) if bundle is None else bundle.sessions
     prices = price(terms, fact.treatment, account.package, fact.payer, count)
@@ -160,23 +157,22 @@ def _change_payer(draft: Draft, fact: CourseChanged, plan: str | None) -> None:
     ask_for: list[Share] = []
     for share in account.shares:
         as_before = share.insured == draft.account.insured
-        if as_before and share.withdrawal is WithdrawalReason.PAYER_CHANGED and not share.asked_back:
+        if as_before and share.withdrawal is WithdrawalReason.PAYER_CHANGED and not share.withdrawal_open:
             draft.put(share._replace(withdrawal=None))
-        elif not as_before and share.basis in (Basis.PAID, Basis.INSURED) and share.may_be_asked_back:
+        elif not as_before and share.basis in (Basis.PAID, Basis.INSURED) and share.may_be_withdrawn:
             draft.put(share._replace(withdrawal=WithdrawalReason.PAYER_CHANGED))
         elif not as_before and share.wants(draft.now):
             changed = charged(draft.account, share)
             ask_for += [changed] if changed.awaits_deadline else []
             draft.put(changed)
-    ask(draft, *ask_for)
+    require_as_covered(draft, *ask_for)
 
 
 def _add(draft: Draft, added: Sequence[BookedSession]) -> None:
     """Sessions beyond a package have no price that the patient has agreed to."""
     account = draft.account
-    assert account.terms is not None
     assert account.payer is not None
-    cents = share_cents(account.terms, None, account.payer, added[0].number)
+    cents = share_cents(account.agreed_terms, None, account.payer, added[0].number)
     if account.package is not None or cents is None:
         draft.raise_attention("unpriced_change", account.course_id, f"{len(added)} sessions without a price were added")
     else:
@@ -208,8 +204,8 @@ def on_released(draft: Draft, fact: SessionReleased, share: Share) -> None:
     if fact.grant > share.granted:
         draft.raise_attention("unknown_grant", share.session_id, f"released for grant {fact.grant}")
         return
-    if fact.grant == share.granted and not share.asked_back:
-        take_back(draft, share._replace(answered=fact.grant))
+    if fact.grant == share.granted and not share.withdrawal_open:
+        return_to_balance(draft, share._replace(answered=fact.grant))
 
 
 def on_cancelled(draft: Draft, fact: SessionCancelled, share: Share) -> None:
@@ -220,7 +216,7 @@ def on_cancelled(draft: Draft, fact: SessionCancelled, share: Share) -> None:
     fee_cents = _late_fee(draft, share) if fact.by is By.PATIENT else 0
     share = draft.put(share._replace(cancelled_by=fact.by, fee_cents=fee_cents))
     if not share.unanswered:
-        take_back(draft, share, fee_cents)
+        return_to_balance(draft, share, fee_cents)
 
 
 def _late_fee(draft: Draft, share: Share) -> int:
@@ -233,9 +229,10 @@ def _late_fee(draft: Draft, share: Share) -> int:
 
 def on_rescheduled(draft: Draft, fact: SessionRescheduled, share: Share) -> None:
     """What is paid stays paid; what is not is due anew. A missed or released one begins again."""
-    if share.state is not S.HELD or share.basis is not None or share.overdue:
+    if share.state is not SessionState.HELD or share.basis is not None or share.overdue:
         return  # paid; or its overdue is on its way to booking, which will release it
-    ask(draft, share._replace(due_at=deadline(draft, share.starts_at, share.asked_at)))
+    due_at = draft.account.agreed_terms.due_at(share.starts_at, share.asked_at)
+    require_as_covered(draft, share._replace(due_at=due_at))
 
 
 def on_missed(draft: Draft, fact: SessionMissed, share: Share) -> None:
@@ -245,8 +242,8 @@ def on_missed(draft: Draft, fact: SessionMissed, share: Share) -> None:
 
 def on_completed(draft: Draft, fact: SessionCompleted, share: Share) -> None:
     """The treatment was given: its money is earned. Unpaid, a person hears of it, and the next money pays for it."""
-    told = Given(share.session_id, fact.provider, fact.started_at, fact.ended_at, fact.services)
-    draft.account = draft.account._replace(given=(*draft.account.given, told))
+    given = Given(share.session_id, fact.provider, fact.started_at, fact.ended_at, fact.services)
+    draft.account = draft.account._replace(given=(*draft.account.given, given))
     if share.owing:
         draft.raise_attention("unpaid_completion", share.session_id, f"{share.price_cents} cents are open")
     follow_state(draft, share)

@@ -1,43 +1,41 @@
 """What people ask of billing over HTTP: money back, a price waived. Pure.
 
-These messages never travel. One that breaks a rule raises `Refused`: nothing is kept, and the caller gets the code.
+These messages never travel. One that breaks a rule raises `NotAllowed`: nothing is kept, and the caller gets the code.
 """
 
 from uuid import UUID
 
 from services.billing.account.account import Stage
-from services.billing.account.messages import RefundRequested, Refused, WaiverGranted
+from services.billing.account.messages import NotAllowed, RefundRequested, WaiverGranted
 from services.billing.account.records import Waiver
 from services.billing.account.share import Share
 from services.billing.rules.draft import Draft
-from services.billing.rules.refunds import refund
+from services.billing.rules.refunds import promise_refund
 from services.billing.rules.shares import grant
-from shared.contract.closed_sets import Basis, RefundReason, Refusal, SessionState, WithdrawalReason
-
-S = SessionState
+from shared.contract.closed_sets import Basis, RefundReason, Refusal, WithdrawalReason
 
 
 def on_refund_requested(draft: Draft, wish: RefundRequested) -> None:
-    """Refund what rests in the balance at once; a session's money follows when booking has given its grant back.
+    """Refund what rests in the balance at once; a session's money follows when its grant was withdrawn.
 
     Raises:
-        Refused: there is no such session, or not that much unused money.
+        NotAllowed: there is no such session, or not that much unused money.
     """
     account = draft.account
     if wish.sessions is not None:
         if wish.amount_cents is not None:
-            raise Refused(Refusal.WRONG_STATE, "either sessions or an amount")
+            raise NotAllowed(Refusal.WRONG_STATE, "either sessions or an amount")
         wanted = [_with_money(draft, session_id) for session_id in wish.sessions]
         left, from_balance = sum(share.prepaid_cents for share in wanted), 0
     else:
-        possible = [s for s in account.shares if s.prepaid_cents and s.may_be_asked_back]
+        possible = [s for s in account.shares if s.prepaid_cents and s.may_be_withdrawn]
         wanted = sorted(possible, key=lambda s: (s.starts_at, s.number), reverse=True)
         unused = account.balance_cents + sum(share.prepaid_cents for share in wanted)
         left = unused if wish.amount_cents is None else wish.amount_cents
         if left == 0 or left > unused:
-            raise Refused(Refusal.WRONG_STATE, f"{unused} cents are unused")
+            raise NotAllowed(Refusal.WRONG_STATE, f"{unused} cents are unused")
         from_balance = min(left, account.balance_cents)
-    refund(draft, from_balance, RefundReason.REQUESTED)
+    promise_refund(draft, from_balance, RefundReason.REQUESTED)
     left -= from_balance
     for share in wanted:
         part = min(left, share.prepaid_cents)
@@ -49,9 +47,9 @@ def on_refund_requested(draft: Draft, wish: RefundRequested) -> None:
 def _with_money(draft: Draft, session_id: UUID) -> Share:
     share = draft.account.share(session_id)
     if share is None:
-        raise Refused(Refusal.UNKNOWN_SESSION, "the course has no such session")
-    if share.prepaid_cents == 0 or not share.may_be_asked_back:
-        raise Refused(Refusal.WRONG_STATE, "no money of this session can be given back")
+        raise NotAllowed(Refusal.UNKNOWN_SESSION, "the course has no such session")
+    if share.prepaid_cents == 0 or not share.may_be_withdrawn:
+        raise NotAllowed(Refusal.WRONG_STATE, "no money of this session can be given back")
     return share
 
 
@@ -59,13 +57,13 @@ def on_waived(draft: Draft, wish: WaiverGranted) -> None:
     """Count the waiver as the price: of a session that still waits for it, or of one that was given unpaid.
 
     Raises:
-        Refused: there is no such session, or it needs nothing.
+        NotAllowed: there is no such session, or it needs nothing.
     """
     share = draft.account.share(wish.session_id)
     if share is None or draft.account.stage is not Stage.PRICED:
-        raise Refused(Refusal.UNKNOWN_SESSION, "the course has no such session")
+        raise NotAllowed(Refusal.UNKNOWN_SESSION, "the course has no such session")
     if not share.owing and not share.wants(draft.now):
-        raise Refused(Refusal.WRONG_STATE, f"a session that is {share.state} waits for no price")
+        raise NotAllowed(Refusal.WRONG_STATE, f"a session that is {share.state} waits for no price")
     number = share.granted if share.owing else share.granted + 1
     waiver = Waiver(share.session_id, number, wish.waived_by, wish.reason, draft.message.id, draft.now)
     draft.account = draft.account._replace(waivers=(*draft.account.waivers, waiver))

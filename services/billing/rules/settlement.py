@@ -1,4 +1,4 @@
-"""Where a course's money goes: to sessions in order of their start, and at last back. Pure.
+"""Where a course's money goes: to sessions in order of their start, and what they leave to the patient. Pure.
 
 `settle` runs after every message and depends on facts and their instants only, never on the order in which they were
 heard: that is why payments, releases, cancellations and authorizations may cross.
@@ -10,22 +10,22 @@ from services.billing.account.account import Stage
 from services.billing.account.share import Share
 from services.billing.rules.coverage import follow_cover
 from services.billing.rules.draft import Draft
-from services.billing.rules.refunds import give_back
+from services.billing.rules.refunds import refund_unused
 from services.billing.rules.shares import pay
-from services.billing.rules.withdrawals import ask_back, make_up
+from services.billing.rules.withdrawals import recoup_dispute, request_withdrawals
 
 
 def settle(draft: Draft) -> None:
-    """Make up for what has left, cover and allocate, ask for grants back, then see what goes back and when."""
+    """Recoup disputed money, cover and allocate, request withdrawals, then refund what is unused or set when."""
     if draft.account.disputed_cents:
-        make_up(draft)
+        recoup_dispute(draft)
     if draft.account.stage is Stage.PRICED:
         now = max(draft.now, draft.account.funded_at or draft.now)
         if draft.account.insured:
             follow_cover(draft, now)
         allocate(draft, draft.account.balance_cents, now)
-        ask_back(draft)
-    give_back(draft)
+        request_withdrawals(draft)
+    refund_unused(draft)
 
 
 def allocate(draft: Draft, available_cents: int, now: datetime) -> int:

@@ -1,32 +1,22 @@
-"""What can be done with a session's share: ask for its money, grant it, earn it, take it back. Pure.
+"""What can be done with a session's share: require its money, grant it, earn it, return it to the balance. Pure.
 
 Why it is done stands in `on_booking`, `coverage`, `settlement` and `withdrawals`.
 """
 
-from datetime import datetime
-
 from services.billing.account import ledger
 from services.billing.account.account import Account
 from services.billing.account.ledger import EntryKind
-from services.billing.account.pricing import due_at, share_cents
+from services.billing.account.pricing import share_cents
 from services.billing.account.share import Share
 from services.billing.rules.draft import Draft
-from services.billing.rules.refunds import recover, refund
+from services.billing.rules.refunds import offset_dispute, promise_refund
 from shared.contract.billing import PrepaymentRequired, PrepaymentSatisfied
 from shared.contract.closed_sets import Basis, Needs, Payer, RefundReason, SessionState
 from shared.contract.topics import CURRENCY
 
-S = SessionState
-
-
-def deadline(draft: Draft, starts_at: datetime, asked_at: datetime) -> datetime:
-    """When a session must be satisfied, by the terms of its course."""
-    assert draft.account.terms is not None  # priced courses have them
-    return due_at(draft.account.terms.due, starts_at, asked_at)
-
 
 def require(draft: Draft, share: Share) -> None:
-    """Keep a share and tell what it waits for; one that is covered without a copay waits for nothing."""
+    """Keep a share and publish what it waits for; nothing, where it is covered without a copay."""
     draft.put(share)
     covered = share.insured and share.cover is not None
     if covered and share.price_cents == 0:
@@ -46,7 +36,7 @@ def require(draft: Draft, share: Share) -> None:
 
 
 def grant(draft: Draft, share: Share) -> None:
-    """Tell booking that a session is satisfied: waived where that is its basis already, else by what it costs."""
+    """Tell booking that a session is satisfied: by the basis that it has already (waived), else by what it costs."""
     by_price = Basis.FREE if share.price_cents == 0 else Basis.PAID
     basis = share.basis or (Basis.INSURED if share.insured else by_price)
     number = share.granted + 1
@@ -64,11 +54,11 @@ def grant(draft: Draft, share: Share) -> None:
 
 
 def pay(draft: Draft, share: Share) -> None:
-    """Move a share's price from the balance to the session; what has not been given yet is granted to booking."""
+    """Move a share's price from the balance to the session, and grant it; of a given treatment, earn it at once."""
     paid = share._replace(prepaid_cents=share.price_cents)
     if share.price_cents:
-        lines = ledger.move(ledger.BALANCE, ledger.PREPAID, share.price_cents, share.session_id)
-        draft.post(EntryKind.ALLOCATED, *lines)
+        postings = ledger.move(ledger.BALANCE, ledger.PREPAID, share.price_cents, share.session_id)
+        draft.post(EntryKind.ALLOCATED, *postings)
     if share.owing:
         paid = draft.put(paid._replace(basis=Basis.INSURED if share.insured else Basis.PAID))
         earn(draft, paid, ledger.REVENUE)
@@ -77,60 +67,62 @@ def pay(draft: Draft, share: Share) -> None:
 
 
 def earn(draft: Draft, share: Share, account: str) -> None:
-    """Move a session's money to revenue or fees, where there is any."""
+    """Move all money of a session to an account: revenue, or fees."""
     if share.prepaid_cents:
         kind = EntryKind.RECOGNIZED if account == ledger.REVENUE else EntryKind.KEPT
         draft.post(kind, *ledger.move(ledger.PREPAID, account, share.prepaid_cents, share.session_id))
         draft.put(share._replace(prepaid_cents=0))
 
 
-def take_back(draft: Draft, share: Share, fee_cents: int = 0) -> Share:
-    """Move a session's money back to the balance, less a fee; it waits for money again.
+def return_to_balance(draft: Draft, share: Share, fee_cents: int = 0) -> Share:
+    """Return a session's money to the balance, less a fee; nothing satisfies the session any more.
 
-    What was to be refunded of it goes to the patient, unless it makes up for money that has left already.
+    Disputed money is offset first. Then what a request wanted of this session is refunded, as far as the balance goes.
+
+    Args:
+        fee_cents: what the clinic keeps of it, at most all.
     """
     fee = min(fee_cents, share.prepaid_cents)
     returned = share.prepaid_cents - fee
     if fee:
         draft.post(EntryKind.KEPT, *ledger.move(ledger.PREPAID, ledger.FEES, fee, share.session_id))
     if returned:
-        lines = ledger.move(ledger.PREPAID, ledger.BALANCE, returned, share.session_id)
-        draft.post(EntryKind.RETURNED, *lines)
+        postings = ledger.move(ledger.PREPAID, ledger.BALANCE, returned, share.session_id)
+        draft.post(EntryKind.RETURNED, *postings)
     wished = min(share.refunding_cents, returned)
     free = share._replace(basis=None, prepaid_cents=0, cover=None, withdrawal=None, refunding_cents=0, fee_cents=fee)
     free = draft.put(charged(draft.account, free))
     if wished:
-        recover(draft)
-        refund(draft, min(wished, draft.account.balance_cents), RefundReason.REQUESTED)
+        offset_dispute(draft)
+        promise_refund(draft, min(wished, draft.account.balance_cents), RefundReason.REQUESTED)
     return free
 
 
 def charged(account: Account, share: Share) -> Share:
-    """A share that nothing satisfies, at what it costs whoever pays now."""
-    over = share.state not in (S.HELD, S.RELEASED) or share.refunded_cents > 0
+    """A share at what it costs whoever pays now. It stays as it was if it is over, or was refunded in part."""
+    over = share.state not in (SessionState.HELD, SessionState.RELEASED) or share.refunded_cents > 0
     if share.insured == account.insured or over:
         return share
-    assert account.terms is not None
     assert account.payer is not None
-    cents = share_cents(account.terms, account.package, account.payer, share.number)
+    cents = share_cents(account.agreed_terms, account.package, account.payer, share.number)
     return share._replace(insured=account.insured, price_cents=cents or 0, cover=None)
 
 
 def follow_state(draft: Draft, share: Share) -> None:
-    """Move the money of a session that is over; nothing while booking still owes an answer."""
+    """Move the money of a session that is over to where its end sends it; not before booking has answered."""
     terms = draft.account.terms
     if share.unanswered or share.basis is None or terms is None:
         return
     match share.state:
-        case S.COMPLETED:
+        case SessionState.COMPLETED:
             earn(draft, share, ledger.REVENUE)
-        case S.MISSED if terms.keeps_missed:
+        case SessionState.MISSED if terms.keeps_missed:
             earn(draft, share._replace(fee_cents=share.prepaid_cents), ledger.FEES)
-        case S.MISSED:
-            take_back(draft, share, terms.missed_fee_cents)
-        case S.CANCELLED:
-            take_back(draft, share, share.fee_cents)
-        case S.RELEASED:
-            take_back(draft, share)
-        case S.HELD | S.CONFIRMED | S.CHECKED_IN:
+        case SessionState.MISSED:
+            return_to_balance(draft, share, terms.missed_fee_cents)
+        case SessionState.CANCELLED:
+            return_to_balance(draft, share, share.fee_cents)
+        case SessionState.RELEASED:
+            return_to_balance(draft, share)
+        case SessionState.HELD | SessionState.CONFIRMED | SessionState.CHECKED_IN:
             pass

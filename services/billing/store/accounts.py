@@ -5,7 +5,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from services.billing.account.account import Account, Known
-from services.billing.account.ledger import EntryKind, Line
+from services.billing.account.ledger import EntryKind, Posting
 from services.billing.account.records import (
     Authorization,
     FreeVisit,
@@ -17,7 +17,7 @@ from services.billing.account.records import (
     Waiver,
 )
 from services.billing.account.share import Share
-from services.billing.account.tariff import Places
+from services.billing.account.tariff import PracticeLocations
 from services.billing.account.terms import read_terms
 from services.billing.papers.decide import PAPERS, course_of_papers
 from services.billing.papers.folder import Folder, Patient, State
@@ -47,7 +47,7 @@ GIVEN: Final = ("course_id", *Given._fields)
 WAIVER: Final = ("course_id", *Waiver._fields)
 FREE_VISIT: Final = FreeVisit._fields
 ENTRY: Final = ("id", "course_id", "kind", "cause", "booked_at")
-LINE: Final = ("entry_id", "number", *Line._fields)
+POSTING: Final = ("entry_id", "number", *Posting._fields)
 
 _read_account: Final = reader(Account, STANDING)
 _read_share: Final = reader(Share)
@@ -57,31 +57,31 @@ _read_reversal: Final = reader(Reversal)
 _read_authorization: Final = reader(Authorization)
 
 
-async def load(places: Places, connection: Connection, messages: Sequence[Message]) -> Loaded[State, Known]:
+async def load(places: PracticeLocations, connection: Connection, messages: Sequence[Message]) -> Loaded[State, Known]:
     """The accounts that a batch names, locked, and every payment whose id it names, whosever it is.
 
     An account that is not there yet is begun first: so two transactions about one new course wait for each other.
     Papers lock the account of their course, too, or their events could be overtaken by those of its money.
     """
     aggregates = {a for m in messages if not (a := aggregate_of(m)).startswith(PATIENT)}
-    papers = {a for a in aggregates if a.startswith(PAPERS)}
-    courses = {str(course_of_papers(a)) if a in papers else a for a in aggregates}
+    of_papers = {a for a in aggregates if a.startswith(PAPERS)}
+    courses = {str(course_of_papers(a)) if a in of_papers else a for a in aggregates}
     named = {m.data.payment_id for m in messages if isinstance(m.data, PaymentCaptured)}
     visitors = {m.data.patient_id for m in messages if isinstance(m.data, CourseAccepted) and _free(places, m.data)}
     if not courses:
         return Loaded({}, Known({}))
     await take(connection, "accounts", "course_id", courses, "uuid")
     accounts = {str(account.course_id): account for account in await _accounts(connection, sorted(courses))}
-    states: dict[str, State] = {id: accounts[id] for id in aggregates - papers}
-    if papers:
-        found = await folders(connection, [accounts[str(course_of_papers(paper))] for paper in papers])
+    states: dict[str, State] = {id: accounts[id] for id in aggregates - of_papers}
+    if of_papers:
+        found = await folders(connection, [accounts[str(course_of_papers(a))] for a in of_papers])
         states |= {PAPERS + str(folder.course_id): folder for folder in found}
     known = await _payments(connection, named) if named else {}
     visited = await _visited(connection, visitors) if visitors else frozenset()
     return Loaded(states, Known(known, visited))
 
 
-def _free(places: Places, fact: CourseAccepted) -> bool:
+def _free(places: PracticeLocations, fact: CourseAccepted) -> bool:
     place = places.get(fact.location)
     offer = place.tariff.treatments.get(fact.treatment) if place is not None else None
     return offer is not None and offer.first_free
@@ -126,11 +126,6 @@ async def course_of(connection: Connection, session_id: UUID) -> UUID | None:
     return UUID(str(found[0].course_id)) if found else None
 
 
-async def read_payment(connection: Connection, payment_id: str) -> Payment | None:
-    """One payment, of whichever course."""
-    return (await _payments(connection, [payment_id])).get(payment_id)
-
-
 def save(writes: Writes, loaded: Mapping[str, State], changed: Mapping[str, State], known: Known) -> None:
     """Write what differs, a statement a table; ledger entries are only ever added."""
     accounts = [state for state in changed.values() if isinstance(state, Account)]
@@ -140,7 +135,7 @@ def save(writes: Writes, loaded: Mapping[str, State], changed: Mapping[str, Stat
     standing = [a for a in accounts if _standing(a) != _standing(_before(loaded, a))]
     writes.update("accounts", ACCOUNT, [_account_row(a) for a in standing], ("course_id",))
     _save_shares(writes, loaded, accounts)
-    captured = {line.payment_id for e in entries if e.kind is EntryKind.CAPTURED for line in e.lines}
+    captured = {p.payment_id for e in entries if e.kind is EntryKind.CAPTURED for p in e.postings}
     fresh = ((a, p) for a in accounts for p in a.payments if p.payment_id in captured)
     older = ((a, p) for a, ids in touched for p in a.payments if p.payment_id in ids - captured)
     writes.insert("payments", PAYMENT, _of_course(PAYMENT, fresh))  # an id taken meanwhile is refused
@@ -151,12 +146,12 @@ def save(writes: Writes, loaded: Mapping[str, State], changed: Mapping[str, Stat
     reversals = ((a, r) for a, ids in touched for r in a.reversals if r.reversal_id in ids)
     writes.insert("reversals", REVERSAL, _of_course(REVERSAL, reversals), ("course_id", "reversal_id"))
     writes.append("entries", ENTRY, (row_of(ENTRY, entry) for entry in entries))
-    lines = (
-        {"entry_id": entry.id, "number": number, **row_of(LINE[2:], line)}
+    postings = (
+        {"entry_id": entry.id, "number": number, **row_of(POSTING[2:], posting)}
         for entry in entries
-        for number, line in enumerate(entry.lines, start=1)
+        for number, posting in enumerate(entry.postings, start=1)
     )
-    writes.append("lines", LINE, lines)
+    writes.append("lines", POSTING, postings)
     agreed = _agreed(loaded, accounts)
     _save_terms(writes, agreed)
     _save_what_is_only_added(writes, loaded, accounts)

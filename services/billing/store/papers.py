@@ -1,4 +1,4 @@
-"""SQL of the papers that name people, and of who asked for them: rows with personal data."""
+"""SQL of papers and of what they are made of: rows with personal data."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Final

@@ -6,20 +6,18 @@ from typing import Final
 from services.billing.account.account import Account
 from services.billing.papers.decide import PapersTimer
 from services.billing.papers.folder import Patient
-from shared.contract.clinic import PatientUpdated
 from shared.contract.closed_sets import Payer
-from shared.postgres.query import rows
-from shared.postgres.values import Connection, to_json
+from shared.postgres.values import to_json
 from shared.postgres.writes import Writes
 
 PERSON: Final = ("patient_id", "name", "born_on", "address", "member_id", "diagnoses", "no_claims")
 
 
 def save_patients(writes: Writes, patients: Sequence[Patient]) -> None:
-    """Keep what is told of people, have the papers of their courses looked at, and forget who is erased."""
-    known = [patient for patient in patients if patient.papers is not None]
+    """Keep people's details, have the papers of their courses looked at, and forget who is erased."""
+    known = [patient for patient in patients if patient.details is not None]
     if known:
-        people = [{name: getattr(patient.papers, name) for name in PERSON} for patient in known]
+        people = [{name: getattr(patient.details, name) for name in PERSON} for patient in known]
         writes.insert("patients", PERSON, people, ("patient_id",))
         writes.add(
             """INSERT INTO timers (aggregate, kind, subject, due_at)
@@ -33,7 +31,7 @@ def save_patients(writes: Writes, patients: Sequence[Patient]) -> None:
             at=max(patient.heard_at for patient in known),
             people=to_json(people).decode(),
         )
-    if erased := [patient.patient_id for patient in patients if patient.papers is None]:
+    if erased := [patient.patient_id for patient in patients if patient.details is None]:
         writes.add("DELETE FROM patients WHERE patient_id = ANY(CAST(:ids AS text[]))", ids=erased)
         writes.add(
             """UPDATE papers SET html = NULL, digest = NULL
@@ -55,18 +53,12 @@ def wake_papers(writes: Writes, accepted: Iterable[Account], patients: Sequence[
                SELECT course_id, CAST(:kind AS text), 'patient', at
                FROM unnest(CAST(:courses AS text[]), CAST(:people AS text[]), CAST(:at AS timestamptz[]))
                     AS a (course_id, patient_id, at)
-               WHERE patient_id = ANY(CAST(:told AS text[])) OR EXISTS (
+               WHERE patient_id = ANY(CAST(:just_known AS text[])) OR EXISTS (
                    SELECT FROM patients p WHERE p.patient_id = a.patient_id)
                ON CONFLICT (aggregate, kind, subject) DO UPDATE SET due_at = excluded.due_at, id = excluded.id""",
             kind=PapersTimer.LOOK,
             courses=[str(account.course_id) for account in own],
             people=[account.patient_id for account in own],
             at=[account.shares[0].asked_at for account in own],
-            told=[patient.patient_id for patient in patients if patient.papers is not None],
+            just_known=[patient.patient_id for patient in patients if patient.details is not None],
         )
-
-
-async def read_patient(connection: Connection, patient_id: str) -> PatientUpdated | None:
-    """What papers say of a person; None where we know nobody, or no longer."""
-    found = await rows(connection, f"SELECT {', '.join(PERSON)} FROM patients WHERE patient_id = :id", id=patient_id)
-    return PatientUpdated.model_validate(dict(found[0])) if found else None

@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from services.billing.account import ledger
-from services.billing.account.ledger import Entry, EntryKind, Line
+from services.billing.account.ledger import Entry, EntryKind, Posting
 from services.billing.account.tariff import MissedPolicy, Policy
 from shared.contract.booking import SessionCompleted, SessionMissed
 from shared.contract.closed_sets import Method
@@ -20,18 +20,18 @@ from tests.stand_ins.billing_story import Story
 SOME = UUID(int=7)
 
 
-def entry(*lines: Line) -> Entry:
-    return Entry(SOME, COURSE, EntryKind.CAPTURED, "m-1", datetime(2026, 11, 2, tzinfo=UTC), lines)
+def entry(*postings: Posting) -> Entry:
+    return Entry(SOME, COURSE, EntryKind.CAPTURED, "m-1", datetime(2026, 11, 2, tzinfo=UTC), postings)
 
 
 def test_an_entry_that_does_not_sum_to_zero_cannot_be_made() -> None:
     with pytest.raises(ValueError, match="sum to zero"):
-        entry(Line("cash:card", 100), Line(ledger.BALANCE, -99))
+        entry(Posting("cash:card", 100), Posting(ledger.BALANCE, -99))
 
 
-def test_an_entry_moves_something_with_every_line() -> None:
-    with pytest.raises(ValueError, match="empty line"):
-        entry(Line("cash:card", 100), Line(ledger.BALANCE, -100), Line(ledger.PREPAID, 0))
+def test_an_entry_moves_something_with_every_posting() -> None:
+    with pytest.raises(ValueError, match="empty posting"):
+        entry(Posting("cash:card", 100), Posting(ledger.BALANCE, -100), Posting(ledger.PREPAID, 0))
 
 
 def test_the_same_cause_makes_the_same_entry() -> None:

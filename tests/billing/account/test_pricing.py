@@ -1,19 +1,14 @@
-"""What a course costs, and until when it must be paid."""
-
-from datetime import UTC, datetime, timedelta
+"""What a course costs."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.billing.account.pricing import Unpriced, due_at, insurer_cents, integration_cents, price, split
-from services.billing.account.tariff import Due
-from services.billing.account.terms import terms_of
+from services.billing.account.pricing import Unpriced, insurer_cents, integration_cents, price, split
+from services.billing.account.terms import terms_for
 from shared.contract.closed_sets import Payer, PricingRefusal
 from tests.stand_ins.billed_clinics import PLACES
 
-NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
-HOUR = timedelta(hours=1)
 SELF_PAY, INSURANCE = Payer.SELF_PAY, Payer.INSURANCE
 WHOLE, PART = "induction", "induction-with-integration"
 
@@ -21,7 +16,7 @@ WHOLE, PART = "induction", "induction-with-integration"
 def asked(
     location: str, treatment: str, package: str | None, count: int, payer: Payer = SELF_PAY, plan: str | None = None
 ) -> tuple[int, ...] | Unpriced:
-    return price(terms_of(PLACES[location], treatment, plan), treatment, package, payer, count)
+    return price(terms_for(PLACES[location], treatment, plan), treatment, package, payer, count)
 
 
 @pytest.mark.parametrize(
@@ -84,20 +79,20 @@ def test_illinois_medicaid_does_not_cover_tms_however_it_is_written(plan: str) -
 
 
 def test_integration_therapy_is_what_the_package_costs_more_to_the_cent() -> None:
-    terms = terms_of(PLACES["stella"], "ketamine_induction", None)
+    terms = terms_for(PLACES["stella"], "ketamine_induction", None)
     of_each = [integration_cents(terms, PART, number) for number in range(1, 7)]
     assert sum(of_each) == 446600 - 347500
     infusions = [cents - part for cents, part in zip(split(446600, 6), of_each, strict=True)]
     assert sum(infusions) == 347500
     assert [integration_cents(terms, WHOLE, number) for number in (1, 6)] == [0, 0]
-    once = terms_of(PLACES["stella"], "ketamine_maintenance", None)
+    once = terms_for(PLACES["stella"], "ketamine_maintenance", None)
     assert 67300 - integration_cents(once, "maintenance-with-integration", 1) == 47500
 
 
 def test_an_insurer_gives_back_half_at_most_and_never_a_cent_above() -> None:
-    terms = terms_of(PLACES["stella"], "ketamine_induction", None)
+    terms = terms_for(PLACES["stella"], "ketamine_induction", None)
     assert [insurer_cents(terms, cents) for cents in (57917, 57916, 1, 0)] == [28958, 28958, 0, 0]
-    assert insurer_cents(terms_of(PLACES["albany"], "ketamine_induction", None), 45000) == 0
+    assert insurer_cents(terms_for(PLACES["albany"], "ketamine_induction", None), 45000) == 0
 
 
 @given(total=st.integers(1, 10_000_000), count=st.integers(1, 200))
@@ -107,19 +102,3 @@ def test_a_package_splits_to_the_cent_the_larger_shares_first(total: int, count:
     assert len(shares) == count
     assert list(shares) == sorted(shares, reverse=True)
     assert shares[0] - shares[-1] <= 1
-
-
-@pytest.mark.parametrize(
-    ("starts_in", "due_in"),
-    [
-        (240, 192),  # far ahead: two days before
-        (73, 25),
-        (72, 24),
-        (60, 24),  # near: a day after acceptance
-        (24, 24),
-        (3, 3),  # sooner than that: at the start, never later
-    ],
-)
-def test_due_two_days_ahead_with_a_day_of_grace(starts_in: int, due_in: int) -> None:
-    due = due_at(Due(lead_hours=48, grace_hours=24), NOON + starts_in * HOUR, NOON)
-    assert due == NOON + due_in * HOUR

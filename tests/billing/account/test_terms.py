@@ -6,7 +6,7 @@ import pytest
 
 from services.billing.account import ledger
 from services.billing.account.tariff import Counted, Late, MissedPolicy, Policy
-from services.billing.account.terms import Terms, open_time, terms_of
+from services.billing.account.terms import Terms, open_time, terms_for
 from shared.contract.billing import RefundDue
 from shared.contract.booking import SessionCancelled, SessionMissed
 from shared.contract.closed_sets import By, Payer, RefundReason, SessionState
@@ -43,14 +43,14 @@ def fees(story: Story) -> int:
 def test_the_shorter_the_notice_the_higher_the_fee(notice: timedelta, fee: int) -> None:
     story = cancelled_at(begins_at(1) - notice, TIERS)
     assert fees(story) == story.share(1).fee_cents == fee
-    (refund,) = story.told(RefundDue)
+    (refund,) = story.events_of(RefundDue)
     assert (refund.amount_cents, refund.reason) == (PRICE - fee, RefundReason.CANCELLED)
     assert story.account.balance_cents == 0
 
 
 def test_the_clinics_own_fault_is_always_returned_whole() -> None:
     story = cancelled_at(begins_at(1) - HOUR, TIERS, By.CLINIC)
-    (refund,) = story.told(RefundDue)
+    (refund,) = story.events_of(RefundDue)
     assert (refund.amount_cents, refund.reason) == (PRICE, RefundReason.CLINIC_FAULT)
 
 
@@ -105,7 +105,7 @@ def test_who_never_had_the_place_pays_no_fee() -> None:
     story.hear(told(SessionCancelled, 1), begins_at(1) - HOUR)
     assert fees(story) == 0
     story.hear(released(1, "slot_taken", grant=1, state=SessionState.CANCELLED))
-    assert (fees(story), story.told(RefundDue)[0].amount_cents) == (0, PRICE)
+    assert (fees(story), story.events_of(RefundDue)[0].amount_cents) == (0, PRICE)
     unpaid = Story(TIERS)
     unpaid.hear_all(accepted(1), told(SessionCancelled, 1))
     assert fees(unpaid) == 0
@@ -115,7 +115,7 @@ def test_a_fee_is_at_most_what_was_paid() -> None:
     story = Story(TIERS)
     story.hear_all(insured(1), approved(), paid(COPAY), confirmed(1))
     story.hear(told(SessionCancelled, 1), begins_at(1) - HOUR)
-    assert (fees(story), story.told(RefundDue)) == (COPAY, [])
+    assert (fees(story), story.events_of(RefundDue)) == (COPAY, [])
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_a_missed_session_goes_where_the_policy_says(policy: Policy, fee: int, b
     story.hear_all(accepted(1), paid(PRICE), confirmed(1))
     story.hear(told(SessionMissed, 1), begins_at(1) + HOUR)
     assert fees(story) == story.share(1).fee_cents == fee
-    assert sum(refund.amount_cents for refund in story.told(RefundDue)) == back
+    assert sum(refund.amount_cents for refund in story.events_of(RefundDue)) == back
     assert story.account.balance_cents == 0
 
 
@@ -150,14 +150,14 @@ def test_patients_of_a_plan_without_such_fees_are_never_charged(
     story.hear_all(accepted(1, **aid), paid(PRICE), confirmed(1))
     story.hear(told(end, 1), begins_at(1) - HOUR)
     assert fees(story) == 0
-    assert story.told(RefundDue)[0].amount_cents == PRICE
+    assert story.events_of(RefundDue)[0].amount_cents == PRICE
 
 
 def test_a_fee_of_one_session_does_not_give_back_what_another_may_use() -> None:
     story = Story(TIERS)
     story.hear_all(accepted(2), paid(2 * PRICE + 15000), confirmed(1), confirmed(2))
     story.hear(told(SessionCancelled, 1), begins_at(1) - HOUR)
-    assert [refund.amount_cents for refund in story.told(RefundDue)] == [PRICE - 15000]
+    assert [refund.amount_cents for refund in story.events_of(RefundDue)] == [PRICE - 15000]
     assert story.account.balance_cents == 15000
 
 
@@ -168,18 +168,36 @@ def test_the_fee_counts_from_the_cancellation_even_if_booking_answers_later() ->
     story.hear(told(SessionCancelled, 1), begins_at(1) - 30 * HOUR)
     story.hear(kept(1, state=SessionState.CANCELLED), begins_at(1) - HOUR)
     assert fees(story) == 5000
-    assert [refund.amount_cents for refund in story.told(RefundDue)] == [PRICE - 5000]
+    assert [refund.amount_cents for refund in story.events_of(RefundDue)] == [PRICE - 5000]
 
 
 @pytest.mark.parametrize("location", sorted(PLACES))
 def test_terms_are_read_back_as_they_were_written_down(location: str) -> None:
     for name in PLACES[location].tariff.treatments:
-        terms = terms_of(PLACES[location], name, "Illinois Medicaid")
+        terms = terms_for(PLACES[location], name, "Illinois Medicaid")
         again = Terms.model_validate_json(terms.content)
         assert again == terms
         assert again.terms_id == terms.terms_id
 
 
 def test_terms_of_another_plan_are_others() -> None:
-    terms = terms_of(PLACES["albany"], "tms", "Illinois Medicaid")
-    assert terms.with_plan(None).terms_id == terms_of(PLACES["albany"], "tms", "Good Health").terms_id != terms.terms_id
+    terms = terms_for(PLACES["albany"], "tms", "Illinois Medicaid")
+    assert (
+        terms.with_plan(None).terms_id == terms_for(PLACES["albany"], "tms", "Good Health").terms_id != terms.terms_id
+    )
+
+
+@pytest.mark.parametrize(
+    ("starts_in", "due_in"),
+    [
+        (240, 192),  # far ahead: two days before
+        (73, 25),
+        (72, 24),
+        (60, 24),  # near: a day after acceptance
+        (24, 24),
+        (3, 3),  # sooner than that: at the start, never later
+    ],
+)
+def test_due_two_days_ahead_with_a_day_of_grace(starts_in: int, due_in: int) -> None:
+    due_at = terms_for(place(), "infusion", None).due_at(T0 + starts_in * HOUR, T0)
+    assert due_at == T0 + due_in * HOUR

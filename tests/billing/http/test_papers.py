@@ -7,7 +7,7 @@ from shared.contract.booking import SessionCancelled
 from tests.facts.booking import told
 from tests.facts.course import COURSE, DAY
 from tests.facts.infusions import T0
-from tests.stand_ins.billing_papers import ESTIMATE, ROBIN, course, told_of
+from tests.stand_ins.billing_papers import ESTIMATE, ROBIN, course, events_of
 from tests.stand_ins.billing_rig import Billing
 
 
@@ -22,7 +22,7 @@ async def test_every_version_can_be_shown_again(billing: Billing) -> None:
     assert (await billing.get(f"{ESTIMATE}?version=1")).text == first
     assert (await billing.get(f"{ESTIMATE}?version=2")).text == newest
     assert (await billing.get(f"{ESTIMATE}?version=3")).status_code == 404
-    assert [event["version"] for event in await told_of(billing, "estimate.issued")] == [1, 2]
+    assert [event["version"] for event in await events_of(billing, "estimate.issued")] == [1, 2]
 
 
 async def test_who_looked_at_a_paper_is_known(billing: Billing) -> None:

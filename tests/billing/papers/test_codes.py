@@ -4,17 +4,17 @@ import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 
-from services.billing.account.tariff import Papers
+from services.billing.account.tariff import ServiceDescription
 from services.billing.papers.codes import Missing, expected, given
 from shared.contract.clinic import Service
 
-KETAMINE = Papers(title="Ketamine infusion", infusion=True, codes=("J3490",))
-SPRAVATO = Papers(title="Esketamine", codes=("G2083",))
-TMS = Papers(title="TMS", codes=("90868",), first_codes=("90867",))
-SGB = Papers(title="Stellate ganglion block", codes=("64510",))
+KETAMINE = ServiceDescription(title="Ketamine infusion", infusion=True, codes=("J3490",))
+SPRAVATO = ServiceDescription(title="Esketamine", codes=("G2083",))
+TMS = ServiceDescription(title="TMS", codes=("90868",), first_codes=("90867",))
+SGB = ServiceDescription(title="Stellate ganglion block", codes=("64510",))
 
 
-def codes(papers: Papers, minutes: int = 40, first: bool = True, told: tuple[Service, ...] = ()) -> object:
+def codes(papers: ServiceDescription, minutes: int = 40, first: bool = True, told: tuple[Service, ...] = ()) -> object:
     """Each service as code, units and modifiers; or what is missing."""
     billed = given(papers, first, minutes, told)
     return billed if isinstance(billed, Missing) else [(s.code, s.units, s.modifiers) for s in billed]

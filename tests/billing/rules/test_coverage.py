@@ -15,8 +15,8 @@ from tests.facts.course import DAY, HOUR, session_id
 from tests.facts.infusions import begins_at, day
 from tests.facts.wishes import waived
 from tests.stand_ins.billed_clinics import COPAY, PRICE, SELF
+from tests.stand_ins.billing_events import COVER, MONEY, asked, granted, kinds
 from tests.stand_ins.billing_story import Story
-from tests.stand_ins.billing_told import COVER, MONEY, asked, granted, kinds
 
 LAPSED = WithdrawalReason.AUTHORIZATION_LAPSED
 
@@ -200,7 +200,7 @@ def test_an_authorization_after_the_deadline_is_late_even_if_the_timer_had_to_wa
         if timer_first:
             story.until(deadline)
         story.hear(approved(sessions=1, copay_cents=0), deadline + HOUR)
-        assert [e.session_id for e in story.told(PrepaymentSatisfied)] == [session_id(2)]
+        assert [e.session_id for e in story.events_of(PrepaymentSatisfied)] == [session_id(2)]
         story.until(deadline + 2 * HOUR)
         endings.append(story.ending())
     assert endings[0] == endings[1]

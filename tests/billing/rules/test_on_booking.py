@@ -25,8 +25,8 @@ from tests.facts.clinic import approved, paid
 from tests.facts.course import COURSE, DAY, session_id
 from tests.facts.infusions import begins_at
 from tests.stand_ins.billed_clinics import COPAY, PRICE, SELF
+from tests.stand_ins.billing_events import COVER, MONEY, asked, granted, kinds
 from tests.stand_ins.billing_story import Story
-from tests.stand_ins.billing_told import COVER, MONEY, asked, granted, kinds
 
 
 def test_a_plan_that_does_not_cover_is_refused_by_name(story: Story) -> None:

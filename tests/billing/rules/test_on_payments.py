@@ -11,8 +11,8 @@ from tests.facts.clinic import charged_back, denied, paid, reversed_
 from tests.facts.course import COURSE, HOUR, session_id
 from tests.facts.infusions import T0
 from tests.stand_ins.billed_clinics import PRICE
+from tests.stand_ins.billing_events import kinds, withdrawn
 from tests.stand_ins.billing_story import Story
-from tests.stand_ins.billing_told import kinds, taken_back
 
 
 def test_a_denial_goes_to_a_person_each_time(story: Story) -> None:
@@ -85,7 +85,7 @@ def test_money_that_leaves_by_itself_is_shown_and_booked_where_the_balance_cover
 
 def test_the_balance_pays_for_a_chargeback_before_any_session(paid_story: Story) -> None:
     paid_story.hear(paid(600, "pay-2"))
-    assert taken_back(paid_story.hear(charged_back(500))) == []
+    assert withdrawn(paid_story.hear(charged_back(500))) == []
     assert (paid_story.account.disputed_cents, paid_story.account.balance_cents) == (0, 100)
 
 
@@ -106,5 +106,5 @@ def test_a_chargeback_of_more_than_was_paid_books_what_was(paid_story: Story) ->
 def test_a_chargeback_told_ten_times_is_one(paid_story: Story) -> None:
     for _ in range(10):
         paid_story.hear(charged_back(PRICE))
-    assert len(paid_story.told(PrepaymentWithdrawn)) == 1
+    assert len(paid_story.events_of(PrepaymentWithdrawn)) == 1
     assert [item.kind for item in paid_story.attention] == ["reversal"]

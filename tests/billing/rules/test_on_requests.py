@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.billing.account.messages import RefundRequested, Refused
+from services.billing.account.messages import NotAllowed, RefundRequested
 from shared.contract.booking import CourseAccepted, SessionCancelled, SessionCompleted
 from shared.contract.closed_sets import Basis, RefundReason, Refusal, WithdrawalReason
 from shared.contract.register import EventData
@@ -11,8 +11,8 @@ from tests.facts.clinic import paid
 from tests.facts.course import session_id
 from tests.facts.wishes import please, waived
 from tests.stand_ins.billed_clinics import PRICE
+from tests.stand_ins.billing_events import granted, promised, withdrawn
 from tests.stand_ins.billing_story import Story
-from tests.stand_ins.billing_told import granted, promised, taken_back
 
 
 @pytest.mark.parametrize("course", [accepted(1), insured(1)], ids=["money", "cover"])
@@ -47,7 +47,7 @@ def test_a_waiver_that_nothing_waits_for_is_refused(
     story: Story, before: list[EventData], number: int, code: Refusal
 ) -> None:
     story.hear_all(*before)
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(NotAllowed) as refused:
         story.hear(waived(number))
     assert refused.value.code is code
 
@@ -57,16 +57,16 @@ def test_the_balance_goes_back_at_once_and_before_any_session(paid_story: Story)
     assert promised(paid_story.hear(please(cents=200))) == [(200, RefundReason.REQUESTED)]
     events = paid_story.hear(please(cents=300 + PRICE // 2))
     assert promised(events) == [(300, RefundReason.REQUESTED)]
-    assert taken_back(events) == [(session_id(2), 1, WithdrawalReason.REFUND)]
+    assert withdrawn(events) == [(session_id(2), 1, WithdrawalReason.REFUND)]
     assert promised(paid_story.hear(unconfirmed(2))) == [(PRICE // 2, RefundReason.REQUESTED)]
     assert paid_story.account.balance_cents == PRICE - PRICE // 2
 
 
 def test_all_that_is_unused_goes_back_and_nothing_that_was_given(paid_story: Story) -> None:
     paid_story.hear(told(SessionCompleted, 1))
-    assert taken_back(paid_story.hear(please())) == [(session_id(2), 1, WithdrawalReason.REFUND)]
+    assert withdrawn(paid_story.hear(please())) == [(session_id(2), 1, WithdrawalReason.REFUND)]
     assert promised(paid_story.hear(unconfirmed(2))) == [(PRICE, RefundReason.REQUESTED)]
-    with pytest.raises(Refused):
+    with pytest.raises(NotAllowed):
         paid_story.hear(please())
 
 
@@ -80,16 +80,16 @@ def test_all_that_is_unused_goes_back_and_nothing_that_was_given(paid_story: Sto
     ids=["no such session", "more than there is", "both"],
 )
 def test_a_refund_of_what_is_not_there_is_refused(paid_story: Story, wish: RefundRequested, code: Refusal) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(NotAllowed) as refused:
         paid_story.hear(wish)
     assert refused.value.code is code
 
 
 def test_a_refund_asked_for_twice_is_one_refund(paid_story: Story) -> None:
     paid_story.hear(please(2))
-    with pytest.raises(Refused):
+    with pytest.raises(NotAllowed):
         paid_story.hear(please(2))
     paid_story.hear(unconfirmed(2))
-    with pytest.raises(Refused):
+    with pytest.raises(NotAllowed):
         paid_story.hear(please(2))
     assert promised(paid_story.events) == [(PRICE, RefundReason.REQUESTED)]

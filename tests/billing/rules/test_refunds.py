@@ -50,7 +50,7 @@ def test_part_of_a_price_goes_back_when_no_place_can_be_had_any_more(story: Stor
 
 def test_what_was_paid_too_much_goes_back_when_the_course_has_ended(story: Story) -> None:
     story.hear_all(accepted(2), paid(2 * PRICE + 500), confirmed(1), confirmed(2), told(SessionCompleted, 1))
-    assert story.told(RefundDue) == []
+    assert story.events_of(RefundDue) == []
     (due,) = story.hear(told(SessionCompleted, 2))
     assert isinstance(due, RefundDue)
     assert (due.amount_cents, due.reason) == (500, RefundReason.OVERPAID)
@@ -76,7 +76,7 @@ def test_money_of_a_rejected_course_goes_back_at_the_last_planned_start(story: S
 
 def test_money_of_a_rejected_course_that_is_asked_again_is_put_to_use(story: Story) -> None:
     story.hear_all(asked_for(), rejected(), paid(PRICE), accepted(2))
-    assert len(story.told(PrepaymentSatisfied)) == 1
+    assert len(story.events_of(PrepaymentSatisfied)) == 1
     assert ("refund", "") not in story.timers
 
 
@@ -87,5 +87,5 @@ def test_money_of_a_rejected_course_without_a_plan_waits_a_day(story: Story) -> 
 
 def test_money_waits_while_a_treatment_that_was_given_is_not_paid(story: Story) -> None:
     story.hear_all(accepted(2), told(SessionCompleted, 1), told(SessionCancelled, 2), paid(100))
-    assert story.told(RefundDue) == []
+    assert story.events_of(RefundDue) == []
     assert story.account.balance_cents == 100

@@ -14,8 +14,8 @@ from tests.facts.clinic import approved, asked_for, paid
 from tests.facts.course import COURSE, DAY, HOUR, session_id
 from tests.facts.infusions import T0, begins_at, day
 from tests.stand_ins.billed_clinics import COPAY, PRICE, SELF
+from tests.stand_ins.billing_events import granted, kinds
 from tests.stand_ins.billing_story import Story
-from tests.stand_ins.billing_told import granted, kinds
 
 
 @settings(max_examples=200, deadline=None)
@@ -35,7 +35,7 @@ def test_shares_are_given_whole_in_order_and_never_more_than_the_money(amounts: 
         paid_for = [s.prepaid_cents > 0 for s in of_one_price]
         assert paid_for == sorted(paid_for, reverse=True)
     assert all(s.price_cents > story.account.balance_cents for s in story.account.shares if s.basis is None)
-    assert story.told(RefundDue) == []
+    assert story.events_of(RefundDue) == []
     assert story.now == T0
 
 
@@ -133,9 +133,9 @@ def test_money_after_the_deadline_is_late_even_if_the_timer_had_to_wait(timer_fi
             course_id=COURSE, payment_id="pay-1", amount_cents=2 * PRICE, unallocated_cents=PRICE
         )
     story.until(deadline + 2 * HOUR)
-    assert [e.session_id for e in story.told(PrepaymentOverdue)] == [session_id(1)]
+    assert [e.session_id for e in story.events_of(PrepaymentOverdue)] == [session_id(1)]
     told_in_order = [1, 2] if timer_first else [2, 1]  # its deadline was heard of after the money
-    assert [e.session_id for e in story.told(PrepaymentSatisfied)] == [session_id(n) for n in told_in_order]
+    assert [e.session_id for e in story.events_of(PrepaymentSatisfied)] == [session_id(n) for n in told_in_order]
     assert story.share(1).overdue
     assert story.account.balance_cents == 0
 
@@ -149,7 +149,7 @@ def test_what_a_late_session_will_get_goes_to_no_later_one_while_its_timer_waits
         story.until(deadline)
     story.hear(paid(PRICE), deadline + HOUR)
     story.until(deadline + 2 * HOUR)
-    assert [e.session_id for e in story.told(PrepaymentSatisfied)] == [session_id(1)]
+    assert [e.session_id for e in story.events_of(PrepaymentSatisfied)] == [session_id(1)]
 
 
 def test_money_of_the_last_moment_is_in_time(story: Story) -> None:
@@ -176,7 +176,7 @@ def test_when_the_hold_has_run_out_every_place_is_late_whatever_was_heard_first(
     messages = [released(2, ReleaseReason.HOLD_EXPIRED), paid(PRICE)]
     for message in messages if release_first else reversed(messages):
         story.hear(message, after)
-    assert [e.session_id for e in story.told(PrepaymentSatisfied)] == [session_id(1)]
+    assert [e.session_id for e in story.events_of(PrepaymentSatisfied)] == [session_id(1)]
 
 
 @pytest.mark.parametrize("arrives", [HOUR, 3 * DAY + HOUR, 8 * DAY + HOUR], ids=["in time", "after the hold", "late"])

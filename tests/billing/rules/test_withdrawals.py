@@ -3,7 +3,7 @@
 import pytest
 
 from services.billing.account import ledger
-from services.billing.account.messages import Refused
+from services.billing.account.messages import NotAllowed
 from shared.contract.billing import (
     PrepaymentSatisfied,
     PrepaymentWithdrawn,
@@ -27,8 +27,8 @@ from tests.facts.course import DAY, HOUR, session_id
 from tests.facts.infusions import T0, begins_at
 from tests.facts.wishes import please
 from tests.stand_ins.billed_clinics import PRICE
+from tests.stand_ins.billing_events import kinds, promised, withdrawn
 from tests.stand_ins.billing_story import Story
-from tests.stand_ins.billing_told import kinds, promised, taken_back
 
 
 def test_an_answer_to_a_withdrawal_that_was_never_asked_for_goes_to_a_person(story: Story) -> None:
@@ -39,7 +39,7 @@ def test_an_answer_to_a_withdrawal_that_was_never_asked_for_goes_to_a_person(sto
 
 def test_a_refund_of_a_session_goes_out_after_booking_gave_the_grant_back(paid_story: Story) -> None:
     asked = paid_story.hear(please(2))
-    assert taken_back(asked) == [(session_id(2), 1, WithdrawalReason.REFUND)]
+    assert withdrawn(asked) == [(session_id(2), 1, WithdrawalReason.REFUND)]
     assert promised(asked) == []
     assert paid_story.share(2).prepaid_cents == PRICE
     answered = paid_story.hear(unconfirmed(2))
@@ -67,7 +67,7 @@ def test_a_refund_that_comes_after_the_check_in_moves_no_money(paid_story: Story
     assert paid_story.hear(kept(1)) == []
     assert paid_story.share(1).prepaid_cents == PRICE
     assert [item.kind for item in paid_story.attention] == ["withdrawal_refused"]
-    with pytest.raises(Refused):
+    with pytest.raises(NotAllowed):
         paid_story.hear(please(1))
     paid_story.hear(told(SessionCompleted, 1))
     assert ledger.credit(paid_story.account.unposted, ledger.REVENUE) == PRICE
@@ -109,7 +109,7 @@ def test_a_refund_waits_for_the_answer_to_a_grant_on_its_way() -> None:
         assert story.hear(please(1)) == []
         events = story.hear(answer)
         if answer == confirmed(1):
-            assert taken_back(events) == [(session_id(1), 1, WithdrawalReason.REFUND)]
+            assert withdrawn(events) == [(session_id(1), 1, WithdrawalReason.REFUND)]
             events = story.hear(unconfirmed(1))
         assert promised(events) == [(PRICE, RefundReason.REQUESTED)]
         assert story.share(2).basis is None
@@ -124,7 +124,7 @@ def test_a_session_that_began_before_its_grant_was_answered_is_not_asked_back() 
 
 
 def test_a_chargeback_takes_the_latest_session_back_and_goes_to_a_person(paid_story: Story) -> None:
-    assert taken_back(paid_story.hear(charged_back(PRICE))) == [(session_id(2), 1, WithdrawalReason.CHARGEBACK)]
+    assert withdrawn(paid_story.hear(charged_back(PRICE))) == [(session_id(2), 1, WithdrawalReason.CHARGEBACK)]
     assert paid_story.account.disputed_cents == PRICE
     assert ledger.credit(paid_story.account.unposted, "cash:card") == -PRICE
     assert kinds(paid_story.hear(unconfirmed(2))) == ["prepayment.required"]
@@ -140,7 +140,7 @@ def test_a_chargeback_of_part_of_a_price_takes_the_whole_session_and_leaves_the_
 
 def test_a_chargeback_after_the_check_in_stays_open_until_other_money_comes(paid_story: Story) -> None:
     paid_story.hear_all(told(SessionCompleted, 1), charged_back(PRICE))
-    assert taken_back(paid_story.hear(kept(2))) == []
+    assert withdrawn(paid_story.hear(kept(2))) == []
     assert paid_story.account.disputed_cents == PRICE
     assert [item.kind for item in paid_story.attention] == ["reversal", "withdrawal_refused"]
     paid_story.hear(paid(PRICE + 1, "pay-2"))
@@ -149,7 +149,7 @@ def test_a_chargeback_after_the_check_in_stays_open_until_other_money_comes(paid
 
 def test_a_chargeback_that_the_chair_refuses_takes_another_session_instead(paid_story: Story) -> None:
     paid_story.hear(charged_back(PRICE))
-    assert taken_back(paid_story.hear(kept(2))) == [(session_id(1), 1, WithdrawalReason.CHARGEBACK)]
+    assert withdrawn(paid_story.hear(kept(2))) == [(session_id(1), 1, WithdrawalReason.CHARGEBACK)]
 
 
 def test_what_booking_once_refused_to_give_back_is_not_asked_for_again(paid_story: Story) -> None:
@@ -157,8 +157,8 @@ def test_what_booking_once_refused_to_give_back_is_not_asked_for_again(paid_stor
         charged_back(2 * PRICE), kept(2, state=SessionState.CONFIRMED), kept(1, state=SessionState.CONFIRMED)
     )
     paid_story.hear(charged_back(PRICE, id="rev-2"))
-    assert len(paid_story.told(PrepaymentWithdrawn)) == 2
-    with pytest.raises(Refused):
+    assert len(paid_story.events_of(PrepaymentWithdrawn)) == 2
+    with pytest.raises(NotAllowed):
         paid_story.hear(please(1))
 
 
@@ -177,7 +177,7 @@ def test_a_chargeback_overtakes_a_refund_that_was_asked_for(paid_story: Story) -
 
 
 def test_a_refund_made_without_being_asked_for_takes_the_session_back(paid_story: Story) -> None:
-    assert taken_back(paid_story.hear(reversed_(PRICE))) == [(session_id(2), 1, WithdrawalReason.REFUND)]
+    assert withdrawn(paid_story.hear(reversed_(PRICE))) == [(session_id(2), 1, WithdrawalReason.REFUND)]
 
 
 def test_a_cancelled_session_makes_up_for_a_chargeback(paid_story: Story) -> None:

@@ -26,9 +26,9 @@ from tests.stand_ins.billing_papers import (
     SUPERBILL,
     asked,
     course,
+    events_of,
     given,
     papers,
-    told_of,
 )
 from tests.stand_ins.billing_rig import Billing
 
@@ -46,7 +46,7 @@ async def test_in_any_order_the_last_estimate_is_the_same(billing: Billing, orde
     assert html.count("<td>Sat Nov 21, 2026</td>") == 2, "the moved session's infusion and its drug"
     assert "Sun Nov 15" not in html
     assert "Total expected charges: $900.00" in html
-    (last,) = (await told_of(billing, "estimate.issued"))[-1:]
+    (last,) = (await events_of(billing, "estimate.issued"))[-1:]
     assert (last["estimate_id"], last["total_cents"]) == (str(COURSE), 2 * PRICE)
     assert await billing.query("SELECT 1 FROM timers WHERE kind IN ('papers', 'estimate')") == []
 
@@ -66,7 +66,7 @@ async def test_without_data_a_person_is_asked_on_the_last_day_and_the_estimate_f
 
 async def test_prepayment_names_the_estimate_of_who_pays_themselves(billing: Billing) -> None:
     await billing.hear(course(1))
-    (required,) = await told_of(billing, "prepayment.required")
+    (required,) = await events_of(billing, "prepayment.required")
     assert required["estimate_id"] == str(COURSE)
 
 
@@ -74,7 +74,7 @@ async def test_a_visit_that_was_paid_has_superbill_and_receipt(billing: Billing)
     await billing.hear(ROBIN, course(1), paid(PRICE), confirmed(1), given())
     await billing.until(T0)
     assert await papers(billing) == [("receipt", str(session_id(1)), 1), ("superbill", str(session_id(1)), 1)]
-    (issued,) = await told_of(billing, "superbill.issued")
+    (issued,) = await events_of(billing, "superbill.issued")
     assert issued == {
         "course_id": str(COURSE),
         "session_id": str(session_id(1)),
@@ -125,7 +125,7 @@ async def test_who_is_insured_off_label_pays_in_full_and_gets_a_superbill_and_no
     await billing.hear(ROBIN, course(1, payer=Payer.INSURANCE), paid(PRICE), confirmed(1), given())
     await billing.until(T0)
     assert [kind for kind, _, _ in await papers(billing)] == ["receipt", "superbill"]
-    assert (await told_of(billing, "prepayment.required"))[0].get("estimate_id") is None
+    assert (await events_of(billing, "prepayment.required"))[0].get("estimate_id") is None
 
 
 async def test_papers_do_not_change(billing: Billing) -> None:
@@ -162,7 +162,7 @@ async def test_a_defect_in_a_paper_holds_back_no_money(billing: Billing, monkeyp
     (letter,) = await billing.query("SELECT id, kind, aggregate FROM dead_letters WHERE status = 'open'")
     assert (letter.kind, letter.aggregate) == ("defect", f"papers:{COURSE}")
     await billing.hear(paid(PRICE))
-    assert len(await told_of(billing, "prepayment.satisfied")) == 1
+    assert len(await events_of(billing, "prepayment.satisfied")) == 1
     monkeypatch.undo()
     await billing.service.worker.retry(letter.id, "somebody")
     assert await papers(billing) == [("estimate", str(COURSE), 1)]

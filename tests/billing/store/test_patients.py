@@ -2,7 +2,6 @@
 
 from datetime import date
 
-from services.billing.store.patients import read_patient
 from shared.contract.clinic import PatientUpdated
 from shared.decision.message import Record
 from shared.postgres.query import run
@@ -20,12 +19,11 @@ async def test_a_person_is_kept_for_papers_and_forgotten_on_demand(billing: Bill
         patient_id="p-1", name=NAME, born_on=date(1980, 2, 29), diagnoses=("F33.2",), no_claims=True
     )
     await billing.hear(person.model_copy(update={"name": "Earlier"}), person)
-    async with billing.service.database.begin() as connection:
-        assert await read_patient(connection, "p-1") == person
+    (kept,) = await billing.query("SELECT * FROM patients")
+    assert PatientUpdated.model_validate(dict(kept)) == person
     erasure = Record("clinic.patients", 0, 99, int(T0.timestamp() * 1000), b"p-1", None, ())
     await billing.service.worker.on_records([erasure])
-    async with billing.service.database.begin() as connection:
-        assert await read_patient(connection, "p-1") is None
+    assert await billing.query("SELECT * FROM patients") == []
     for table in ("outbox", "attention", "dead_letters", "accounts", "timers"):
         found = await billing.query(f"SELECT count(*) AS n FROM {table} t WHERE t::text LIKE :name", name=f"%{NAME}%")
         assert found[0].n == 0

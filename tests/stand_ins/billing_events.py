@@ -1,4 +1,4 @@
-"""What billing told, in short: types, what was required, granted, taken back and promised back."""
+"""Events of billing, in short: types, what was required, granted, taken back and promised back."""
 
 from collections.abc import Iterable, Sequence
 from uuid import UUID
@@ -39,7 +39,7 @@ def granted(events: list[EventData]) -> list[tuple[int, Basis, int]]:
     return [(numbers[e.session_id], e.basis, e.amount_cents) for e in events if isinstance(e, PrepaymentSatisfied)]
 
 
-def taken_back(events: list[EventData]) -> list[tuple[UUID, int, WithdrawalReason]]:
+def withdrawn(events: list[EventData]) -> list[tuple[UUID, int, WithdrawalReason]]:
     return [(e.session_id, e.grant, e.reason) for e in events if isinstance(e, PrepaymentWithdrawn)]
 
 
