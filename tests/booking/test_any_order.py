@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable
-from itertools import permutations
+from itertools import cycle, permutations
 from typing import NamedTuple
 from uuid import UUID
 
@@ -127,21 +127,44 @@ class _Billing:
         return withdrawn(number, last, course)
 
 
-def _take(story: Story, billing: _Billing, step: _Step) -> None:
-    event: EventData | None = None
+def _event(billing: _Billing, step: _Step) -> EventData | None:
+    """What is told; nothing where time passes, or where there is no grant to take back."""
     match step.what:
         case "grant":
-            event = billing.grant(step.number, step.course)
+            return billing.grant(step.number, step.course)
         case "withdraw":
-            event = billing.withdraw(step.number, step.course)
-        case "wait":
-            story.deliver(story.now + step.hours * HOUR)
-        case "late":  # heard before the timers that fell due meanwhile are delivered
-            story.now += step.hours * HOUR
+            return billing.withdraw(step.number, step.course)
+        case "wait" | "late":
+            return None
         case fact:
-            event = FACTS[fact](step)
-    if event is not None:
+            return FACTS[fact](step)
+
+
+def _take(story: Story, billing: _Billing, step: _Step) -> None:
+    if step.what == "wait":
+        story.deliver(story.now + step.hours * HOUR)
+    elif step.what == "late":  # heard before the timers that fell due meanwhile are delivered
+        story.now += step.hours * HOUR
+    elif (event := _event(billing, step)) is not None:
         story.tell(event)
+
+
+@settings(max_examples=300, deadline=None)
+@given(steps=STEPS, sizes=st.lists(st.integers(1, 8), min_size=1), chairs=st.integers(1, 2), first=st.integers(0, 12))
+def test_messages_of_one_batch_are_decided_as_if_each_came_alone(
+    steps: list[_Step], sizes: list[int], chairs: int, first: int
+) -> None:
+    """A batch reads its calendar once: what its messages do to each other, the calendar must know."""
+    alone, together, billing = Story(room(chairs)), Story(room(chairs)), _Billing()
+    events = [event for step in steps if (event := _event(billing, step)) is not None]
+    events[first:first] = [requested(3), requested(3, OTHER)]
+    for size in cycle(sizes):
+        batch, events = events[:size], events[size:]
+        told = [answer for event in batch for answer in alone.tell(event)]
+        assert together.tell_together(*batch) == told
+        assert together.courses == alone.courses
+        if not events:
+            break
 
 
 @settings(max_examples=300, deadline=None)

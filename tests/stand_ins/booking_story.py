@@ -11,7 +11,7 @@ from services.booking.chairs.calendar import Calendar, Taken
 from services.booking.chairs.location import ChairPlan
 from services.booking.rules.closures import Closure, ClosureRequested, closed_by
 from services.booking.rules.course import OCCUPYING, TRANSITIONS, Course, CourseState, Session
-from services.booking.rules.days_needed import Sought, sought
+from services.booking.rules.days_needed import Sought, sought, stretches
 from services.booking.rules.decide import decide
 from shared.contract.booking import (
     CourseAccepted,
@@ -57,10 +57,26 @@ class Story:
         self._count += 1
         at = at or self.now
         message = Message(f"message-{self._count}", data.type, "story", at, at, data)
-        course = self.courses.get(data.key)
-        seen = list(sought(self._places, course, message))
-        calendar = self._calendar(seen) if seen else Calendar()
-        decision = decide(self._places, course or self.closures.get(data.key), message, at, calendar)
+        calendar = self._calendar(sought(self._places, self.courses, [message]))
+        return self._decide(message, calendar)[0]
+
+    def tell_together(self, *data: EventData) -> list[EventData]:
+        """Booking's answers to one batch, which reached it now: its calendar is read once, before the first."""
+        messages = []
+        for one in data:
+            self._count += 1
+            messages.append(Message(f"message-{self._count}", one.type, "story", self.now, self.now, one))
+        calendar = self._calendar(sought(self._places, self.courses, messages))
+        told: list[EventData] = []
+        for message in messages:
+            events, calendar = self._decide(message, calendar)
+            told += events
+        return told
+
+    def _decide(self, message: Message, calendar: Calendar) -> tuple[list[EventData], Calendar]:
+        data = message.data
+        state = self.courses.get(data.key) or self.closures.get(data.key)
+        decision = decide(self._places, state, message, message.arrived_at, calendar)
         if isinstance(decision.state, Closure):
             self.closures[data.key] = decision.state
         else:
@@ -73,7 +89,7 @@ class Story:
         self.attention += decision.attention
         self.told += decision.events
         self._check(decision.events)
-        return list(decision.events)
+        return list(decision.events), decision.context or calendar
 
     def deliver(self, until: datetime) -> list[EventData]:
         """Let time pass: every timer that falls due on the way, in order."""
@@ -103,7 +119,11 @@ class Story:
         return [(s, c.request) for c in self.courses.values() for s in c.sessions if c.request is not None]
 
     def _calendar(self, seen: Sequence[Sought]) -> Calendar:
-        """What the store reads for a message: the days that it looks at, and the patient wherever."""
+        """What the store reads for a batch: the days that it looks at, and its patients wherever they are."""
+        if not seen:
+            return Calendar()
+        loaded = stretches(seen)
+        whole = [(min(span[0][0] for span in loaded.values()), max(span[-1][1] for span in loaded.values()))]
         days, patients = {(one.place.name, one.day) for one in seen}, {one.patient_id for one in seen}
         taken = [self.taken(s, r) for s, r in self._sessions() if s.state in OCCUPYING]
         return Calendar.from_rows(
@@ -113,6 +133,7 @@ class Story:
                 if one.patient_id in patients
                 or (one.location, self._places[one.location].location.local(one.starts_at).date()) in days
             ),
+            loaded | dict.fromkeys(patients, whole),
             (s.session_id for s, _ in self._sessions()),
             (closed_by(closure.request) for closure in self.closures.values()),
         )

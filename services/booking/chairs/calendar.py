@@ -1,10 +1,23 @@
-"""What is taken, and what is closed: the calendar that decisions of a batch share. Pure."""
+"""What is taken, and what is closed: the calendar that decisions of a batch share. Pure.
 
-from collections.abc import Iterable, Mapping, Set
+It is read for some days of some locations and for some patients, and knows nothing of any other.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID
+
+Resource = tuple[str, ...]
+"""What can be taken or closed: (location,), (location, "chair", name), (location, "provider", name) or (patient id,).
+It begins with what the calendar is read for.
+"""
+
+
+class DayNotLoaded(Exception):
+    """A rule asked for a stretch that the calendar was not read for: a defect of `rules.days_needed`."""
 
 
 class Taken(NamedTuple):
@@ -25,15 +38,15 @@ class Taken(NamedTuple):
     provider_until: datetime | None = None
 
     @property
-    def resources(self) -> tuple[str, str, str]:
+    def resources(self) -> tuple[Resource, Resource, Resource]:
         """What it occupies. A patient is one person at every location."""
-        return f"{self.location}/chair/{self.chair}", f"{self.location}/provider/{self.provider}", self.patient_id
+        return (self.location, "chair", self.chair), (self.location, "provider", self.provider), (self.patient_id,)
 
 
 class Closed(NamedTuple):
-    """A stretch in which a place, or one chair or provider of it, cannot be used. `resource` is its name as above."""
+    """A stretch in which a location, or one chair or provider of it, cannot be used."""
 
-    resource: str
+    resource: Resource
     starts_at: datetime
     ends_at: datetime
 
@@ -45,6 +58,17 @@ Stretches = Mapping[object, tuple[Stretch, ...]]
 """What is taken, by resource and UTC day; and by session id, so that each can be found."""
 
 
+Spans = Sequence[tuple[datetime, datetime]]
+"""Stretches of time in their order, which do not touch."""
+
+
+class _Loaded(NamedTuple):
+    """Spans, as they are searched fast."""
+
+    firsts: tuple[datetime, ...]
+    lasts: tuple[datetime, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Calendar:
     """What is taken at the locations of a batch. Every change gives a new calendar that shares `_base` with the old."""
@@ -52,31 +76,48 @@ class Calendar:
     _base: Stretches = field(default_factory=dict)
     _changed: Stretches = field(default_factory=dict)
     closed: tuple[Closed, ...] = ()
+    _loaded: Mapping[str, _Loaded] = field(default_factory=dict)
 
     @classmethod
-    def from_rows(cls, taken: Iterable[Taken], named: Iterable[UUID] = (), closed: Iterable[Closed] = ()) -> "Calendar":
+    def from_rows(
+        cls,
+        taken: Iterable[Taken],
+        loaded: Mapping[str, Spans],
+        named: Iterable[UUID] = (),
+        closed: Iterable[Closed] = (),
+    ) -> "Calendar":
         """A calendar with these stretches.
 
         Args:
+            loaded: what they were read for: of each location and each patient the spans of which all is known.
             named: session ids that belong to a course already, whatever became of it.
         """
         base: dict[object, tuple[Stretch, ...]] = {session_id: () for session_id in named}
         for one in taken:
             for key, stretch in _stretches(one):
                 base[key] = (*base.get(key, ()), stretch)
-        return cls(base, {}, tuple(closed))
+        known = {name: _Loaded(*zip(*spans, strict=True)) for name, spans in loaded.items()}
+        return cls(base, {}, tuple(closed), known)
 
-    def is_free(self, resource: str, starts_at: datetime, ends_at: datetime) -> bool:
-        """Whether nothing touches the inside of the stretch."""
+    def is_free(self, resource: Resource, starts_at: datetime, ends_at: datetime) -> bool:
+        """Whether nothing touches the inside of the stretch.
+
+        Raises:
+            DayNotLoaded: nothing that is known does, but not all is known.
+        """
         if self.closed and self.is_closed(resource, starts_at, ends_at):
             return False
-        return not any(
-            begins < ends_at and starts_at < ends
-            for day in _days(starts_at, ends_at)
-            for begins, ends, _ in self._at((resource, day))
-        )
+        for day in _days(starts_at, ends_at):
+            for begins, ends, _ in self._at((resource, day)):
+                if begins < ends_at and starts_at < ends:
+                    return False
+        loaded = self._loaded.get(resource[0])
+        number = bisect_right(loaded.firsts, starts_at) if loaded is not None else 0
+        if loaded is None or number == 0 or loaded.lasts[number - 1] < ends_at:
+            raise DayNotLoaded(f"{starts_at:%Y-%m-%dT%H:%MZ}")
+        return True
 
-    def is_closed(self, resource: str, starts_at: datetime, ends_at: datetime) -> bool:
+    def is_closed(self, resource: Resource, starts_at: datetime, ends_at: datetime) -> bool:
         """Whether a closure touches the inside of the stretch."""
         return bool(self.closed) and any(
             c.resource == resource and c.starts_at < ends_at and starts_at < c.ends_at for c in self.closed
@@ -88,10 +129,12 @@ class Calendar:
         whole = taken.starts_at, taken.ends_at
         share = taken.provider_from or taken.starts_at, taken.provider_until or taken.ends_at
         return (
-            self.is_closed(taken.location, *whole) or self.is_closed(chair, *whole) or self.is_closed(provider, *share)
+            self.is_closed((taken.location,), *whole)
+            or self.is_closed(chair, *whole)
+            or self.is_closed(provider, *share)
         )
 
-    def at(self, resources: Set[str], starts_at: datetime, ends_at: datetime) -> list[Taken]:
+    def at(self, resources: Set[Resource], starts_at: datetime, ends_at: datetime) -> list[Taken]:
         """Who occupies any of the resources within the stretch, in order of time."""
         found = {
             taken.session_id: taken
@@ -126,8 +169,8 @@ class Calendar:
     def _with(self, changes: Stretches) -> "Calendar":
         changed = {**self._changed, **changes}
         if len(changed) < FEW:
-            return Calendar(self._base, changed, self.closed)
-        return Calendar({**self._base, **changed}, {}, self.closed)
+            return Calendar(self._base, changed, self.closed, self._loaded)
+        return Calendar({**self._base, **changed}, {}, self.closed, self._loaded)
 
 
 FEW: Final = 500

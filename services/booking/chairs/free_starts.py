@@ -131,8 +131,8 @@ def later_seat(
     session_id, starts_at = session
     here = place.location.local(starts_at).date()
     for n in range(LATER + 1):
-        for free in free_on(calendar, place, visitor, here + n * DAY, max(now, starts_at)):
-            moved = [*others, (session_id, free.starts_at)]
+        for found in free_on(calendar, place, visitor, here + n * DAY, max(now, starts_at)):
+            moved = [*others, (session_id, found.starts_at)]
             if not clashes(visitor.protocol, place.location, [*others, session], moved):
-                return free
+                return found
     return None

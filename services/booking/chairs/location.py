@@ -53,7 +53,7 @@ class Room(ProfilePart):
 
 @dataclass(frozen=True, slots=True)
 class ChairPlan:
-    """One location as a rule needs to know it: when it is open, its chairs and providers, its protocols."""
+    """One location with all that a rule needs to know of it: its hours, its chairs and providers, its protocols."""
 
     clinic: str
     name: str

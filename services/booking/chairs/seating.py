@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from services.booking.chairs.calendar import Calendar, Taken
+from services.booking.chairs.calendar import Calendar, Resource, Taken
 from services.booking.chairs.location import ChairPlan
 from services.booking.chairs.protocol import Protocol, Visit
 from services.booking.chairs.rhythm import rhythm
@@ -69,14 +69,14 @@ class Seated(NamedTuple):
 def seat(calendar: Calendar, place: ChairPlan, visitor: Visitor, starts_at: datetime) -> Seat | Refusal:
     """A chair and a provider for one session, the first free of each in the profile's order, or why there is none."""
     ends_at = starts_at + visitor.visit.whole
-    if not place.location.is_open(starts_at, ends_at) or calendar.is_closed(place.name, starts_at, ends_at):
+    if not place.location.is_open(starts_at, ends_at) or calendar.is_closed((place.name,), starts_at, ends_at):
         return Refusal.CLOSED
     weekdays = visitor.protocol.weekdays
     if weekdays is not None and WEEKDAYS[place.location.local(starts_at).weekday()] not in weekdays:
         return Refusal.CLOSED
-    if not calendar.is_free(visitor.patient_id, starts_at, ends_at):
+    if not calendar.is_free((visitor.patient_id,), starts_at, ends_at):
         return Refusal.PATIENT_BUSY
-    chair = _first_free(calendar, f"{place.name}/chair/", place.room.chairs, starts_at, ends_at)
+    chair = _first_free(calendar, (place.name, "chair"), place.room.chairs, starts_at, ends_at)
     if chair is None:
         return Refusal.CHAIR_TAKEN
     provider_from, provider_until = visitor.visit.provider_share(starts_at)
@@ -91,13 +91,13 @@ def _provider(calendar: Calendar, place: ChairPlan, begins: datetime, ends: date
     if place.room.shifts:
         wall = place.location.local(begins), place.location.local(ends)
         there = (name for name in there if place.room.on_duty(name, *wall))
-    return _first_free(calendar, f"{place.name}/provider/", there, begins, ends)
+    return _first_free(calendar, (place.name, "provider"), there, begins, ends)
 
 
 def _first_free(
-    calendar: Calendar, prefix: str, names: Iterable[str], starts_at: datetime, ends_at: datetime
+    calendar: Calendar, kind: Resource, names: Iterable[str], starts_at: datetime, ends_at: datetime
 ) -> str | None:
-    return next((name for name in names if calendar.is_free(prefix + name, starts_at, ends_at)), None)
+    return next((name for name in names if calendar.is_free((*kind, name), starts_at, ends_at)), None)
 
 
 def seat_course(

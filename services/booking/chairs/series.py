@@ -96,7 +96,7 @@ class _Days:
         self._visitor = visitor
         self._plan = plan
         self._now = now
-        self._chairs = {f"{place.name}/chair/{chair}" for chair in place.room.chairs}
+        self._chairs = {(place.name, "chair", chair) for chair in place.room.chairs}
         self._known: dict[date, list[_Slot]] = {}
 
     def slots(self, day: date) -> list[_Slot]:

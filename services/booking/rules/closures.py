@@ -10,7 +10,7 @@ from uuid import UUID
 
 from pydantic import model_validator
 
-from services.booking.chairs.calendar import Calendar, Closed, Taken
+from services.booking.chairs.calendar import Calendar, Closed, Resource, Taken
 from services.booking.chairs.location import ChairPlan
 from services.booking.rules.course import TimerKind
 from shared.contract.fields import Instant, Name
@@ -50,11 +50,11 @@ class Closure(NamedTuple):
 
 def closed_by(request: ClosureRequested) -> Closed:
     """The stretch of the calendar that a closure takes away."""
-    resource = request.location
+    resource: Resource = (request.location,)
     if request.chair is not None:
-        resource += f"/chair/{request.chair}"
+        resource = (request.location, "chair", request.chair)
     elif request.provider is not None:
-        resource += f"/provider/{request.provider}"
+        resource = (request.location, "provider", request.provider)
     return Closed(resource, request.starts_at, request.ends_at)
 
 
@@ -68,7 +68,7 @@ def on_closure_requested(
         return Decision(closure)
     closed = closed_by(request)
     alone = Calendar(closed=(closed,))
-    chairs = {f"{place.name}/chair/{chair}" for chair in place.room.chairs}
+    chairs = {(place.name, "chair", chair) for chair in place.room.chairs}
     inside = calendar.at(chairs, request.starts_at, request.ends_at)
     concerned = tuple(taken for taken in inside if alone.displaces(taken))
     moves = (Timer(TimerKind.DISPLACED, now, str(taken.session_id), str(taken.course_id)) for taken in concerned)

@@ -1,8 +1,8 @@
 """Which days of which place a message may look at: what must be read, and locked, before it is decided. Pure."""
 
-from collections.abc import Iterator
-from datetime import date, datetime
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, time
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from services.booking.chairs.free_starts import DAY, LATER
@@ -10,7 +10,7 @@ from services.booking.chairs.location import ChairPlan, ChairPlans
 from services.booking.chairs.series import days_of_request
 from services.booking.rules.closures import ClosureRequested
 from services.booking.rules.course import Course, TimerKind
-from shared.contract.billing import PrepaymentSatisfied
+from shared.contract.billing import PrepaymentOverdue, PrepaymentSatisfied, PricingRejected
 from shared.contract.clinic import CourseChangeRequested, CourseRequested, SessionRescheduleRequested
 from shared.contract.closed_sets import SessionState
 from shared.contract.internal import TimerDue
@@ -25,20 +25,47 @@ class Sought(NamedTuple):
     patient_id: str
 
 
-def sought(places: ChairPlans, course: Course | None, message: Message) -> Iterator[Sought]:
-    """What a message may look at; nothing for most messages.
+RELEASING: Final = frozenset({PrepaymentOverdue, PricingRejected, TimerDue})
+"""With one of these in its batch, money may find a session released that was held when it was loaded."""
 
-    What waits in the course is decided with the message, and so looks along.
+
+def sought(places: ChairPlans, courses: Mapping[str, Course], messages: Sequence[Message]) -> list[Sought]:
+    """What the messages of a batch may look at, in order; most look at nothing.
+
+    Args:
+        courses: as they were loaded, by their key.
     """
-    data = message.data
-    if isinstance(data, PrepaymentSatisfied) and not _released(course, data):
-        return  # the most frequent first
-    if isinstance(data, ClosureRequested):
-        yield from _closed_days(places[data.location], data)
-        return
-    request = data if isinstance(data, CourseRequested) else course.request if course else None
-    place = places.get(request.location) if request else None
-    if request is None or place is None or request.treatment not in place.protocols:
+    requests: dict[str, list[CourseRequested]] = {}
+    releasing: set[str] = set()
+    for message in messages:
+        if isinstance(message.data, CourseRequested):
+            requests.setdefault(message.data.key, []).append(message.data)
+        elif type(message.data) in RELEASING:
+            releasing.add(message.data.key)
+    found: list[Sought] = []
+    for message in messages:
+        data, key = message.data, message.data.key
+        course = courses.get(key)
+        if isinstance(data, PrepaymentSatisfied) and not (key in releasing or _released(course, data)):
+            continue  # the most frequent first
+        if isinstance(data, ClosureRequested):
+            found += _closed_days(places[data.location], data)
+        elif isinstance(data, CourseRequested):
+            found += _course_days(places, data, course, message)
+        else:
+            if course is not None and course.request is not None:
+                found += _course_days(places, course.request, course, message)
+            for request in requests.get(key, ()):  # the course may become what is asked for in this batch
+                found += _course_days(places, request, course, message)
+    return found
+
+
+def _course_days(
+    places: ChairPlans, request: CourseRequested, course: Course | None, message: Message
+) -> Iterator[Sought]:
+    """What a message may look at, of a course that is as requested. What waits in it is decided along."""
+    place = places.get(request.location)
+    if place is None or request.treatment not in place.protocols:
         return
     days = _days(place, request, course, message)
     if days:
@@ -78,3 +105,21 @@ def _days(place: ChairPlan, request: CourseRequested, course: Course | None, mes
             return {day(session.starts_at) + n * DAY for n in range(LATER + 1)} if session else set()
         case _:
             return set()
+
+
+def stretches(seen: Sequence[Sought]) -> dict[str, list[tuple[datetime, datetime]]]:
+    """By location, from when until when its calendar is read, in UTC: days that follow one another are one stretch."""
+    places = {one.place.name: one.place for one in seen}
+    found: dict[str, list[tuple[datetime, datetime]]] = {}
+    for name, place in places.items():
+        days = sorted({one.day for one in seen if one.place is place})
+        begins = days[0]
+        for day, following in zip(days, [*days[1:], None], strict=True):
+            if following != day + DAY:
+                found.setdefault(name, []).append((_midnight(place, begins), _midnight(place, day + DAY)))
+                begins = following or begins
+    return found
+
+
+def _midnight(place: ChairPlan, day: date) -> datetime:
+    return datetime.combine(day, time(), place.location.tz).astimezone(UTC)

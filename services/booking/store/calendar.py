@@ -1,7 +1,7 @@
 """What is taken and what is closed, as the tables have it: the calendar of a batch."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import date, datetime, time
+from collections.abc import Sequence
+from datetime import date
 from typing import Final
 from uuid import UUID
 
@@ -9,7 +9,7 @@ from services.booking.chairs.calendar import Calendar, Taken
 from services.booking.chairs.free_starts import DAY
 from services.booking.chairs.location import ChairPlan
 from services.booking.rules.closures import closed_by
-from services.booking.rules.days_needed import Sought
+from services.booking.rules.days_needed import Sought, stretches
 from services.booking.store.closures import _request
 from shared.postgres.query import rows
 from shared.postgres.values import Connection
@@ -39,9 +39,11 @@ async def occupancy(
 
 
 async def _read(connection: Connection, seen: Sequence[Sought], named: Sequence[UUID]) -> Calendar:
-    stretches = list(_stretches(seen))
-    first, last = min(first for _, first, _ in stretches), max(last for _, _, last in stretches)
-    locations = [location for location, _, _ in stretches]
+    loaded = stretches(seen)
+    spans = [(location, *span) for location, stretch in loaded.items() for span in stretch]
+    first, last = min(first for _, first, _ in spans), max(last for _, _, last in spans)
+    locations = [location for location, _, _ in spans]
+    patients = {one.patient_id for one in seen}
     others = await rows(
         connection,
         """SELECT session_id AS known, NULL::uuid AS closure_id, NULL AS location, NULL AS chair, NULL AS provider,
@@ -66,26 +68,15 @@ async def _read(connection: Connection, seen: Sequence[Sought], named: Sequence[
                  ON patient_taken && taken(person, :first, :last)
             WHERE occupies""",
         locations=locations,
-        firsts=[first for _, first, _ in stretches],
-        lasts=[last for _, _, last in stretches],
-        patients=sorted({one.patient_id for one in seen} - {""}),
+        firsts=[first for _, first, _ in spans],
+        lasts=[last for _, _, last in spans],
+        patients=sorted(patients - {""}),
         first=first,
         last=last,
     )
-    closed = (closed_by(_request(row)) for row in others if row.closure_id is not None)
     return Calendar.from_rows(
-        (Taken(*row) for row in taken), (row.known for row in others if row.known is not None), closed
+        (Taken(*row) for row in taken),
+        loaded | {patient: [(first, last)] for patient in (*patients, "")},  # of nobody all is known
+        named=(row.known for row in others if row.known is not None),
+        closed=(closed_by(_request(row)) for row in others if row.closure_id is not None),
     )
-
-
-def _stretches(seen: Iterable[Sought]) -> Iterator[tuple[str, datetime, datetime]]:
-    """Days that follow one another, as one stretch of a location."""
-    places = {one.place.name: one.place for one in seen}
-    for name, place in places.items():
-        zone = place.location.tz
-        days = sorted({one.day for one in seen if one.place is place})
-        begins = days[0]
-        for day, following in zip(days, [*days[1:], None], strict=True):
-            if following != day + DAY:
-                yield name, datetime.combine(begins, time(), zone), datetime.combine(day + DAY, time(), zone)
-                begins = following or begins

@@ -1,6 +1,6 @@
 """Booking's tables: load many courses locked, save many."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -8,7 +8,7 @@ from services.booking.chairs.calendar import Calendar
 from services.booking.chairs.location import ChairPlans
 from services.booking.rules.closures import Closure, ClosureRequested
 from services.booking.rules.course import OCCUPYING, Course, CourseState, Session
-from services.booking.rules.days_needed import Sought, sought
+from services.booking.rules.days_needed import sought
 from services.booking.store.calendar import lock_and_read
 from services.booking.store.closures import CLOSURE, closure_row, load_closures
 from shared.contract.clinic import CourseChangeRequested, CourseRequested
@@ -47,21 +47,12 @@ async def load(
             connection, "courses", "course_id", ids, "uuid", state="'awaited'", hold_open="false", waiting="'[]'"
         )
         courses = await load_courses(connection, ids)
-    seen = list(_sought(places, courses, messages))
+    seen = sought(places, courses, messages)
     calendar = await lock_and_read(connection, seen, _named(messages)) if seen else Calendar()
     states: dict[str, Course | Closure] = {**courses}
     if closures:  # after their location is locked
         states |= await load_closures(connection, closures)
     return Loaded(states, calendar)
-
-
-def _sought(places: ChairPlans, courses: Mapping[str, Course], messages: Sequence[Message]) -> Iterable[Sought]:
-    requests = {m.data.key: m.data for m in messages if isinstance(m.data, CourseRequested)}
-    for message in messages:
-        course = courses.get(message.data.key)
-        if course is not None and course.request is None and message.data.key in requests:
-            course = course._replace(request=requests[message.data.key])  # it comes in this batch
-        yield from sought(places, course, message)
 
 
 def _named(messages: Sequence[Message]) -> list[UUID]:

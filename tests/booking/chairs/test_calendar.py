@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.booking.chairs.calendar import Calendar, Taken
+from services.booking.chairs.calendar import FEW, Calendar, Closed, DayNotLoaded, Resource, Taken
 from services.booking.chairs.location import Room
 from services.booking.chairs.seating import Seat, Seated, Visitor, seat, seat_course
 from shared.contract.closed_sets import Refusal
@@ -17,7 +17,7 @@ from tests.facts.clinic import requested, wish
 from tests.facts.course import DAY, HOUR, MINUTE, NOW, TEN, session_id
 from tests.stand_ins.booking_places import ONE_CHAIR, PLACES, STELLA, room
 from tests.stand_ins.booking_story import Story
-from tests.stand_ins.seats import VISIT, refusals, taken
+from tests.stand_ins.seats import VISIT, calendar_of, refusals, taken
 
 
 def test_one_person_is_not_at_two_clinics_at_once_whatever_their_zones() -> None:
@@ -68,7 +68,7 @@ def test_no_chair_provider_or_patient_is_ever_booked_twice(
     room = Room(chairs=tuple(f"c{n}" for n in range(chairs)), providers=tuple(f"p{n}" for n in range(providers)))
     calm = {"ketamine_induction": STELLA.protocols["ketamine_induction"].model_copy(update={"smallest_gap_hours": 0})}
     places = {name: replace(PLACES[name], room=room, protocols=calm) for name in ("stella", "carbondale")}
-    calendar, booked = Calendar(), list[Taken]()
+    calendar, booked = calendar_of(patients="1234"), list[Taken]()
     for number, (slots, patient, location) in enumerate(courses):
         request = wish(*(slot(n) for n in slots), course=UUID(int=number), patient_id=str(patient), location=location)
         seated = seat_course(calendar, places[location], request, NOW)
@@ -90,9 +90,66 @@ def _really_taken(code: Refusal, booked: list[Taken]) -> bool:
 
 def test_what_is_freed_can_be_taken_again() -> None:
     other = taken(TEN)
-    calendar = Calendar.from_rows([other])
+    calendar = calendar_of(other)
     where = (ONE_CHAIR, Visitor.from_request(wish(TEN), ONE_CHAIR), TEN)
     assert seat(calendar, *where) is Refusal.CHAIR_TAKEN
     seated = seat(calendar.without(other.session_id), *where)
     assert isinstance(seated, Seat)
     assert seat(calendar, *where) is Refusal.CHAIR_TAKEN, "a calendar is a value"
+
+
+SPAN = (TEN - HOUR, TEN + 12 * HOUR)
+LOADED = Calendar.from_rows([taken(TEN, patient="anna")], {"stella": [SPAN], "anna": [SPAN], "": [SPAN]})
+CHAIR, OTHER_CHAIR = ("stella", "chair", "chair-1"), ("stella", "chair", "chair-2")
+
+
+@pytest.mark.parametrize(
+    ("resource", "starts_at"),
+    [
+        (OTHER_CHAIR, TEN - 2 * HOUR),
+        (OTHER_CHAIR, TEN + DAY),
+        (OTHER_CHAIR, SPAN[1] - VISIT + MINUTE),
+        (("stella", "provider", "provider-1"), TEN - DAY),
+        (("albany", "chair", "chair-1"), TEN),
+        (("anna",), TEN + DAY),
+        (("ben",), TEN),
+    ],
+    ids=["hours before", "the next day", "the last minute", "the day before", "elsewhere", "later", "somebody else"],
+)
+def test_what_was_not_loaded_is_not_called_free(resource: Resource, starts_at: datetime) -> None:
+    for calendar in (
+        LOADED,
+        LOADED.take(taken(TEN, chair="chair-2", provider="provider-2")),
+        LOADED.without(taken(TEN, patient="anna").session_id),
+        LOADED.close(Closed(CHAIR, TEN, TEN + HOUR)),
+    ):
+        with pytest.raises(DayNotLoaded):
+            calendar.is_free(resource, starts_at, starts_at + VISIT)
+    with pytest.raises(DayNotLoaded):
+        Calendar().is_free(resource, starts_at, starts_at + VISIT)
+
+
+def test_what_was_loaded_is_free_to_its_edges_or_taken() -> None:
+    assert LOADED.is_free(OTHER_CHAIR, SPAN[0], SPAN[0] + VISIT)
+    assert LOADED.is_free(OTHER_CHAIR, SPAN[1] - VISIT, SPAN[1])
+    assert not LOADED.is_free(CHAIR, TEN, TEN + VISIT)
+    assert not LOADED.is_free(("anna",), TEN, TEN + VISIT)
+    assert LOADED.is_free(("",), TEN, TEN + VISIT), "nobody"
+
+
+def test_a_calendar_that_has_changed_often_still_knows_what_it_was_loaded_for() -> None:
+    calendar = LOADED
+    for n in range(FEW):
+        calendar = calendar.take(taken(TEN, chair=f"c{n}", provider=f"p{n}", patient=f"x{n}"))
+    assert calendar.is_free(OTHER_CHAIR, TEN, TEN + VISIT)
+    with pytest.raises(DayNotLoaded):
+        calendar.is_free(OTHER_CHAIR, TEN + DAY, TEN + DAY + VISIT)
+
+
+def test_between_two_days_that_were_loaded_lies_one_that_was_not() -> None:
+    later = SPAN[0] + 2 * DAY, SPAN[1] + 2 * DAY
+    calendar = Calendar.from_rows((), {"stella": [SPAN, later]})
+    assert calendar.is_free(CHAIR, TEN, TEN + VISIT)
+    assert calendar.is_free(CHAIR, TEN + 2 * DAY, TEN + 2 * DAY + VISIT)
+    with pytest.raises(DayNotLoaded):
+        calendar.is_free(CHAIR, TEN + DAY, TEN + DAY + VISIT)

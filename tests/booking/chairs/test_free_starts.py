@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from services.booking.chairs.calendar import Calendar, Taken
+from services.booking.chairs.calendar import Taken
 from services.booking.chairs.free_starts import first_seats, grid
 from services.booking.chairs.location import ChairPlan
 from shared.contract.booking import CourseRejected
@@ -16,6 +16,7 @@ from tests.facts.clinic import requested, wish
 from tests.facts.course import DAY, HOUR, NEXT_MONDAY, NOW, OTHER, TEN, session_id
 from tests.stand_ins.booking_places import AUTUMN, PLACES, SPRING, STELLA, always_open, room
 from tests.stand_ins.booking_story import Story, names
+from tests.stand_ins.seats import calendar_of
 
 
 def refusal(request: CourseRequested, story: Story | None = None) -> CourseRejected:
@@ -172,7 +173,7 @@ def test_the_hour_that_autumn_has_twice_is_proposed_once() -> None:
 def test_the_day_of_the_change_is_filled_to_its_last_minute_and_not_beyond(night: date, hours: int) -> None:
     """In spring a visit of two hours before two ends at five; the place closes at half past four."""
     place = always_open(closes=time(4, 30))
-    found = first_seats(Calendar(), place, "ketamine_induction", night, 1, NOW, limit=99, minutes=120)
+    found = first_seats(calendar_of(), place, "ketamine_induction", night, 1, NOW, limit=99, minutes=120)
     latest = place.location.local(found[-1].ends_at)
     assert f"{latest:%H:%M}" == "04:30"
     assert len({one.starts_at for one in found}) == len(found)
@@ -185,7 +186,7 @@ def test_the_first_free_places_come_in_order_of_time() -> None:
     place = room(1)["stella"]
     at = datetime.combine(NEXT_MONDAY, time(8), place.location.tz)
     busy = Taken(OTHER, OTHER, "stella", "chair-1", "provider-1", "x", at, at + 2 * HOUR)
-    found = first_seats(Calendar.from_rows([busy]), place, "ketamine_induction", NEXT_MONDAY, 2, NOW, limit=3)
+    found = first_seats(calendar_of(busy), place, "ketamine_induction", NEXT_MONDAY, 2, NOW, limit=3)
     assert [f"{place.location.local(one.starts_at):%a %H:%M}" for one in found] == [
         "Mon 10:00",
         "Mon 10:15",
@@ -199,7 +200,7 @@ def test_the_first_free_places_come_in_order_of_time() -> None:
 def test_what_is_past_busy_elsewhere_or_too_long_is_not_offered() -> None:
     noon = datetime.combine(NEXT_MONDAY, time(12), STELLA.location.tz)
     elsewhere = Taken(OTHER, OTHER, "albany", "chair-1", "provider-1", "anna", noon, noon + 3 * HOUR)
-    calendar = Calendar.from_rows([elsewhere])
+    calendar = calendar_of(elsewhere)
     found = first_seats(
         calendar, STELLA, "ketamine_induction", NEXT_MONDAY, 1, noon, 99, minutes=120, patient_id="anna"
     )

@@ -5,7 +5,6 @@ from datetime import date, datetime, time
 
 import pytest
 
-from services.booking.chairs.calendar import Calendar
 from services.booking.chairs.free_starts import first_seats
 from services.booking.chairs.location import Room, Shift
 from services.booking.chairs.seating import Seated, seat_course
@@ -16,7 +15,7 @@ from tests.facts.clinic import asked, requested, wish
 from tests.facts.course import DAY, HOUR, NOW, TEN, session_id
 from tests.stand_ins.booking_places import ALWAYS, AUTUMN, PLACES, SPRING, STELLA, always_open
 from tests.stand_ins.booking_story import Story, names
-from tests.stand_ins.seats import planned, refusals
+from tests.stand_ins.seats import calendar_of, planned, refusals
 
 
 @pytest.mark.parametrize("night", [SPRING, AUTUMN])
@@ -24,7 +23,7 @@ def test_a_shift_is_told_by_the_clock_on_the_wall(night: date) -> None:
     shifts = {"provider-1": (Shift(days=WEEKDAYS, begins=time(9), ends=time(12)),)}
     place = replace(always_open(), room=Room(chairs=("c",), providers=("provider-1",), shifts=shifts))
     for day in (night - DAY, night, night + DAY):
-        found = first_seats(Calendar(), place, "ketamine_induction", day, 1, NOW, limit=99)
+        found = first_seats(calendar_of(), place, "ketamine_induction", day, 1, NOW, limit=99)
         shown = [f"{place.location.local(one.starts_at):%H:%M}" for one in found]
         assert (shown[0], shown[-1]) == ("09:00", "10:15")
 
@@ -104,5 +103,5 @@ def test_a_provider_works_in_the_shift_only() -> None:
     assert len(found) == 6
     assert all(time(13) <= at.time() <= time(15, 15) for at in found)
     early = requested(1)
-    refused = seat_course(Calendar(), place, early, NOW)
+    refused = seat_course(calendar_of(), place, early, NOW)
     assert [conflict.code for conflict in refused if not isinstance(refused, Seated)] == [Refusal.PROVIDER_TAKEN]

@@ -5,18 +5,17 @@ from datetime import timedelta
 
 import pytest
 
-from services.booking.chairs.calendar import Calendar
 from services.booking.chairs.location import ChairPlan
 from services.booking.chairs.seating import Seated, seat_course
 from shared.contract.closed_sets import Refusal
 from tests.facts.clinic import requested, wish
 from tests.facts.course import DAY, HOUR, MINUTE, NOW, TEN
 from tests.stand_ins.booking_places import ALWAYS, STELLA, always_open
-from tests.stand_ins.seats import refusals, wishes
+from tests.stand_ins.seats import calendar_of, refusals, wishes
 
 
 def codes(place: ChairPlan, *walls: str) -> list[Refusal]:
-    found = seat_course(Calendar(), place, requested(sessions=wishes(place, *walls)), NOW)
+    found = seat_course(calendar_of(), place, requested(sessions=wishes(place, *walls)), NOW)
     return [] if isinstance(found, Seated) else [conflict.code for conflict in found]
 
 

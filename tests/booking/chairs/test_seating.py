@@ -6,7 +6,6 @@ from datetime import date
 
 import pytest
 
-from services.booking.chairs.calendar import Calendar
 from services.booking.chairs.location import Room
 from services.booking.chairs.seating import Seated, seat_course
 from shared.contract.clinic import RecordOnFile
@@ -15,7 +14,7 @@ from tests.facts.clinic import wish
 from tests.facts.course import DAY, HOUR, MINUTE, NOW, TEN
 from tests.stand_ins.booking_places import ONE_CHAIR, STELLA
 from tests.stand_ins.booking_story import Story
-from tests.stand_ins.seats import refusals, taken
+from tests.stand_ins.seats import calendar_of, refusals, taken
 
 
 @pytest.mark.parametrize(
@@ -35,7 +34,7 @@ def test_spravato_needs_the_enrolment_before_the_first_dose(recorded_on: date | 
 
 def test_each_session_gets_the_first_free_chair_and_the_first_free_provider() -> None:
     others = (taken(TEN, "chair-1", "provider-2"), taken(TEN + HOUR, "chair-2", "provider-1", patient="y"))
-    seated = seat_course(Calendar.from_rows(others), STELLA, wish(TEN, TEN + 2 * DAY), NOW)
+    seated = seat_course(calendar_of(*others), STELLA, wish(TEN, TEN + 2 * DAY), NOW)
     assert isinstance(seated, Seated)
     assert [(s.chair, s.provider) for s in seated.taken] == [("chair-3", "provider-3"), ("chair-1", "provider-1")]
 

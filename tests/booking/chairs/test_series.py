@@ -25,14 +25,14 @@ from tests.facts.clinic import asked, requested
 from tests.facts.course import DAY, HOUR, NEXT_MONDAY, NOW, OTHER
 from tests.stand_ins.booking_places import AUTUMN, PLACES, SPRING, STELLA, always_open, room, with_hours
 from tests.stand_ins.booking_story import Story, names
-from tests.stand_ins.seats import planned
+from tests.stand_ins.seats import calendar_of, planned
 
 
 @pytest.mark.parametrize("night", [SPRING, AUTUMN])
 def test_a_daily_series_keeps_its_hour_over_the_night(night: date) -> None:
     place = always_open(opens=time(10), closes=time(12), usual_gap_hours=24, smallest_gap_hours=24)
     plan = CoursePlan(first_day=night - DAY, count=3)
-    found = plan_course(Calendar(), place, requested(sessions=None, plan=plan), plan, NOW)
+    found = plan_course(calendar_of(), place, requested(sessions=None, plan=plan), plan, NOW)
     assert isinstance(found, tuple)
     walls = [place.location.local(one.starts_at) for one in found]
     assert [wall.date() for wall in walls] == [night - DAY, night, night + DAY]
@@ -140,7 +140,7 @@ def test_a_long_series_that_cannot_be_is_given_up_soon() -> None:
     place = with_hours(ALBANY, ("08:00", "19:00"), holidays=weeks)
     wish = asked(location="albany", treatment="tms")
     assert wish.plan is not None
-    assert not isinstance(plan_course(Calendar(), place, wish, wish.plan, NOW), tuple)
+    assert not isinstance(plan_course(calendar_of(), place, wish, wish.plan, NOW), tuple)
 
 
 def test_a_day_is_filled_evenly_and_not_from_the_morning() -> None:
@@ -189,7 +189,7 @@ def test_a_plan_breaks_no_rule_is_the_same_again_and_a_start_that_it_names_can_b
     closed: int,
 ) -> None:
     place = room(chairs)["stella"]
-    calendar = Calendar.from_rows(strangers(place, busy), closed=closures(place, closed))
+    calendar = calendar_of(*strangers(place, busy), closed=closures(place, closed))
     wish = asked(count=count, weekdays=weekdays, earliest=earliest, latest=latest, treatment=treatment)
     assert wish.plan is not None
     found = plan_course(calendar, place, wish, wish.plan, NOW)
@@ -206,7 +206,7 @@ def test_a_plan_breaks_no_rule_is_the_same_again_and_a_start_that_it_names_can_b
 
 def strangers(place: ChairPlan, busy: list[tuple[int, int, int]]) -> list[Taken]:
     """Others, so many days from Monday and quarters from eight o'clock, as far as they do not sit on each other."""
-    calendar, found = Calendar(), list[Taken]()
+    calendar, found = calendar_of(patients=[f"x{n}" for n in range(len(busy))]), list[Taken]()
     for n, (day, quarter, chair) in enumerate(busy):
         at = datetime.combine(NEXT_MONDAY + day * DAY, time(8), place.location.tz) + quarter * STEP
         who = Taken(UUID(int=n), OTHER, place.name, f"chair-{chair}", f"provider-{chair}", f"x{n}", at, at + HOUR)
@@ -218,7 +218,7 @@ def strangers(place: ChairPlan, busy: list[tuple[int, int, int]]) -> list[Taken]
 
 def closures(place: ChairPlan, day: int) -> list[Closed]:
     at = datetime.combine(NEXT_MONDAY + day * DAY, time(), place.location.tz)
-    return [Closed(place.name, at, at + 3 * DAY)] if day >= 0 else []
+    return [Closed((place.name,), at, at + 3 * DAY)] if day >= 0 else []
 
 
 def keeps_every_rule(

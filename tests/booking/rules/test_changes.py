@@ -5,7 +5,6 @@ from uuid import UUID
 
 import pytest
 
-from services.booking.chairs.calendar import Calendar
 from services.booking.rules.course import CourseState
 from services.booking.rules.decide import decide
 from shared.contract.billing import PricingRejected
@@ -24,6 +23,7 @@ from tests.facts.clinic import cancel, checked_in, completed, missed, moved, req
 from tests.facts.course import COURSE, DAY, HOUR, NOW, OTHER, session_id, start
 from tests.stand_ins.booking_places import room
 from tests.stand_ins.booking_story import accepted, confirmed, names, refused
+from tests.stand_ins.seats import calendar_of
 
 
 def change(**told: object) -> CourseChangeRequested:
@@ -216,7 +216,7 @@ def test_the_next_message_of_the_batch_sees_the_old_place_free_and_the_new_one_t
     seat = story.taken(before, requested(1))
     wish = moved(1, start(2))
     message = Message("m", wish.type, "", NOW, NOW, wish)
-    after = decide(room(1), story.course(), message, NOW, Calendar.from_rows([seat])).context
+    after = decide(room(1), story.course(), message, NOW, calendar_of(seat)).context
     assert after is not None
     for resource in seat.resources[:2]:
         assert after.is_free(resource, start(1), start(1) + HOUR)

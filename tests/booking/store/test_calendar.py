@@ -4,6 +4,9 @@ import asyncio
 from datetime import datetime
 from uuid import UUID
 
+import pytest
+
+from services.booking.chairs.calendar import DayNotLoaded
 from services.booking.chairs.free_starts import first_seats
 from services.booking.store.calendar import occupancy
 from shared.contract.clinic import CoursePlan
@@ -67,3 +70,7 @@ async def test_the_first_free_places_are_read_without_a_lock(booking: Road) -> N
     assert shown[:3] == ["Tue 08:00 chair-1", "Tue 08:15 chair-1", "Tue 11:45 chair-1"]
     assert "Wed 08:00 chair-1" in shown
     assert not any("chair-2" in line for line in shown)
+    with pytest.raises(DayNotLoaded):
+        first_seats(calendar, place, "ketamine_induction", FIRST_DAY, 3, NOW, limit=99)
+    with pytest.raises(DayNotLoaded):
+        first_seats(calendar, place, "ketamine_induction", FIRST_DAY, 1, NOW, limit=1, patient_id="ben")
