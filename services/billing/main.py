@@ -1,4 +1,4 @@
-"""Billing, put together."""
+"""The billing service, built of its rules, its store and its routes."""
 
 from functools import partial
 from pathlib import Path

@@ -35,8 +35,8 @@ class Account(NamedTuple):
         plan: the insurance plan, as the request names it.
         planned_until: the last planned start: of the request, or of a course that could not be priced.
         rejected_at: when the last rejection was heard.
-        refund_at: when the balance goes back, if nothing else becomes of it; there is a timer.
-        disputed_cents: money that left by itself while it rested at sessions; nothing has made up for it yet.
+        refund_at: when the balance is refunded, if no session has used it by then; there is a timer.
+        disputed_cents: money that left by itself while it rested at sessions, and that nothing has offset yet.
         authorizations: what insurers decided, as it was heard.
         unposted, given, waivers, free_visits: what is decided and not yet written down; it is only ever added.
         touched: ids of the shares, payments, refunds and reversals that differ from what is written down.

@@ -31,7 +31,7 @@ def cash(method: Method) -> str:
 
 
 class EntryKind(StrEnum):
-    """What an entry tells."""
+    """What kind of movement an entry is; `docs/refunds.md` shows between which accounts."""
 
     CAPTURED = "captured"
     ALLOCATED = "allocated"

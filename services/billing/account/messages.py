@@ -1,4 +1,4 @@
-"""What people ask of billing over HTTP, as messages that never travel, and how it is refused."""
+"""Requests to billing over HTTP, as messages that stand on no topic, and how they are refused."""
 
 from uuid import UUID
 
@@ -19,7 +19,7 @@ class NotAllowed(Exception):
 
 
 class RefundRequested(CourseEvent, type="chairtime.refund.requested"):
-    """Please give unused money back: of these sessions, or this much, or all of it.
+    """A refund of unused money is wanted: of these sessions, or this much, or all of it.
 
     An amount comes from the balance first, then from the latest sessions.
     """
@@ -31,7 +31,7 @@ class RefundRequested(CourseEvent, type="chairtime.refund.requested"):
 
 
 class WaiverGranted(CourseEvent, type="chairtime.price.waived"):
-    """A person takes it upon them that a session needs no money and no cover."""
+    """A person decides that a session needs no money and no cover."""
 
     session_id: UUID
     waived_by: Name

@@ -9,7 +9,7 @@ from shared.contract.closed_sets import AuthorizationDecision, Method, RefundRea
 
 
 class Payment(NamedTuple):
-    """Money that came in. `out_cents`: how much of it went back or was promised back."""
+    """Money that came in. `out_cents`: how much of it has left again or was promised as a refund."""
 
     payment_id: str
     course_id: UUID
@@ -30,7 +30,7 @@ class Payment(NamedTuple):
 
     @property
     def left_cents(self) -> int:
-        """What could still go back."""
+        """How much of it can still be refunded."""
         return self.amount_cents - self.out_cents
 
 

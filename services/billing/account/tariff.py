@@ -224,7 +224,7 @@ class Tariff(ProfilePart):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PracticeLocation:
-    """One location with all that a rule or a paper needs to know of it. `public_name`: the clinic's own."""
+    """One location of a clinic, with the clinic's tariff. `public_name`: the clinic's own."""
 
     clinic: str
     name: str

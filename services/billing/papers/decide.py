@@ -2,7 +2,7 @@
 
 Papers are an aggregate beside the course's money, `papers:<course>`, so that a paper that cannot be made holds back
 nothing else. The money's rules set a timer when something has changed that papers tell, and of a course and its
-patient the one that comes later has the papers looked at (`paper_store`): what is missing costs no message a look.
+patient the one that comes later has the papers looked at (`store.patients`): no message looks in vain.
 """
 
 from datetime import datetime, time, timedelta
@@ -51,11 +51,11 @@ class PapersTimer(StrEnum):
     """What has a course's papers looked at."""
 
     LOOK = "papers"
-    """Something has changed that papers tell. The money's rules and patients' data set it, of the course itself."""
+    """Something has changed that papers tell. Its aggregate is the course; rules and patients' details set it."""
     ESTIMATE = "estimate"
-    """The estimate is due, and something that it needs is missing."""
+    """The last day for an estimate of which something is missing: a person is asked."""
     VISIT = "visit"
-    """A session's superbill or receipt has waited long for what is missing. The subject is the session."""
+    """A superbill or receipt has waited `ASKED_AFTER` for what is missing. The subject is the session."""
 
 
 FIRST_LOOK: Final = timedelta(hours=12)
@@ -188,7 +188,7 @@ class _Review(Draft):
         return None
 
     def _issue(self, kind: Kind, paper_id: UUID, document: Document) -> int | None:
-        """Make a paper of it; None where its last version tells the same."""
+        """Issue a document as a new version, and return its number; None where the last version tells the same."""
         digest = sha256(orjson.dumps(document)).hexdigest()
         last = self.folder.newest(kind, paper_id)
         if last is not None and last.digest == digest:
@@ -205,7 +205,7 @@ class _Review(Draft):
         return version
 
     def _ask(self, what: PapersTimer, session_id: UUID | None, at: datetime | None, missing: Missing) -> None:
-        """Leave it to a person when it is time, and wait until then."""
+        """Ask a person for what is missing if the instant has come, else set its timer (None: take it back)."""
         if at is None or at > self.now:
             self.set_timer(what, at, session_id or "")
         else:

@@ -1,4 +1,4 @@
-"""The good-faith estimate for who pays themselves: one for the whole course, anew whenever anything changes. Pure.
+"""The good-faith estimate for who pays themselves: one for the whole course, a new version after each change. Pure.
 
 Source: 45 CFR 149.610(c)(1), and (b)(1)(x) for a course of recurring sessions.
 """
@@ -33,7 +33,7 @@ COUNTED: Final = TO_COME | {SessionState.COMPLETED}
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a course will cost, as far as anybody can tell.
+    """What a course is expected to cost.
 
     Attributes:
         charges: in order of their dates, by who gives the session.
@@ -66,7 +66,7 @@ def next_session(account: Account, now: datetime) -> Share | None:
 
 
 def estimate(account: Account, place: PracticeLocation, patient: PatientUpdated | None) -> Estimate | Missing:
-    """The estimate as it has to be now."""
+    """The estimate by what is known now, or what is missing for it."""
     if patient is None:
         return Missing("the patient's name and date of birth")
     sessions = counted(account)

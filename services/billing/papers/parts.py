@@ -63,7 +63,7 @@ class Charge:
 
 
 def practice_at(place: PracticeLocation) -> Practice:
-    """The clinic as it is today."""
+    """The clinic by its profile of today."""
     return Practice(
         name=place.public_name,
         place=place.location.public_name,

@@ -40,7 +40,7 @@ class Receipt:
 def receipt(
     account: Account, share: Share, done: Given, place: PracticeLocation, patient: PatientUpdated | None
 ) -> Receipt | Missing:
-    """The receipt of a session that was given and paid."""
+    """The receipt of a session that was given and paid, or what is missing for it."""
     clinician = clinician_of(place, done.provider)
     if clinician is None:
         return Missing("the provider's name and NPI in the clinic's profile")

@@ -57,10 +57,10 @@ class Superbill:
 def superbill(
     account: Account, share: Share, done: Given, first: bool, place: PracticeLocation, patient: PatientUpdated | None
 ) -> Superbill | Missing:
-    """The superbill of a session that was given and has been settled.
+    """The superbill of a session that was given and paid for or waived, or what is missing for it.
 
     Args:
-        done: what booking told of the treatment.
+        done: by whom and when the treatment was given.
         first: whether it was the first that was given of its course.
     """
     description, clinician = account.agreed_terms.treatment.papers, clinician_of(place, done.provider)

@@ -1,7 +1,7 @@
 """Billing's decisions: when a session may be confirmed, and what its money does. Pure: no I/O, no clock, no random ids.
 
-The map of the service stands at the end: which fact goes to which rule. After each of them `settle` puts the money
-where it belongs.
+`ON_COURSE` and `ON_SESSION` are the map of the service: which fact goes to which rule. After each of them `settle` puts
+the money where it belongs.
 """
 
 from collections.abc import Callable, Mapping
@@ -65,7 +65,7 @@ from shared.decision.decision import Decision
 from shared.decision.message import Message
 
 PATIENT: Final = "patient:"
-"""What the aggregate of a person begins with; those of papers have a beginning of their own, the others are courses."""
+"""What the aggregate of a person begins with; those of papers begin with `PAPERS`, the others are courses."""
 
 
 def aggregate_of(message: Message) -> str:
@@ -149,7 +149,7 @@ ON_SESSION: Final[Mapping[type[EventData], Callable[[Draft, Any, Share], None]]]
 
 
 FACTS: Final = frozenset({*ON_COURSE, *ON_SESSION} - {TimerDue})
-"""What is always about a course and its money."""
+"""Facts whose aggregate is a course and its money; a timer may be about its papers."""
 
 
 def _hears() -> dict[str, frozenset[str]]:

@@ -1,7 +1,7 @@
-"""One decision about an account in the making. Pure: it lives for one message, and what it holds are values.
+"""One decision about a course's money in the making. Pure: it lives for one message, and what it holds are values.
 
-The course's balance and what is disputed are never counted by themselves: they move with the ledger entries that are
-posted, and so cannot differ from them. Deadlines, too, follow what is put, and are never set by hand.
+`post` moves the course's balance and what is disputed with each ledger entry, so that they cannot differ from the
+ledger. `put` sets and takes back the deadline of a session with its share.
 """
 
 from datetime import datetime
@@ -24,10 +24,10 @@ class TimerKind(StrEnum):
     DUE = "due"
     """A session must be paid or covered by now. The subject is the session."""
     REFUND = "refund"
-    """Nothing will use the balance any more: it goes back."""
+    """No session will use the balance any more: it is refunded."""
     COURSE = "course"
-    """Money or an authorization of a course that nobody has told of becomes a matter for a person. Both are written
-    down at once; no message waits, as it does in the other services."""
+    """Money or an authorization came for a course that is still unknown: a person is asked. Both were written down when
+    they came, so that no message waits, as `shared.decision.draft.Draft.wait` lets it in other services."""
 
 
 class Draft(draft.Draft):
@@ -49,7 +49,7 @@ class Draft(draft.Draft):
         self._entries = 0
 
     def put(self, share: Share) -> Share:
-        """Keep a share; its deadline comes and goes with what it waits for."""
+        """Keep a share. Its deadline is set while it awaits one, and taken back when it does not any more."""
         shares = self.account.shares
         index = self.account.index_of(share.session_id)
         before = None if index is None else shares[index]
@@ -67,7 +67,7 @@ class Draft(draft.Draft):
         return share
 
     def put_payment(self, payment: Payment) -> None:
-        """Keep a payment, for the rest of the batch, too."""
+        """Keep a payment; the rest of the batch knows it, too."""
         known = (p if p.payment_id != payment.payment_id else payment for p in self.account.payments)
         fresh = () if self.account.payment(payment.payment_id) else (payment,)
         self._keep(payment.payment_id, payments=(*known, *fresh))
@@ -79,7 +79,7 @@ class Draft(draft.Draft):
         self._keep(refund.refund_id, refunds=tuple(sorted((*others, refund), key=lambda r: r.number)))
 
     def put_reversal(self, reversal: Reversal) -> None:
-        """Keep that money left."""
+        """Keep a reversal: money that left."""
         self._keep(reversal.reversal_id, reversals=(*self.account.reversals, reversal))
 
     def post(self, kind: EntryKind, *postings: Posting) -> None:
@@ -96,7 +96,7 @@ class Draft(draft.Draft):
             self.account = self.account._replace(disputed_cents=disputed_cents)
 
     def set_refund_at(self, at: datetime | None) -> None:
-        """Set, move or take back the instant at which the balance goes back."""
+        """Set, move or take back (None) the instant at which the balance is refunded, and its timer."""
         if at != self.account.refund_at:
             self.account = self.account._replace(refund_at=at)
             self.set_timer(TimerKind.REFUND, at)

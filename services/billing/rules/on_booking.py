@@ -1,7 +1,7 @@
-"""What follows for the money from what booking tells of a course and its sessions. Pure.
+"""What follows for the money from booking's events about a course and its sessions. Pure.
 
-Booking says what a session is, billing says what it is worth. Each grant is answered by booking exactly once, by
-`confirmed` or by `released` with that grant; until then its money does not move (contract rule 4).
+The states of sessions are booking's alone, their prices billing's. Booking answers each grant exactly once, by
+`confirmed` or by `released` with that grant; until then the session's money does not move (ADR 5).
 """
 
 from collections.abc import Iterable, Sequence
@@ -40,14 +40,17 @@ NOT_SOLD: Final = Unpriced(PricingRefusal.NO_PRICE, "the clinic has no price for
 
 
 def on_requested(draft: Draft, fact: CourseRequested) -> None:
-    """Remember the last planned start: money of a rejected course goes back then."""
+    """Remember the last planned start: money of a rejected course is refunded then."""
     if fact.sessions is not None and draft.account.stage in (Stage.UNKNOWN, Stage.REJECTED):
         planned_until = max(session.starts_at for session in fact.sessions)
         draft.account = draft.account._replace(planned_until=planned_until)
 
 
 def on_accepted(draft: Draft, fact: CourseAccepted) -> None:
-    """Price the course whole, ask for each session's money, and put to use what is there already."""
+    """Price the course, require each session's money or cover, and allocate what came before.
+
+    A course without a price as a whole is refused: no session of it waits for money.
+    """
     if draft.account.stage not in (Stage.UNKNOWN, Stage.REJECTED):
         draft.raise_attention("accepted_again", fact.course_id, "a course that is known was accepted once more")
         return
@@ -85,7 +88,7 @@ def _refuse_price(draft: Draft, fact: CourseAccepted, refusal: Unpriced) -> None
 
 
 def _visits_first(draft: Draft, place: PracticeLocation, fact: CourseAccepted, session: BookedSession) -> bool:
-    """Whether it is the patient's first of its kind at the clinic; if so, it is so no more."""
+    """Whether this is the patient's first visit of its kind at the clinic; if so, it is remembered as that."""
     visit = (place.clinic, fact.patient_id, fact.treatment)
     if visit in draft.known.visited:
         return False
@@ -95,14 +98,14 @@ def _visits_first(draft: Draft, place: PracticeLocation, fact: CourseAccepted, s
 
 
 def _allocate_what_waited(draft: Draft) -> None:
-    """Money that came before its course is put to use as if the course had come first, each payment at its time."""
+    """Allocate money that came before its course as if the course had come first: each payment at its own time."""
     left = 0
     for payment in draft.account.payments:
         left = allocate(draft, left + payment.left_cents, max(draft.now, payment.heard_at))
 
 
 def _expect(draft: Draft, sessions: Sequence[BookedSession], prices: Iterable[int]) -> None:
-    """Open the sessions' shares: free of charge and satisfied at once, or waiting for money or cover."""
+    """Open shares for these sessions: what is free of charge is granted at once, the others wait for money or cover."""
     asked_at, insured = draft.message.time, draft.account.insured
     waiting: list[Share] = []
     for session, cents in zip(sessions, prices, strict=True):
@@ -117,7 +120,7 @@ def _expect(draft: Draft, sessions: Sequence[BookedSession], prices: Iterable[in
 
 
 def on_rejected(draft: Draft, fact: CourseRejected) -> None:
-    """Keep its money until the last planned start; until then it may be asked for again."""
+    """Keep the course's money until its last planned start: until then it may be requested again."""
     if draft.account.stage in (Stage.UNKNOWN, Stage.REJECTED):
         draft.account = draft.account._replace(stage=Stage.REJECTED, rejected_at=draft.now)
         draft.set_timer(TimerKind.COURSE, None)
@@ -126,7 +129,7 @@ def on_rejected(draft: Draft, fact: CourseRejected) -> None:
 
 
 def on_changed(draft: Draft, fact: CourseChanged) -> None:
-    """Somebody else pays, or sessions were added: at the course's own terms. What has no price goes to a person."""
+    """Follow a change of payer and added sessions, by the course's own terms. What has no price goes to a person."""
     if draft.account.stage is not Stage.PRICED:
         if draft.account.stage is not Stage.UNPRICED:
             draft.raise_attention("changed_without_course", fact.course_id, f"the course is {draft.account.stage}")
@@ -144,7 +147,7 @@ def on_changed(draft: Draft, fact: CourseChanged) -> None:
 
 
 def _change_payer(draft: Draft, fact: CourseChanged, plan: str | None) -> None:
-    """What is not satisfied costs what it costs now; what is satisfied otherwise is taken back first."""
+    """Price what is not satisfied for who pays now; grants that the other payer satisfied are withdrawn first."""
     account, place = draft.account, draft.places.get(fact.location)
     terms = account.agreed_terms.with_plan(place.tariff.plan(plan) if place is not None else None)
     bundle = None if account.package is None else terms.treatment.packages.get(account.package)
@@ -169,7 +172,7 @@ def _change_payer(draft: Draft, fact: CourseChanged, plan: str | None) -> None:
 
 
 def _add(draft: Draft, added: Sequence[BookedSession]) -> None:
-    """Sessions beyond a package have no price that the patient has agreed to."""
+    """Expect added sessions at the single price; beyond a package there is none that the patient has agreed to."""
     account = draft.account
     assert account.payer is not None
     cents = share_cents(account.agreed_terms, None, account.payer, added[0].number)
@@ -180,9 +183,9 @@ def _add(draft: Draft, added: Sequence[BookedSession]) -> None:
 
 
 def on_ended(draft: Draft, fact: CourseCompleted | CourseClosed) -> None:
-    """What is over goes back because of how its sessions ended; only those of a course without a price are not known.
+    """Let money of a course without a price be refunded now, if the course was cancelled.
 
-    Such a course is released, and its money waits for its last planned start, but not when it was cancelled.
+    Else it waits for the last planned start. Of a priced course nothing is left to do: its sessions' ends were heard.
     """
     cancelled = isinstance(fact, CourseClosed) and fact.reason is ClosedReason.CANCELLED
     if cancelled and draft.account.stage is Stage.UNPRICED:
@@ -190,7 +193,7 @@ def on_ended(draft: Draft, fact: CourseCompleted | CourseClosed) -> None:
 
 
 def on_confirmed(draft: Draft, fact: SessionConfirmed, share: Share) -> None:
-    """The answer to a grant: the place is the patient's, and the money stays."""
+    """Count the answer to a grant: the place is the patient's, and the money stays with the session."""
     if fact.grant > share.granted:
         draft.put(share._replace(foretold=fact.grant))
     if fact.grant != share.granted or share.basis is None:
@@ -200,7 +203,7 @@ def on_confirmed(draft: Draft, fact: SessionConfirmed, share: Share) -> None:
 
 
 def on_released(draft: Draft, fact: SessionReleased, share: Share) -> None:
-    """The place was given up; its money comes back, unless booking has not heard of it yet and so will answer."""
+    """Return the session's money, unless a grant or a withdrawal is still on its way to booking, which will answer."""
     if fact.grant > share.granted:
         draft.raise_attention("unknown_grant", share.session_id, f"released for grant {fact.grant}")
         return
@@ -209,9 +212,9 @@ def on_released(draft: Draft, fact: SessionReleased, share: Share) -> None:
 
 
 def on_cancelled(draft: Draft, fact: SessionCancelled, share: Share) -> None:
-    """Its money comes back, less the fee of the policy where a patient gives short notice.
+    """Return the session's money, less the policy's fee where a patient gives short notice.
 
-    Where a grant or a withdrawal is on its way, it waits for booking's answer; without the place there is no fee.
+    While a grant or a withdrawal is on its way, this waits for booking's answer; without the place there is no fee.
     """
     fee_cents = _late_fee(draft, share) if fact.by is By.PATIENT else 0
     share = draft.put(share._replace(cancelled_by=fact.by, fee_cents=fee_cents))
@@ -228,7 +231,7 @@ def _late_fee(draft: Draft, share: Share) -> int:
 
 
 def on_rescheduled(draft: Draft, fact: SessionRescheduled, share: Share) -> None:
-    """What is paid stays paid; what is not is due anew. A missed or released one begins again."""
+    """Require an unpaid session's money by a new deadline; a satisfied session stays so."""
     if share.state is not SessionState.HELD or share.basis is not None or share.overdue:
         return  # paid; or its overdue is on its way to booking, which will release it
     due_at = draft.account.agreed_terms.due_at(share.starts_at, share.asked_at)
@@ -236,12 +239,12 @@ def on_rescheduled(draft: Draft, fact: SessionRescheduled, share: Share) -> None
 
 
 def on_missed(draft: Draft, fact: SessionMissed, share: Share) -> None:
-    """The policy of the course says whose the money is, once no answer is open."""
+    """Move the session's money as the course's policy says, once no answer of booking is open."""
     follow_state(draft, share)
 
 
 def on_completed(draft: Draft, fact: SessionCompleted, share: Share) -> None:
-    """The treatment was given: its money is earned. Unpaid, a person hears of it, and the next money pays for it."""
+    """Earn the money of a treatment that was given. An unpaid one goes to a person; later money pays for it first."""
     given = Given(share.session_id, fact.provider, fact.started_at, fact.ended_at, fact.services)
     draft.account = draft.account._replace(given=(*draft.account.given, given))
     if share.owing:

@@ -14,7 +14,7 @@ from shared.decision.draft import UNKNOWN_AFTER
 
 
 def on_captured(draft: Draft, fact: PaymentCaptured) -> None:
-    """Book the money once; `payment.recorded` tells what is left of the balance when it has been put to use."""
+    """Book a payment once and allocate it; `payment.recorded` names the balance that is left afterwards."""
     if fact.currency != CURRENCY:
         _reject(draft, fact, PaymentRefusal.UNKNOWN_CURRENCY)
         return
@@ -106,7 +106,7 @@ def _close_refund(draft: Draft, refund: Refund, payment: Payment, amount_cents: 
 
 
 def on_authorization(draft: Draft, fact: AuthorizationDecided) -> None:
-    """Keep what the insurer decided; settling finds what it covers. A denial goes to a person, too."""
+    """Keep what the insurer decided; `settle` finds what it covers. A denial goes to a person, too."""
     account = draft.account
     decided = Authorization(
         len(account.authorizations) + 1,
@@ -128,6 +128,6 @@ def on_authorization(draft: Draft, fact: AuthorizationDecided) -> None:
 
 
 def _await_course(draft: Draft) -> None:
-    """The first word about a course that nobody booked yet sets the instant at which a person is asked."""
+    """Set a person's deadline with the first payment or authorization of a course that is not known yet."""
     if draft.account.stage is Stage.UNKNOWN and not draft.account.payments and not draft.account.authorizations:
         draft.set_timer(TimerKind.COURSE, draft.now + UNKNOWN_AFTER)

@@ -54,7 +54,7 @@ def _with_money(draft: Draft, session_id: UUID) -> Share:
 
 
 def on_waived(draft: Draft, wish: WaiverGranted) -> None:
-    """Count the waiver as the price: of a session that still waits for it, or of one that was given unpaid.
+    """Satisfy a session by a waiver in place of its price: one that waits for it, or that was given unpaid.
 
     Raises:
         NotAllowed: there is no such session, or it needs nothing.

@@ -186,7 +186,7 @@ def _before(loaded: Mapping[str, State], account: Account) -> Account:
 
 
 def _agreed(loaded: Mapping[str, State], accounts: Iterable[Account]) -> list[Account]:
-    """Courses that have come to terms, or to others."""
+    """Courses that have got terms, or other terms, by what is saved now."""
     agreed = []
     for account in accounts:
         if account.terms is not None and _before(loaded, account).terms is not account.terms:
@@ -195,7 +195,7 @@ def _agreed(loaded: Mapping[str, State], accounts: Iterable[Account]) -> list[Ac
 
 
 def _save_terms(writes: Writes, accounts: Iterable[Account]) -> None:
-    """What courses have agreed on; most of it is there already."""
+    """Keep the terms of these courses; most are there already, since courses share them."""
     new = {account.terms.terms_id: account.terms.content for account in accounts if account.terms is not None}
     if new:
         writes.add(
