@@ -1,17 +1,20 @@
 """Any sequence of what may happen to a patient: no text that must not be, and each text's state goes its way only."""
 
+from datetime import datetime
+from math import ceil
 from uuid import UUID
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from services.reminders.text.provider import Accepted, Outcome, OutgoingText, ProviderRefused, Unknown, Unsent
 from services.reminders.text.text import Text, TextState
 from shared.contract.closed_sets import SuppressedReason
 from shared.contract.reminders import TextDelivered, TextFailed, TextSent, TextSuppressed
-from tests.stand_ins.reminders_oracle import faults
-from tests.stand_ins.reminders_patient import HAPPENINGS, Patient
+from tests.facts.texted_course import MINUTE
+from tests.stand_ins.reminders_oracle import astray, faults
+from tests.stand_ins.reminders_patient import OF_PEOPLE, Patient
 
 T = TextState
 
@@ -31,36 +34,127 @@ WAYS = {
 
 ANSWERS: list[Outcome | None] = [None, Unsent("20429"), ProviderRefused("21211"), Unknown("TimeoutError")]
 
+PICKS = st.integers(0, 99)
+"""One of what there is, whatever there is."""
+
 
 class Texts(RuleBasedStateMachine):
-    """A patient to whom anything happens."""
+    """A patient to whom anything happens that changes something."""
 
     def __init__(self) -> None:
         super().__init__()
         self.known: dict[UUID, Text] = {}
         self.answer: Outcome | None = None
 
-    @initialize(seed=st.integers(1, 10**6))
-    def begin(self, seed: int) -> None:
+    @initialize(seed=st.integers(1, 10**6), days=st.sampled_from([0, 0, 5, 10, 20, 30]))
+    def begin(self, seed: int, days: int) -> None:
+        """In a life that has already lasted some days."""
         self.patient = Patient(seed)
         self.patient.world.provider = self.provider
         self.patient.begin()
+        self.patient.live_on(days)
 
     def provider(self, text: OutgoingText) -> Outcome:
         return self.answer or Accepted(f"SM{text.attempt_id.hex}")
 
-    @rule(what=st.sampled_from(HAPPENINGS), number=st.integers(1, 5))
-    def something_happens(self, what: str, number: int) -> None:
-        sessions = sorted(self.patient.sessions)
-        self.patient.happens(what, sessions[number % len(sessions)])
+    def pass_to(self, instant: datetime) -> None:
+        self.patient.pass_time(max(0, ceil((instant - self.patient.world.now) / MINUTE)))
+
+    def happens(self, what: str, pick: int) -> None:
+        sessions = self.patient.open_to(what)
+        self.patient.happens(what, sessions[pick % len(sessions)])
+
+    @precondition(lambda self: self.patient.open_to("_confirm"))
+    @rule(pick=PICKS)
+    def a_session_is_confirmed(self, pick: int) -> None:
+        self.happens("_confirm", pick)
+
+    @precondition(lambda self: self.patient.open_to("_lose"))
+    @rule(pick=PICKS)
+    def a_confirmed_place_is_lost(self, pick: int) -> None:
+        self.happens("_lose", pick)
+
+    @precondition(lambda self: self.patient.open_to("_move"))
+    @rule(pick=PICKS)
+    def a_session_is_moved(self, pick: int) -> None:
+        self.happens("_move", pick)
+
+    @precondition(lambda self: self.patient.open_to("_cancel"))
+    @rule(pick=PICKS, what=st.sampled_from(["_cancel", "_release"]))
+    def a_session_is_given_up(self, pick: int, what: str) -> None:
+        self.happens(what if self.patient.open_to(what) else "_cancel", pick)
+
+    @precondition(lambda self: self.patient.open_to("_demand"))
+    @rule(pick=PICKS, what=st.sampled_from(["_demand", "_demand", "_paid"]))
+    def billing_speaks(self, pick: int, what: str) -> None:
+        self.happens(what, pick)
+
+    @precondition(lambda self: self.patient.outdated())
+    @rule(pick=PICKS)
+    def booking_is_read_again(self, pick: int) -> None:
+        old = self.patient.outdated()
+        self.patient.world.hear(old[pick % len(old)])
+
+    @rule()
+    def somebody_comes_along_or_no_more(self) -> None:
+        self.patient.change_companions()
+
+    @precondition(lambda self: self.patient.allowed())
+    @rule()
+    def the_patient_stops(self) -> None:
+        self.patient.happens("_stop", 1)
+
+    @precondition(lambda self: not self.patient.allowed())
+    @rule(what=st.sampled_from(["_start", "_form", "_stop"]))
+    def the_patient_may_be_texted_again(self, what: str) -> None:
+        self.patient.happens(what, 1)
+
+    @rule(what=st.sampled_from(OF_PEOPLE))
+    def something_else_is_said_of_people(self, what: str) -> None:
+        self.patient.happens(what, 1)
+
+    @precondition(lambda self: self.patient.world.attempted)
+    @rule()
+    def the_provider_reports(self) -> None:
+        self.patient.happens("_report", 1)
 
     @rule(minutes=st.integers(1, 60 * 48))
     def time_passes(self, minutes: int) -> None:
         self.patient.pass_time(minutes)
 
+    @precondition(lambda self: self.patient.next_start())
+    @rule()
+    def the_next_visit_takes_place(self) -> None:
+        start = self.patient.next_start()
+        assert start is not None
+        self.pass_to(start)
+
+    @precondition(lambda self: self.patient.world.next_look())
+    @rule()
+    def the_next_text_falls_due(self) -> None:
+        due_at = self.patient.world.next_look()
+        assert due_at is not None
+        self.pass_to(due_at)
+
     @rule(answer=st.sampled_from(ANSWERS))
     def the_provider_answers(self, answer: Outcome | None) -> None:
         self.answer = answer
+
+    @precondition(lambda self: self.patient.world.recallable())
+    @rule(pick=PICKS)
+    def what_went_out_is_recalled(self, pick: int) -> None:
+        texts = self.patient.world.recallable()
+        self.patient.world.recall_sending(texts[pick % len(texts)])
+
+    @precondition(lambda self: self.patient.world.opt_out_can_be_recalled())
+    @rule()
+    def an_opt_out_is_recalled(self) -> None:
+        self.patient.world.recall_opt_out()
+        assert not self.patient.world.contacts[self.patient.id].allowed
+
+    @invariant()
+    def the_ladder_is_as_what_was_told(self) -> None:
+        assert list(astray(self.patient.world)) == []
 
     @invariant()
     def every_text_goes_its_way(self) -> None:
@@ -89,5 +183,5 @@ class Texts(RuleBasedStateMachine):
 
 TestTexts = Texts.TestCase
 TestTexts.settings = settings(
-    max_examples=200, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=500, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )

@@ -6,7 +6,7 @@ text that must have gone out is looked for among those that did.
 
 import re
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -90,21 +90,32 @@ class Person:
 
 
 class Knowledge:
-    """A course, from the first so many messages that were told."""
+    """A course, from the first so many messages that were told; `since` is when a session became as it is."""
 
     def __init__(self, world: World, course_id: UUID, heard: int) -> None:
         self.sessions: dict[UUID, Any] = {}
+        self.since: dict[UUID, datetime] = {}
+        self.demanded: list[datetime] = []
         self.people: set[str] = set()
-        self.location = ""
+        self.patient = self.location = ""
         owed: set[UUID] = set()
-        for _, data in world.told[:heard]:
+        for when, data in world.told[:heard]:
             if getattr(data, "course_id", None) != course_id:
                 continue
             if isinstance(data, CourseAccepted | SessionEvent):
-                self.people, self.location = {data.patient_id, *data.companions}, data.location
-                for session in data.sessions if isinstance(data, CourseAccepted) else (data,):
+                told = data.sessions if isinstance(data, CourseAccepted) else (data,)
+                news = [s for s in told if s.version >= self._version(s.session_id)]
+                if news:
+                    self.people, self.location = {data.patient_id, *data.companions}, data.location
+                    self.patient = data.patient_id
+                for session in news:
+                    if session.version > self._version(session.session_id):
+                        self.since[session.session_id] = when
                     self.sessions[session.session_id] = session
-            elif isinstance(data, PrepaymentRequired) and data.needs is Needs.MONEY:
+                continue
+            if isinstance(data, PrepaymentRequired) and data.needs is Needs.MONEY:
+                self.demanded.append(when)
+            if isinstance(data, PrepaymentRequired) and data.needs is Needs.MONEY:
                 owed.add(data.session_id)
             elif isinstance(data, PrepaymentSatisfied | PrepaymentOverdue | PrepaymentRequired):
                 owed.discard(data.session_id)
@@ -112,12 +123,67 @@ class Knowledge:
         self.owes = bool(owed & live)
         self.over = not live and any(session.state == "completed" for session in self.sessions.values())
 
+    def _version(self, session_id: UUID) -> int:
+        known = self.sessions.get(session_id)
+        return known.version if known is not None else 0
+
+
+def known_of(world: World, course_id: UUID, heard: int) -> Knowledge:
+    """A course, from the first so many messages; what was told does not change."""
+    key = (course_id, heard)
+    if key not in world.remembered:
+        world.remembered[key] = Knowledge(world, course_id, heard)
+    known: Knowledge = world.remembered[key]
+    return known
+
 
 def faults(world: World) -> Iterator[str]:
     """Everything that is wrong with what went out, and with what did not."""
     yield from _each(world)
     yield from _twice(world)
     yield from _missing(world)
+
+
+def astray(world: World) -> Iterator[str]:
+    """What is wrong with the ladder as it stands, whoever may be texted: what waits must be true, and what is due to
+    come must stand there.
+    """
+    for course_id, course in world.courses.items():
+        known = known_of(world, course_id, len(world.told))
+        if not known.people:
+            continue
+        for text in course.texts:
+            if text.state == "scheduled" and not (text.contact_id in known.people and _true(text, known, BEGINNING)):
+                yield f"{text.kind} to {text.contact_id} waits, and is not true (any more)"
+        yield from _unplanned(world, known, course.texts)
+
+
+BEGINNING: Final = datetime.min.replace(tzinfo=UTC)
+
+
+def _unplanned(world: World, known: Knowledge, texts: Any) -> Iterator[str]:
+    place = world.places[known.location]
+    there = {(str(t.kind), t.session_id, t.session_version) for t in texts if t.reason != "superseded"}
+    gone = {(str(t.kind), t.session_id, t.nominal_at) for t in texts if t.state not in ("scheduled", "suppressed")}
+    days = {t.occasion: t for t in texts if t.kind == "payment_due"}
+    for at in known.demanded:
+        if place.location.local(at).date() not in days:
+            yield f"no payment text for the demand of {at}"
+    last_at, last = world.told[-1]
+    today = place.location.local(last_at).date()
+    if isinstance(last, PrepaymentRequired) and last_at in known.demanded and known.owes:
+        asked = any(t.sent_on == today for t in days.values())
+        if days[today].reason == "superseded" and not asked:
+            yield f"the payment text of {today} is not wanted again"
+    for id, session in known.sessions.items():
+        if session.state == "completed" and not {("after_care", id, None), ("next_day", id, None)} <= there:
+            yield f"nothing follows the treatment {id}"
+        for kind in BEFORE if session.state == "confirmed" else ():
+            nominal_at = session.starts_at - getattr(place.profile.ladder, kind).before
+            if nominal_at >= known.since[id] and not (
+                (kind, id, session.version) in there or (kind, id, nominal_at) in gone
+            ):
+                yield f"no {kind} of session {id}, version {session.version}"
 
 
 def _each(world: World) -> Iterator[str]:
@@ -145,7 +211,7 @@ def _unasked(world: World, one: Sent) -> Iterator[str]:
 
 def _untimely(world: World, one: Sent) -> Iterator[str]:
     assert one.course_id is not None
-    known = Knowledge(world, one.course_id, one.heard)
+    known = known_of(world, one.course_id, one.heard)
     location, person = world.places[known.location].location, Person(world, one.contact_id, one.heard)
     ends = one.at + one.outgoing.valid_for - timedelta(seconds=1)
     for instant in (one.at, ends):
@@ -201,12 +267,13 @@ def _twice(world: World) -> Iterator[str]:
         if one.text.text_id in seen:
             yield f"{one.text.kind} of {one.course_id}: taken twice by the provider"
         seen.add(one.text.text_id)
+    yield from _confirmed_twice(world, taken)
     days: set[Any] = set()
     starts: set[Any] = set()
     for one in taken:
         if one.course_id is None:
             continue
-        known = Knowledge(world, one.course_id, one.heard)
+        known = known_of(world, one.course_id, one.heard)
         if one.text.kind == "payment_due":
             day = (one.course_id, one.at.astimezone(world.places[known.location].location.tz).date())
             if day in days:
@@ -217,6 +284,16 @@ def _twice(world: World) -> Iterator[str]:
             if about in starts:
                 yield f"{about}: told twice"
             starts.add(about)
+
+
+def _confirmed_twice(world: World, taken: list[Sent]) -> Iterator[str]:
+    """Each opt-out of somebody who could be texted is confirmed once, at most."""
+    confirmed = sum(str(one.text.kind) == "opt_out_confirmed" for one in taken)
+    if confirmed:
+        stops = [(n, d) for n, (_, d) in enumerate(world.told) if isinstance(d, ConsentRecorded) and not d.allowed]
+        ended = sum(Person(world, data.contact_id, n).allowed for n, data in stops)
+        if confirmed > ended:
+            yield f"{ended} opt-outs were confirmed {confirmed} times"
 
 
 def _missing(world: World) -> Iterator[str]:
@@ -234,7 +311,7 @@ def _missing_of(world: World, course: Any, session: Any, changes: list[int], wen
     confirmed_at, before = None, None
     for change in changes:
         when = world.told[change][0]
-        now = Knowledge(world, course.course_id, change + 1).sessions.get(session.session_id)
+        now = known_of(world, course.course_id, change + 1).sessions.get(session.session_id)
         if now is not None and now.state == "confirmed" and (before is None or now.version != before.version):
             confirmed_at, before = when, now
         elif before is not None and now is not None and now.state != "confirmed" and now.starts_at > when:

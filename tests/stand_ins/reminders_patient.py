@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from random import Random
+from typing import Any
 from uuid import UUID
 
 from services.reminders.people.messages import AnswerWanted, ConsentRecorded
@@ -15,6 +16,7 @@ from shared.contract.billing import PrepaymentRequired, PrepaymentSatisfied
 from shared.contract.booking import (
     BookedSession,
     CourseAccepted,
+    CourseChanged,
     SessionCancelled,
     SessionCheckedIn,
     SessionCompleted,
@@ -60,21 +62,60 @@ class Patient:
         """Known, and with a course that is held."""
         self._contact(self.id, allowed=self.rng.random() < 0.85)
         self._contact(self.companion, allowed=self.rng.random() < 0.7)
+        self._draw_sessions()
+        if self.rng.random() < 0.2:
+            self._demand(1, *self.sessions[1])  # billing is heard before booking
         self._accept()
 
     def live(self) -> None:
         """All of it."""
-        begin = self.world.now
         self.begin()
-        while self.world.now < begin + DAYS * DAY:
+        self.live_on(DAYS)
+        self.world.walk(self.world.now + 45 * DAY)
+
+    def live_on(self, days: int) -> None:
+        """So many days in which one thing after the other happens."""
+        begin = self.world.now
+        while self.world.now < begin + days * DAY:
             self.world.walk(self.world.now + timedelta(minutes=self.rng.randint(1, 60 * 30)))
             self._something()
-        self.world.walk(self.world.now + 45 * DAY)
 
     def pass_time(self, minutes: int) -> None:
         """So many minutes, with all that falls due in them."""
         self.world.walk(self.world.now + timedelta(minutes=minutes))
         self._floor()
+
+    def open_to(self, what: str) -> list[int]:
+        """The sessions that one of `OF_SESSIONS` would change now."""
+        states, now = OF_SESSIONS[what], self.world.now
+        coming = what in ("_confirm", "_lose")
+        return [n for n, (s, _, start) in sorted(self.sessions.items()) if s in states and (start > now or not coming)]
+
+    def next_start(self) -> datetime | None:
+        """When the next confirmed session begins."""
+        return min((start for state, _, start in self.sessions.values() if state is S.CONFIRMED), default=None)
+
+    def allowed(self) -> bool:
+        """Whether the patient may be texted."""
+        return self.world.contacts[self.id].allowed
+
+    def outdated(self) -> list[EventData]:
+        """What booking has told and what every session in it has left behind."""
+        newest = {self._session_id(number): version for number, (_, version, _) in self.sessions.items()}
+        return [
+            data
+            for _, data in self.world.told
+            if isinstance(data, CourseAccepted | SessionEvent)
+            and all(
+                session.version < newest[session.session_id]
+                for session in (data.sessions if isinstance(data, CourseAccepted) else (data,))
+            )
+        ]
+
+    def change_companions(self) -> None:
+        """Somebody comes along from now on, or no more."""
+        self.companions = () if self.companions else (self.companion,)
+        self.world.hear(CourseChanged(**self._whole()))
 
     def texts(self) -> Iterator[Text]:
         """All that was ever planned."""
@@ -96,7 +137,7 @@ class Patient:
         self.happens(self.rng.choice(wheel).__name__, self.rng.choice(sorted(self.sessions)))
 
     def happens(self, what: str, number: int) -> None:
-        """One of `HAPPENINGS`, to one of the sessions."""
+        """One of `OF_SESSIONS` or `OF_PEOPLE`, to one of the sessions."""
         self._floor()
         getattr(self, what)(number, *self.sessions[number])
 
@@ -196,22 +237,25 @@ class Patient:
                 self._tell(SessionCheckedIn, number, S.CHECKED_IN)
                 self._tell(SessionCompleted, number, S.COMPLETED, started_at=start, ended_at=start + HOUR)
 
-    def _accept(self) -> None:
+    def _draw_sessions(self) -> None:
         for number in range(1, self.rng.randint(2, 6)):
             start = self.world.now + timedelta(minutes=15 * self.rng.randint(8, 4 * 24 * 25))
             self.sessions[number] = (S.HELD, 1, start)
-        self.world.hear(
-            CourseAccepted(
-                course_id=self.course_id,
-                patient_id=self.id,
-                companions=self.companions,
-                location=self.location,
-                treatment=self.rng.choice(["ketamine_induction", "consultation"]),
-                payer=Payer.SELF_PAY,
-                hold_expires_at=self.world.now + 3 * DAY,
-                sessions=tuple(BookedSession(**self._told(number)) for number in self.sessions),
-            )
-        )
+
+    def _accept(self) -> None:
+        self.world.hear(CourseAccepted(**self._whole(self.rng.choice(["ketamine_induction", "consultation"]))))
+
+    def _whole(self, treatment: str = "ketamine_induction") -> dict[str, Any]:
+        return {
+            "course_id": self.course_id,
+            "patient_id": self.id,
+            "companions": self.companions,
+            "location": self.location,
+            "treatment": treatment,
+            "payer": Payer.SELF_PAY,
+            "hold_expires_at": self.world.now + 3 * DAY,
+            "sessions": tuple(BookedSession.model_validate(self._told(number)) for number in self.sessions),
+        }
 
     def _tell(
         self, event: type[SessionEvent], number: int, state: SessionState, start: datetime | None = None, **more: object
@@ -267,5 +311,16 @@ class Patient:
         )
 
 
-HAPPENINGS = ("_confirm", "_lose", "_move", "_cancel", "_release", "_demand", "_paid", "_form", "_renumber", "_stop",
-              "_start", "_write", "_erase", "_pause", "_report")  # fmt: skip
+OF_SESSIONS = {
+    "_confirm": (S.HELD, S.RELEASED),
+    "_lose": (S.CONFIRMED,),
+    "_move": (S.CONFIRMED, S.HELD, S.MISSED),
+    "_cancel": (S.CONFIRMED, S.HELD),
+    "_release": (S.HELD,),
+    "_demand": (S.CONFIRMED, S.HELD, S.RELEASED),
+    "_paid": (S.CONFIRMED, S.HELD, S.RELEASED),
+}
+"""What may happen to a session, and the states in which it does."""
+
+OF_PEOPLE = ("_form", "_renumber", "_write", "_erase", "_pause")
+"""What may be said of a patient at any time, besides what they say themselves."""

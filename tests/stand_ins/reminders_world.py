@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from services.reminders.people.contact import Contact
+from services.reminders.people.messages import ConsentRecorded
 from services.reminders.rules.course import Course
 from services.reminders.rules.decide import aggregate_of, decide
 from services.reminders.rules.judging import Claim, Due
@@ -20,7 +21,8 @@ from services.reminders.text.clinic import Places
 from services.reminders.text.provider import Accepted, Outcome, OutgoingText
 from services.reminders.text.text import Text, TextState
 from shared.contract.register import EventData
-from shared.contract.reminders import TextSuppressed
+from shared.contract.reminders import ConsentChanged, TextDelivered, TextFailed, TextSent, TextSuppressed
+from shared.decision.message import Message
 from tests.stand_ins.reminders_story import message
 
 
@@ -43,6 +45,8 @@ class Sent:
     outcome: Outcome
 
 
+WENT_OUT = TextSent | TextDelivered | TextFailed
+
 Provider = Callable[[OutgoingText], Outcome]
 
 
@@ -53,7 +57,12 @@ def accepting(text: OutgoingText) -> Outcome:
 
 @dataclass
 class World:
-    """Everything that reminders knows."""
+    """Everything that reminders knows.
+
+    Attributes:
+        remembered: what the oracle has worked out already.
+        opted_out: the last opt-out: the contact before and after it, what we told of it, and when.
+    """
 
     places: Places
     now: datetime
@@ -68,6 +77,8 @@ class World:
     paused: list[Pauses] = field(default_factory=list)
     sent: list[Sent] = field(default_factory=list)
     events: list[EventData] = field(default_factory=list)
+    remembered: dict[Any, Any] = field(default_factory=dict)
+    opted_out: tuple[Contact, Contact, ConsentChanged, datetime] | None = None
 
     def hear(self, data: EventData) -> None:
         """Take one message in."""
@@ -75,16 +86,53 @@ class World:
         heard = message(data, self.now, id=f"message-{len(self.told)}")
         about = aggregate_of(heard)
         state = self.courses.get(UUID(about.removeprefix(COURSE))) if about.startswith(COURSE) else None
-        decision = decide(self.places, state, heard, self.now, self.contacts)
+        before = self.contacts.get(data.key)
+        for event in self._decide(heard, state):
+            if isinstance(data, ConsentRecorded) and isinstance(event, ConsentChanged) and not event.allowed:
+                assert before is not None
+                self.opted_out = (before, self.contacts[data.key], event, self.now)
+
+    def _decide(self, heard: Message, state: Course | None) -> tuple[EventData, ...]:
+        decision = decide(self.places, state, heard, heard.arrived_at, self.contacts)
         self.events += decision.events
         if isinstance(decision.state, Course):
             self.courses[decision.state.course_id] = decision.state._replace(unsaved=frozenset())
-            return
+            return decision.events
         contact = decision.state
         self.answers |= {text.text_id: text for text in contact.answers}
         if contact.look_at is not None:
             self._look_again(contact.contact_id, contact.look_at)
         self.contacts[contact.contact_id] = replace(contact, unsaved=(), answers=(), look_at=None, renumbered_at=None)
+        return decision.events
+
+    def recallable(self) -> list[UUID]:
+        """The texts of courses of which our own topic tells that they went out, or failed."""
+        told = {event.text_id for event in self.events if isinstance(event, WENT_OUT) and event.course_id is not None}
+        return sorted(told & self.attempted.keys())
+
+    def recall_sending(self, text_id: UUID) -> None:
+        """The database was set back to before a text went out; our own topic tells of it."""
+        self._put(self._text(text_id)._replace(state=TextState.SCHEDULED, sent_on=None))
+        del self.attempts[text_id], self.attempted[text_id]
+        for event in self.events[:]:
+            if isinstance(event, WENT_OUT) and event.text_id == text_id:
+                assert event.course_id is not None
+                self._decide(message(event, event.sent_at or self.now), self.courses[event.course_id])
+
+    def opt_out_can_be_recalled(self) -> bool:
+        """Whether the last that was heard of the person is an opt-out that only we know of."""
+        return self.opted_out is not None and self.contacts[self.opted_out[0].contact_id] is self.opted_out[1]
+
+    def recall_opt_out(self) -> None:
+        """The database was set back to before an opt-out; our own topic tells of it."""
+        assert self.opted_out is not None
+        before, _, event, at = self.opted_out
+        self.contacts[before.contact_id] = before
+        self._decide(message(event, at), None)
+
+    def next_look(self) -> datetime | None:
+        """When a text must be looked at next."""
+        return min((text.look_at for _, text in self._waiting()), default=None)
 
     def pause(self, pauses: Pauses) -> None:
         """Pause these texts, and no others from now on."""
