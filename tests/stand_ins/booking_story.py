@@ -1,7 +1,7 @@
 """Courses told to booking's rules message by message; every promise that can be seen is checked after each of them."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import combinations
 from typing import Any, Final
@@ -93,13 +93,16 @@ class Story:
 
     def deliver(self, until: datetime) -> list[EventData]:
         """Let time pass: every timer that falls due on the way, in order."""
-        told: list[EventData] = []
+        return [event for _, events in self.falling_due(until) for event in events]
+
+    def falling_due(self, until: datetime) -> Iterator[tuple[TimerDue, list[EventData]]]:
+        """Let time pass, timer by timer, with booking's answer to each."""
         self.now = max(self.now, until)
         while due := sorted((due_at, name) for name, due_at in self.timers.items() if due_at <= until):
             due_at, (course, kind, subject) = due[0]
             del self.timers[course, kind, subject]
-            told += self.tell(TimerDue(of=course, kind=kind, subject=subject, due_at=due_at), due_at)
-        return told
+            timer = TimerDue(of=course, kind=kind, subject=subject, due_at=due_at)
+            yield timer, self.tell(timer, due_at)
 
     def course(self, id: UUID = COURSE) -> Course:
         """A course as it stands."""
