@@ -350,6 +350,28 @@ class Booking(RuleBasedStateMachine):
         """To a time near by, or to the same."""
         self.move(pick, at_wall(wall_of(self.pick(pick, *MOVABLE).starts_at) + by))
 
+    def beside_released(self) -> list[tuple[Known, Known]]:
+        """Sessions that can be moved, each with a released one of its course whose time is still to come."""
+        return [
+            (one, other)
+            for one in self.those(*MOVABLE)
+            for other in self.those(SessionState.RELEASED)
+            if one.course == other.course and one is not other and other.starts_at > self.story.now
+        ]
+
+    @precondition(lambda self: bool(self.beside_released()))
+    @rule(pick=picks, by=st.sampled_from([-DAY, -20 * HOUR, -2 * HOUR, 2 * HOUR, 20 * HOUR, DAY]), pays=st.booleans())
+    def crowd(self, pick: int, by: timedelta, pays: bool) -> None:
+        """A session is moved to where a released one of its course was, whose money comes after all."""
+        known, released = self.beside_released()[pick % len(self.beside_released())]
+        at = released.starts_at + by
+        moves = self.may_move(known, at)
+        self.about(known, moved(1, at))
+        if moves:
+            self.moved(known, at)
+        if pays:
+            self.grant(released)
+
     def may_move(self, known: Known, at: datetime) -> bool:
         lost = known.state is SessionState.RELEASED and not known.answered  # whether the course may go on all the same
         lost = lost and self.state_of(known.course) is CourseState.CLOSED
@@ -401,7 +423,9 @@ class Booking(RuleBasedStateMachine):
     @rule(pick=picks)
     def pay(self, pick: int) -> None:
         """Billing grants a session, most often one that waits for it."""
-        known = self.pick(pick, SessionState.HELD, SessionState.RELEASED, *([] if pick % 4 else list(SessionState)))
+        self.grant(self.pick(pick, SessionState.HELD, SessionState.RELEASED, *([] if pick % 4 else list(SessionState))))
+
+    def grant(self, known: Known) -> None:
         self.given[known.id] += 1
         self.hear(Money("grant", known.id, self.given[known.id], self.story.now), known.course)
         self.about(known, satisfied(1, self.given[known.id]))
@@ -424,9 +448,7 @@ class Booking(RuleBasedStateMachine):
         self.story.now = max(self.story.now, self.standing[known.course].hold_expires_at + HOUR)
         if delivered:
             self.deliver(self.story.now)
-        self.given[known.id] += 1
-        self.hear(Money("grant", known.id, self.given[known.id], self.story.now), known.course)
-        self.about(known, satisfied(1, self.given[known.id]))
+        self.grant(known)
 
     def granted(self) -> list[Known]:
         """Those of which the last grant has not been taken back."""
@@ -592,6 +614,6 @@ class Booking(RuleBasedStateMachine):
 
 
 Booking.TestCase.settings = settings(
-    max_examples=200, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=400, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 TestBooking = Booking.TestCase

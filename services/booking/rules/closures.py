@@ -61,8 +61,9 @@ def closed_by(request: ClosureRequested) -> Closed:
 def on_closure_requested(
     closure: Closure | None, place: ChairPlan, request: ClosureRequested, now: datetime, calendar: Calendar
 ) -> Decision[Any, Calendar]:
-    """Close the stretch for what is not in it yet, and send a message to each session that is; the same request again changes
-    nothing.
+    """Close the stretch for what is not in it yet, and send a message to each session that is.
+
+    The same closure again changes nothing.
     """
     if closure is not None:
         return Decision(closure)
