@@ -384,20 +384,23 @@ class Booking(RuleBasedStateMachine):
             known.state = SessionState.HELD
 
     @precondition(lambda self: bool(self.those(SessionState.HELD)) and bool(self.those(*MOVABLE)))
-    @rule(pick=picks, other=picks)
-    def take_over(self, pick: int, other: int) -> None:
-        """In one batch a session falls overdue, and another is moved to where it was."""
+    @rule(pick=picks, others=st.lists(picks, min_size=1, max_size=3))
+    def take_over(self, pick: int, others: list[int]) -> None:
+        """In one batch a session falls overdue, and others are moved to where it was."""
         gone = self.pick(pick, SessionState.HELD)
-        known = self.pick(other, *MOVABLE)
-        if known is gone:
-            return
-        first = overdue(1, gone.course).model_copy(update={"session_id": gone.id})
-        second = moved(1, gone.starts_at, known.course).model_copy(update={"session_id": known.id})
+        at = gone.starts_at
+        movers = [known for known in (self.pick(other, *MOVABLE) for other in others) if known is not gone]
+        answers = self.story.in_one_batch(
+            overdue(1, gone.course).model_copy(update={"session_id": gone.id}),
+            *(moved(1, at, known.course).model_copy(update={"session_id": known.id}) for known in movers),
+        )
         self.hear(Money("overdue", gone.id, 0, self.story.now), gone.course)
-        moves = self.may_move(known, gone.starts_at)
-        self.learn(self.story.tell_together(first, second))
-        if moves:
-            self.moved(known, gone.starts_at)
+        self.learn(next(answers))
+        for known in movers:
+            moves = self.may_move(known, at)
+            self.learn(next(answers))
+            if moves:
+                self.moved(known, at)
 
     @rule(
         day=st.sampled_from([0, 3, 4, 5, 6, 7]),
@@ -502,6 +505,9 @@ class Booking(RuleBasedStateMachine):
         """So long before or after the start of the appointment, if that is still to come."""
         known = self.pick(pick, SessionState.HELD, SessionState.CONFIRMED, SessionState.RELEASED)
         self.deliver(max(self.story.now, known.starts_at + after))
+        self.check_in(known)
+
+    def check_in(self, known: Known) -> None:
         self.about(known, checked_in(1))
         if self.story.now < known.starts_at - 12 * HOUR:
             return
@@ -509,6 +515,16 @@ class Booking(RuleBasedStateMachine):
             known.state = SessionState.CHECKED_IN
         elif known.state in (SessionState.HELD, SessionState.RELEASED):
             known.here = True
+
+    @precondition(lambda self: bool(self.those(SessionState.HELD, SessionState.RELEASED)))
+    @rule(pick=picks, hours=st.sampled_from([0, 0, 1, 2]))
+    def pay_at_the_desk(self, pick: int, hours: int) -> None:
+        """Somebody who was not granted a session comes to it, and is granted it in time or too late."""
+        known = self.pick(pick, SessionState.HELD, SessionState.RELEASED)
+        self.deliver(max(self.story.now, known.starts_at - HOUR / 4))
+        self.check_in(known)
+        self.deliver(self.story.now + hours * HOUR)
+        self.grant(known)
 
     @precondition(lambda self: bool(self.those(*(s for s in SessionState if s is not SessionState.COMPLETED))))
     @rule(pick=picks)

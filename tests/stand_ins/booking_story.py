@@ -61,17 +61,19 @@ class Story:
         return self._decide(message, calendar)[0]
 
     def tell_together(self, *data: EventData) -> list[EventData]:
-        """Booking's answers to one batch, which reached it now: its calendar is read once, before the first."""
+        """Booking's answers to one batch, which reached it now."""
+        return [event for events in self.in_one_batch(*data) for event in events]
+
+    def in_one_batch(self, *data: EventData) -> Iterator[list[EventData]]:
+        """Booking's answer to each message of a batch, whose calendar is read once, before the first."""
         messages = []
         for one in data:
             self._count += 1
             messages.append(Message(f"message-{self._count}", one.type, "story", self.now, self.now, one))
         calendar = self._calendar(sought(self._places, self.courses, messages))
-        told: list[EventData] = []
         for message in messages:
             events, calendar = self._decide(message, calendar)
-            told += events
-        return told
+            yield events
 
     def _decide(self, message: Message, calendar: Calendar) -> tuple[list[EventData], Calendar]:
         data = message.data
