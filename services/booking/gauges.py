@@ -1,4 +1,4 @@
-"""What an operator sees of the chairs: who has not paid for tomorrow, and how much of the open time is taken."""
+"""Gauges of the chairs: sessions that start soon and are not paid, and how much of the open time is taken."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta

@@ -1,4 +1,4 @@
-"""Booking, put together."""
+"""The parts of booking put together: its rules, its store, its routes and its gauges."""
 
 from functools import partial
 from pathlib import Path

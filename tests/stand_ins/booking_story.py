@@ -1,7 +1,7 @@
 """Courses told to booking's rules message by message; every promise that can be seen is checked after each of them."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import combinations
 from typing import Any, Final
@@ -61,17 +61,19 @@ class Story:
         return self._decide(message, calendar)[0]
 
     def tell_together(self, *data: EventData) -> list[EventData]:
-        """Booking's answers to one batch, which reached it now: its calendar is read once, before the first."""
+        """Booking's answers to one batch, which reached it now."""
+        return [event for events in self.in_one_batch(*data) for event in events]
+
+    def in_one_batch(self, *data: EventData) -> Iterator[list[EventData]]:
+        """Booking's answer to each message of a batch, whose calendar is read once, before the first."""
         messages = []
         for one in data:
             self._count += 1
             messages.append(Message(f"message-{self._count}", one.type, "story", self.now, self.now, one))
         calendar = self._calendar(sought(self._places, self.courses, messages))
-        told: list[EventData] = []
         for message in messages:
             events, calendar = self._decide(message, calendar)
-            told += events
-        return told
+            yield events
 
     def _decide(self, message: Message, calendar: Calendar) -> tuple[list[EventData], Calendar]:
         data = message.data
@@ -93,13 +95,16 @@ class Story:
 
     def deliver(self, until: datetime) -> list[EventData]:
         """Let time pass: every timer that falls due on the way, in order."""
-        told: list[EventData] = []
+        return [event for _, events in self.falling_due(until) for event in events]
+
+    def falling_due(self, until: datetime) -> Iterator[tuple[TimerDue, list[EventData]]]:
+        """Let time pass, timer by timer, with booking's answer to each."""
         self.now = max(self.now, until)
         while due := sorted((due_at, name) for name, due_at in self.timers.items() if due_at <= until):
             due_at, (course, kind, subject) = due[0]
             del self.timers[course, kind, subject]
-            told += self.tell(TimerDue(of=course, kind=kind, subject=subject, due_at=due_at), due_at)
-        return told
+            timer = TimerDue(of=course, kind=kind, subject=subject, due_at=due_at)
+            yield timer, self.tell(timer, due_at)
 
     def course(self, id: UUID = COURSE) -> Course:
         """A course as it stands."""

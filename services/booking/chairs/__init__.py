@@ -1,1 +1,1 @@
-"""Chair time: what is taken, what is free, and how a series of sessions fits in. Pure."""
+"""Chair time: what is taken, which seats are free, and how a series of sessions fits in. Pure."""

@@ -28,7 +28,7 @@ AROUND: Final = 7
 """Other times are looked for so many days before and after a wish."""
 
 LATER: Final = 14
-"""A session that must leave its place is moved at most so many days."""
+"""A session that must leave its seat is moved at most so many days."""
 
 NOBODY: Final = UUID(int=0)
 """Stands for the course where seats are only looked at."""
@@ -48,7 +48,7 @@ def first_seats(
     """The first starts that can be had for one session of a treatment, in order of time.
 
     Args:
-        days: how many days are looked at, by the place's clock; the calendar must know them.
+        days: how many days are looked at, by the location's clock; the calendar must be loaded for them.
         minutes: the whole visit, where it is not the protocol's.
     """
     protocol = place.protocols[treatment]
@@ -97,7 +97,7 @@ def alternatives(
     """Up to three starts near a wish that can be had while the other wishes stay, the nearest first.
 
     Args:
-        days: what the calendar knows, by the place's clock.
+        days: what the calendar is loaded for, by the location's clock.
     """
     wishes = {wish.session_id: wish.starts_at for wish in request.sessions or ()}
     wish, others = wishes[session_id], [(id, at) for id, at in wishes.items() if id != session_id]

@@ -1,4 +1,4 @@
-"""Whether a time can be had: a chair and a provider for each session, and the rhythm of a series. Pure."""
+"""Seats: a chair and a provider for a session, or for every session of a request. Pure."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -16,7 +16,7 @@ from shared.contract.closed_sets import Refusal
 
 
 class Seat(NamedTuple):
-    """A free place that is offered: a stretch of time, with the chair and the provider that are free then.
+    """A stretch of time with a chair and a provider that are free then.
 
     `provider_from` and `provider_until`: where the provider stays for a part of the visit only.
     """
@@ -30,7 +30,7 @@ class Seat(NamedTuple):
 
 
 class Visitor(NamedTuple):
-    """Whom a seat is for, and what for. `visit` may differ from the protocol's: own minutes go before it."""
+    """Whom a seat is for, and what for. `visit` is the protocol's, or what the request's own minutes make of it."""
 
     course_id: UUID
     patient_id: str
@@ -39,7 +39,7 @@ class Visitor(NamedTuple):
 
     @classmethod
     def from_request(cls, request: CourseRequested, place: ChairPlan) -> "Visitor":
-        """Who asks, at a place that has a protocol for it."""
+        """Who asks for a course, at a location that has a protocol for its treatment."""
         protocol = place.protocols[request.treatment]
         return cls(request.course_id, request.patient_id, protocol, protocol.visit_of(request.minutes))
 

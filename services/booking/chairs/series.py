@@ -28,7 +28,7 @@ STEPS: Final = 200
 
 
 def days_of_request(place: ChairPlan, request: CourseRequested, now: datetime) -> set[date]:
-    """The days, by the place's clock, of which the calendar must be known to answer a request.
+    """The days, by the location's clock, for which the calendar must be loaded to answer a request.
 
     They are the wished days; where one is wrong by itself, those around it, too, since other times will be proposed.
     """

@@ -1,4 +1,4 @@
-"""What becomes of a course that has its places: moves, and who pays, who comes along, how many sessions. Pure."""
+"""Changes of an accepted course: moves of sessions, further sessions, who pays and who comes along. Pure."""
 
 from services.booking.chairs.calendar import Calendar
 from services.booking.chairs.free_starts import later_seat
@@ -55,7 +55,7 @@ def _added(draft: Draft, wishes: tuple[RequestedSession, ...]) -> Seated | tuple
 
 
 def on_reschedule(draft: Draft, wish: SessionRescheduleRequested, session: Session) -> None:
-    """Move one session: the old place is given up only when the new one is held; what is paid stays paid.
+    """Move one session: the old seat is given up only when there is a new one; what is paid stays paid.
 
     One that was missed or released begins again: it is held, and what it needs is asked for anew.
     """
@@ -102,9 +102,9 @@ def _move(draft: Draft, session: Session, found: Seat, elsewhere: Calendar, by: 
 
 
 def on_displaced(draft: Draft, session: Session) -> None:
-    """A session whose place is closed gets another: at the same time if it can, else later.
+    """Move a session that sits where something is closed: to another seat at the same time, else to the next.
 
-    Where there is none, a person must talk to the patient.
+    Where there is none within two weeks it stays, and a person must talk to the patient.
     """
     place, visitor, id = draft.place, draft.visitor, session.session_id
     is_movable = session.state in (SessionState.HELD, SessionState.CONFIRMED)

@@ -1,4 +1,4 @@
-"""Closures: a broken pump, an ill provider, snow. Pure.
+"""Closures of a location, a chair or a provider for a while: a broken pump, an ill provider, snow. Pure.
 
 A closure is one request: it closes a stretch of the calendar, lists the sessions that sit in it, and sends each of them
 a message, which moves it like any other (see `changes.on_displaced`).
@@ -42,7 +42,7 @@ class ClosureRequested(EventData, type="chairtime.closure.requested"):
 
 
 class Closure(NamedTuple):
-    """A closure, and the places that sessions had in it when it was asked for, in order of time."""
+    """A closure, and what sessions had taken in it when it was asked for, in order of time."""
 
     request: ClosureRequested
     concerned: tuple[Taken, ...]
@@ -61,8 +61,9 @@ def closed_by(request: ClosureRequested) -> Closed:
 def on_closure_requested(
     closure: Closure | None, place: ChairPlan, request: ClosureRequested, now: datetime, calendar: Calendar
 ) -> Decision[Any, Calendar]:
-    """Close the place for what is not in it yet, and send a message to each session that is; the same again changes
-    nothing.
+    """Close the stretch for what is not in it yet, and send a message to each session that is.
+
+    The same closure again changes nothing.
     """
     if closure is not None:
         return Decision(closure)

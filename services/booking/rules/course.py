@@ -1,4 +1,4 @@
-"""A course and its sessions: where each can stand, and one decision about them in the making. Pure.
+"""A course and its sessions as values, the states of both, and the kinds of their timers. Pure.
 
 A session moves along `TRANSITIONS` and nowhere else.
 """
@@ -56,8 +56,10 @@ TRANSITIONS: Final[Mapping[SessionState, Mapping[SessionState, type[SessionEvent
     SessionState.CANCELLED: {SessionState.COMPLETED: SessionCompleted},
     SessionState.COMPLETED: {},
 }
-"""Where a session can go, and what is told of it. A treatment that was given is a fact from wherever it came; unpaid, a
-person hears of it.
+"""From which state a session can go to which, and what is told of it.
+
+A treatment that was given completes a session in any state; where it was neither confirmed nor checked in, a person
+hears of it.
 """
 
 OCCUPYING: Final = frozenset({SessionState.HELD, SessionState.CONFIRMED, SessionState.CHECKED_IN})
@@ -118,7 +120,7 @@ class Session(NamedTuple):
 
     @classmethod
     def held(cls, place: ChairPlan, number: int, taken: Taken) -> "Session":
-        """A session that has its place and nothing else yet."""
+        """A session that has its seat and no grant yet."""
         return cls(
             taken.session_id,
             number,
@@ -133,7 +135,7 @@ class Session(NamedTuple):
         )
 
     def seated(self, place: ChairPlan, seat: Seat) -> "Session":
-        """This session at another time, or in another chair."""
+        """This session in another seat."""
         return self._replace(
             starts_at=seat.starts_at,
             ends_at=seat.ends_at,
@@ -168,6 +170,6 @@ class Course(NamedTuple):
 
 
 def visit_of(session: Session) -> Visit:
-    """How long a session takes that has its place, whatever its protocol says by now."""
+    """How long a session takes, as it was booked: its protocol may have changed since."""
     share = session.provider_from or session.starts_at, session.provider_until or session.ends_at
     return Visit(session.ends_at - session.starts_at, share[0] - session.starts_at, share[1] - session.starts_at)

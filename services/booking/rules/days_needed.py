@@ -1,4 +1,4 @@
-"""Which days of which place a message may look at: what must be read, and locked, before it is decided. Pure."""
+"""Which days of which location a batch may look at: what must be read, and locked, before it is decided. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time
@@ -18,7 +18,7 @@ from shared.decision.message import Message
 
 
 class Sought(NamedTuple):
-    """A day of a place, by its own clock, of which the calendar must be known; `patient_id` is for whom."""
+    """A day of a location, by its own clock, for which the calendar must be loaded; `patient_id` is for whom."""
 
     place: ChairPlan
     day: date

@@ -1,4 +1,4 @@
-"""One decision about a course in the making: it lives for one message, and what it holds are values. Pure."""
+"""One decision about a course in the making, as booking's rules write it. Pure: it lives for one message."""
 
 from datetime import datetime
 from typing import Any
@@ -54,7 +54,7 @@ class Draft(draft.Draft):
 
     @property
     def place(self) -> ChairPlan:
-        """Where the course takes place."""
+        """The location of the course."""
         return self.places[self.request.location]
 
     @property
@@ -63,7 +63,7 @@ class Draft(draft.Draft):
         return Visitor.from_request(self.request, self.place)
 
     def others(self, session: Session) -> list[tuple[UUID, datetime]]:
-        """The rhythm in which a session stands: what is still to be given, or was."""
+        """The other sessions of its series: id and start of what will be given, or was."""
         return [
             (other.session_id, other.starts_at)
             for other in self.course.sessions
@@ -71,7 +71,7 @@ class Draft(draft.Draft):
         ]
 
     def taken(self, session: Session) -> Taken:
-        """A session's place, as the calendar has it."""
+        """What a session takes, as the calendar has it."""
         return Taken(
             session.session_id,
             self.course.course_id,
@@ -105,7 +105,7 @@ class Draft(draft.Draft):
         return changed
 
     def move(self, session: Session, to: SessionState, **told: Any) -> Session:
-        """Move a session along the table and tell of it; its place in the calendar goes with its state.
+        """Move a session along `TRANSITIONS` and tell of it; its seat is freed where the new state occupies none.
 
         Raises:
             IllegalTransition: the table has no such way.
@@ -120,7 +120,7 @@ class Draft(draft.Draft):
         return self.change(session._replace(state=to), event, **told)
 
     def reopen(self) -> None:
-        """A course that was over goes on: one of its sessions has a place again."""
+        """Take up a course that was over, since one of its sessions has a seat again."""
         if self.course.state in (CourseState.CLOSED, CourseState.COMPLETED):
             self.course = self.course._replace(state=CourseState.ACCEPTED)
 

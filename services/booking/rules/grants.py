@@ -19,7 +19,7 @@ UNREPORTED_AFTER: Final = timedelta(hours=12)
 
 
 def on_satisfied(draft: Draft, fact: PrepaymentSatisfied, session: Session) -> None:
-    """Answer a grant exactly once: confirmed, or released because the place is gone."""
+    """Answer a grant exactly once: confirmed, or released because the seat is gone."""
     if fact.grant <= session.grant:
         return  # answered before
     if draft.course.hold_open and _hold_ran_out(draft):
@@ -58,7 +58,7 @@ def _confirm(draft: Draft, session: Session) -> None:
 
 
 def _hold_again(draft: Draft, session: Session) -> None:
-    """Late money: take the same time again, in whichever chair is free, before a word is given."""
+    """Late money: take any seat at the same time and confirm it, or say that there is none."""
     if session.starts_at > draft.now:
         visitor = draft.visitor._replace(visit=visit_of(session))
         found = seat(draft.calendar, draft.place, visitor, session.starts_at)
@@ -72,9 +72,9 @@ def _hold_again(draft: Draft, session: Session) -> None:
 
 
 def too_close(draft: Draft, session: Session, starts_at: datetime) -> bool:
-    """Whether one that has no place would come too close to another, which may have been moved since.
+    """Whether a session that has no seat would come too close to another, which may have been moved since.
 
-    How far it is from its neighbours does not matter: without it they are farther apart.
+    How far it is from its neighbours does not count: without it they are farther apart.
     """
     protocol, location, others = draft.visitor.protocol, draft.place.location, draft.others(session)
     before = rhythm(protocol, location, others)
@@ -83,7 +83,7 @@ def too_close(draft: Draft, session: Session, starts_at: datetime) -> bool:
 
 
 def on_overdue(draft: Draft, _: PrepaymentOverdue, session: Session) -> None:
-    """Give the place up, unless the money crossed on its way."""
+    """Release a session that is still held; where its grant came first, nothing changes."""
     if session.state is SessionState.HELD:
         draft.move(session, SessionState.RELEASED, grant=session.grant, reason=ReleaseReason.OVERDUE)
 
@@ -98,12 +98,12 @@ def on_withdrawn(draft: Draft, fact: PrepaymentWithdrawn, session: Session) -> N
 
 
 def on_unpriced(draft: Draft, _: PricingRejected) -> None:
-    """Give every held place up: billing has no price for the course."""
+    """Release what is held of a course that billing cannot price."""
     release_all(draft, ReleaseReason.UNPRICED)
 
 
 def release_all(draft: Draft, reason: ReleaseReason) -> None:
-    """Give every held place of the course up."""
+    """Release every session of the course that is held."""
     for session in draft.course.sessions:
         if session.state is SessionState.HELD:
             draft.move(session, SessionState.RELEASED, grant=session.grant, reason=reason)

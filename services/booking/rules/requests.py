@@ -1,4 +1,4 @@
-"""What clinics ask for: a course, or that one or all of its sessions be cancelled. Pure."""
+"""Requests for a course, and to cancel one or all of its sessions. Pure."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -109,7 +109,7 @@ def _accept(draft: Draft, request: CourseRequested, seats: tuple[Taken, ...]) ->
 
 
 def on_course_cancel(draft: Draft, wish: CourseCancelRequested) -> None:
-    """Cancel what has not begun; a released place will not be held again either."""
+    """Cancel every session that is held, confirmed or released; late money holds none of them again."""
     open_sessions = [s for s in draft.course.sessions if s.state in CANCELLABLE]
     if not open_sessions:
         draft.refuse(Refusal.WRONG_STATE, "no session of the course can be cancelled any more")
@@ -120,7 +120,7 @@ def on_course_cancel(draft: Draft, wish: CourseCancelRequested) -> None:
 
 
 def on_session_cancel(draft: Draft, wish: SessionCancelRequested, session: Session) -> None:
-    """Cancel one session."""
+    """Cancel one session that is held, confirmed or released."""
     if session.state in CANCELLABLE:
         draft.move(session, SessionState.CANCELLED, by=wish.by)
     else:

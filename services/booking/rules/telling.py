@@ -1,4 +1,4 @@
-"""A course and its sessions as booking's events tell of them. Pure."""
+"""The fields of a course and its sessions in booking's events. Pure."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from shared.contract.booking import BookedSession
 
 
 def booked_fields(course: Course, session: Session) -> dict[str, Any]:
-    """The fields of a session as the contract tells them."""
+    """The fields of a session that every event about it has."""
     return {
         "session_id": session.session_id,
         "number": session.number,
@@ -23,7 +23,7 @@ def booked_fields(course: Course, session: Session) -> dict[str, Any]:
 
 
 def course_in_events(course: Course) -> dict[str, Any]:
-    """The fields of a course as the contract tells them."""
+    """The fields of `CourseAccepted` and `CourseChanged`."""
     assert course.request is not None
     request = course.request
     return {

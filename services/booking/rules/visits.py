@@ -1,4 +1,4 @@
-"""What the floor tells: the patient is here, was treated, did not come. Pure."""
+"""Facts from the floor: the patient checked in, was treated, or did not come. Pure."""
 
 from datetime import timedelta
 from typing import Final
@@ -14,7 +14,10 @@ CHECK_IN_OPENS: Final = timedelta(hours=12)
 
 
 def on_checked_in(draft: Draft, fact: PatientCheckedIn, session: Session) -> None:
-    """The gate: nobody is treated unpaid; who came a moment before the money is let in when it comes."""
+    """Check a confirmed session in from 12 hours before its start until its end, else say why not.
+
+    Who comes unpaid is remembered, and checked in when the grant comes.
+    """
     if fact.starts_at is not None and fact.starts_at != session.starts_at:
         draft.change(session, SessionCheckInRefused, reason=Refusal.STALE)
     elif draft.now < session.starts_at - CHECK_IN_OPENS:
@@ -28,7 +31,7 @@ def on_checked_in(draft: Draft, fact: PatientCheckedIn, session: Session) -> Non
 
 
 def on_completed(draft: Draft, fact: TreatmentCompleted, session: Session) -> None:
-    """A treatment that was given is a fact, paid or not."""
+    """Complete a session, once, from any state; a person hears of one that was neither confirmed nor checked in."""
     if session.state is SessionState.COMPLETED:
         draft.refuse(Refusal.WRONG_STATE, "the session is completed already")
         return
@@ -44,7 +47,7 @@ def on_completed(draft: Draft, fact: TreatmentCompleted, session: Session) -> No
 
 
 def on_missed(draft: Draft, fact: PatientMissed, session: Session) -> None:
-    """Nobody came."""
+    """Mark a session that is held or confirmed as missed, unless the fact is about another time of it."""
     if fact.starts_at is not None and fact.starts_at != session.starts_at:
         draft.refuse(Refusal.STALE, "the session has another time")
     elif session.state in (SessionState.HELD, SessionState.CONFIRMED):

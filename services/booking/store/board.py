@@ -1,4 +1,4 @@
-"""What the desk's board reads and notes: what a session waits for, what its patient replied, a day's sessions.
+"""SQL of the desk's board: what a session waits for, what its patient replied, a day's sessions.
 
 Whether a session waits for money or for an insurer is billing's to say. Six such events come for every course and most
 say money, so they are notes: no course is loaded for them, and only what waits for an insurer has a row.

@@ -1,4 +1,4 @@
-"""What is taken and what is closed, as the tables have it: the calendar of a batch."""
+"""SQL of the calendar: what is taken and what is closed on the days that somebody looks at."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -18,7 +18,7 @@ TAKEN: Final = ", ".join(Taken._fields)
 
 
 async def lock_and_read(connection: Connection, seen: Sequence[Sought], named: Sequence[UUID]) -> Calendar:
-    """What is taken where a batch looks for places. One batch at a time looks at a location.
+    """What is taken on the days that a batch looks at, whose locations stay locked until its transaction ends.
 
     Args:
         named: session ids that are asked for, which may belong to a course already.
@@ -34,7 +34,7 @@ async def lock_and_read(connection: Connection, seen: Sequence[Sought], named: S
 async def occupancy(
     connection: Connection, place: ChairPlan, first_day: date, days: int, patient_id: str = ""
 ) -> Calendar:
-    """What is taken at a place and by a patient on so many days by the place's clock; nothing is locked."""
+    """What is taken at a location and by a patient on so many days by its clock; nothing is locked."""
     return await _read(connection, [Sought(place, first_day + n * DAY, patient_id) for n in range(days)], ())
 
 
