@@ -8,12 +8,14 @@ Importing this room makes every client of aiokafka connect by `NodeConnection`.
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from operator import methodcaller
 from typing import Any, Final
 
 import aiokafka.conn
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.conn import AIOKafkaConnection, CloseReason
 from aiokafka.errors import CorruptRecordException, KafkaConnectionError, UnsupportedCodecError
+from confluent_kafka import Message
 from faststream.kafka.message import KafkaAckableMessage
 
 TRIED_WITH: Final[Mapping[str, str]] = {
@@ -33,11 +35,22 @@ The consumer has then gone beyond what it had fetched of other partitions, and r
 Unnecessary once it can step over such a record, or give it as bytes: https://github.com/aio-libs/aiokafka/issues/321.
 """
 
-HEADERS_LOST: Final = (SystemError, ValueError)
-"""What confluent-kafka raises on headers whose names are not UTF-8.
+_headers: Final = methodcaller("headers")
 
-Unnecessary once `Message.headers` can give names as bytes.
-"""
+
+def headers_of(message: Message) -> tuple[tuple[str, Any], ...] | None:
+    """The headers of a message that librdkafka has read; None where the name of one is not UTF-8.
+
+    On such a name confluent-kafka gives a value and leaves an exception behind. The interpreter tells of that by a
+    SystemError, but where it has made the call faster, after some calls from one place in the code, only later and
+    somewhere else, or not before it crashes. `methodcaller` calls from C, where each result is looked at.
+    Unnecessary once `Message.headers` raises as it should, or can give names as bytes; there is no issue of it that we
+    know.
+    """
+    try:
+        return tuple(_headers(message) or ())
+    except (SystemError, ValueError):
+        return None
 
 
 class NodeConnection(AIOKafkaConnection):  # type: ignore[misc]

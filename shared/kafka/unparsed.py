@@ -4,13 +4,13 @@ Its consumer can neither read nor step over them: they would stand in their part
 them; only their headers cannot be had.
 """
 
-from typing import Any, Final
+from typing import Final
 
 from confluent_kafka import Consumer, Message, TopicPartition
 
 from shared.decision.message import Record
 from shared.kafka.cluster import Cluster
-from shared.kafka.library_insides import HEADERS_LOST
+from shared.kafka.library_insides import headers_of
 
 SOME: Final = 500
 """Records read at once; a record that cannot be parsed spoils the whole batch in which its publisher sent it."""
@@ -36,11 +36,7 @@ def read_from(cluster: Cluster, group: str, topic: str, partition: int, offset: 
 
 
 def _record(message: Message) -> Record:
-    headers: Any
-    try:
-        headers = tuple(message.headers() or ())
-    except HEADERS_LOST:
-        headers = NO_HEADERS
+    headers = headers_of(message)
     return Record(
         str(message.topic()),
         message.partition() or 0,
@@ -48,5 +44,5 @@ def _record(message: Message) -> Record:
         message.timestamp()[1],
         message.key(),
         message.value(),
-        headers,
+        NO_HEADERS if headers is None else headers,
     )

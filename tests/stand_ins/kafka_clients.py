@@ -1,6 +1,7 @@
 """Kafka's topics from here on: what a test reads, or the services that it starts, must have been written by it."""
 
 import asyncio
+import gzip
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -103,8 +104,12 @@ async def producer(kafka: str, **settings: object) -> AsyncIterator[AIOKafkaProd
         await client.stop()
 
 
-CHECKSUM_AT = 17
-"""Where a record batch has the CRC-32C of all that follows it (Kafka's message format, version 2)."""
+LENGTH_AT, CHECKSUM_AT, ATTRIBUTES_AT, RECORDS_AT = 8, 17, 21, 61
+"""Where a record batch has how long the rest is, the CRC-32C of all that follows it, how it is compressed, and its
+records (Kafka's message format, version 2).
+"""
+
+GZIP = 1
 
 
 async def delete_all(kafka: str, topic: str) -> None:
@@ -118,14 +123,18 @@ async def delete_all(kafka: str, topic: str) -> None:
         await admin.close()
 
 
-def spoiled(client: AIOKafkaProducer, key: bytes, records: Sequence[tuple[bytes, Any]]) -> Any:
-    """A batch of values with headers in which one header's name is not UTF-8 any more; its checksum is right."""
+def spoiled(client: AIOKafkaProducer, key: bytes, records: Sequence[tuple[bytes, Any]], gzipped: bool = False) -> Any:
+    """A batch of values with headers in which names like `spoiled!` are not UTF-8 any more; its checksum is right."""
     sound, batch = client.create_batch(), client.create_batch()
     for value, headers in records:
         for one in (sound, batch):
             one.append(timestamp=None, key=key, value=value, headers=headers)
     sound.close()
     bad = bytearray(bytes(sound._build()).replace(b"spoiled!", b"\xff\xfeoiled!"))
+    if gzipped:
+        bad[RECORDS_AT:] = gzip.compress(bytes(bad[RECORDS_AT:]))
+        pack_into(">i", bad, LENGTH_AT, len(bad) - LENGTH_AT - 4)
+        pack_into(">h", bad, ATTRIBUTES_AT, GZIP)
     pack_into(">I", bad, CHECKSUM_AT, calc_crc32c_py(bytes(bad[CHECKSUM_AT + 4 :])))
     batch._build = lambda: bytes(bad)
     return batch
