@@ -57,7 +57,9 @@ async def test_one_trace_leads_from_a_payment_to_the_text_that_went_out(
     (sent,) = [record for record in lines if record.getMessage() == "text accepted"]
     (booked,) = [text for text in journey.texts if text.kind == "booked"]
     assert str(sent.__dict__["text_id"]) == str(booked.text_id)
-    heard = {(record.__dict__["service"], record.getMessage()) for record in lines if record.name == "shared.worker.worker"}
+    heard = {
+        (record.__dict__["service"], record.getMessage()) for record in lines if record.name == "shared.worker.worker"
+    }
     assert heard == {
         ("billing", "heard clinic.payment.captured.v1"),
         ("booking", "heard billing.prepayment.satisfied.v1"),
