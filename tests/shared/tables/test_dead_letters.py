@@ -133,7 +133,8 @@ async def test_bad_input_that_a_newer_release_can_read_has_one_effect(
     async with road(databases["booking"]) as booking:
         await booking.hear(requested())
         with monkeypatch.context() as older:
-            older.delitem(EVENTS, "clinic.session.checked_in.v1")
+            known = {name: model for name, model in EVENTS.items() if name != "clinic.session.checked_in.v1"}
+            older.setattr("shared.kafka.envelope.EVENTS", known)  # not the register itself, whose order would change
             await booking.hear(record(checked_in(1), "one"), record(checked_in(2), "two"))
         assert await booking.letters() == [("unreadable", "unknown_type", "open")] * 2
         one, two = await booking.values("SELECT id FROM dead_letters ORDER BY id")
