@@ -140,6 +140,7 @@ class Booking(RuleBasedStateMachine):
         if life >= 1:
             self.ask(COURSES[0], [at_wall(FIRST + 10 * HOUR), monday, monday + 2 * DAY])
             self.ask(COURSES[2], [at_wall(FIRST + 14 * HOUR), monday + 3 * DAY])
+            self.ask(COURSES[1], [monday + DAY])  # of the same patient
         if life >= 2:
             self.pay(0)
             self.pay(1)
@@ -383,18 +384,25 @@ class Booking(RuleBasedStateMachine):
         if not known.sits:
             known.state = SessionState.HELD
 
-    @precondition(lambda self: bool(self.those(SessionState.HELD)) and bool(self.those(*MOVABLE)))
-    @rule(pick=picks, others=st.lists(picks, min_size=1, max_size=3))
-    def take_over(self, pick: int, others: list[int]) -> None:
-        """In one batch a session falls overdue, and others are moved to where it was."""
-        gone = self.pick(pick, SessionState.HELD)
+    @precondition(lambda self: bool(self.those(*MOVABLE)))
+    @rule(pick=picks, other=picks, by=st.sampled_from([-VISIT, -HOUR, timedelta(), HOUR, VISIT]))
+    def follow(self, pick: int, other: int, by: timedelta) -> None:
+        """To where another sits, to its edge, or across it."""
+        self.move(pick, self.pick(other, SessionState.HELD, SessionState.CONFIRMED).starts_at + by)
+
+    @precondition(lambda self: bool(self.those(SessionState.HELD, SessionState.CONFIRMED)))
+    @rule(pick=picks, lost=picks, others=st.lists(picks, max_size=2))
+    def take_over(self, pick: int, lost: int, others: list[int]) -> None:
+        """In one batch a session is given up, and others are moved to where it was: first one that has no place."""
+        gone = self.pick(pick, SessionState.HELD, SessionState.CONFIRMED)
         at = gone.starts_at
-        movers = [known for known in (self.pick(other, *MOVABLE) for other in others) if known is not gone]
+        lost_one = self.pick(lost, SessionState.RELEASED, SessionState.MISSED)
+        movers = [known for known in (lost_one, *(self.pick(n, *MOVABLE) for n in others)) if known is not gone]
         answers = self.story.in_one_batch(
-            overdue(1, gone.course).model_copy(update={"session_id": gone.id}),
+            cancel(1, gone.course).model_copy(update={"session_id": gone.id}),
             *(moved(1, at, known.course).model_copy(update={"session_id": known.id}) for known in movers),
         )
-        self.hear(Money("overdue", gone.id, 0, self.story.now), gone.course)
+        gone.state = SessionState.CANCELLED
         self.learn(next(answers))
         for known in movers:
             moves = self.may_move(known, at)
