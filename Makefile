@@ -6,10 +6,10 @@ SHELL := /bin/sh
 UV_VERSION := 0.13.9
 UV := .uv/bin/uv
 BIN := .venv/bin
-# The first Python 3.11 or newer; `make PYTHON=/path/to/python3.12 ...` takes another.
-NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
-PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
-	$$p -c '$(NEW_ENOUGH)' 2>/dev/null && command -v $$p && break; done)
+# The first Python that is supported; `make PYTHON=/path/to/python3.12 ...` takes another.
+SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c '$(SUPPORTED)' 2>/dev/null && command -v $$p && break; done)
 PORT ?= 9092
 FAULTS := tests/failures tests/reminders/test_sending_faults.py tests/reminders/test_simulator.py
 # Each worker has servers of its own; a Kafka that is given is one alone, and its consumer groups cannot be shared.
@@ -51,6 +51,14 @@ endif
 test-compose: .venv/.ready ## Build the images, run docker-compose.yml, kill its parts and try its doors (Docker, Compose v2, Node 20)
 	@$(BIN)/python -m pytest tests/compose $(ARGS)
 
+.PHONY: test-image
+test-image: .venv/.ready ## Run the tests of the contract and the services on the Python of the images (Docker, Compose v2)
+	@$(BIN)/python -c "from deploy.local.kafka import node; node.fetch_jars()"
+	@docker compose --file tests/image.compose.yml build --quiet
+	@docker compose --file tests/image.compose.yml run --rm tests \
+		$(or $(ARGS),--numprocesses 2 --dist worksteal $(addprefix tests/,contracts shared booking billing reminders deploy))
+	@docker compose --file tests/image.compose.yml down --remove-orphans --timeout 1
+
 .PHONY: soak
 soak: .venv/.ready ## Play random clinics against all promises (SEEDS=500, SEED=17 for one again; FULL=1: and all faults)
 	@CHAIRTIME_SEED=$(or $(SEED),$(strip $(shell od -An -N3 -tu4 /dev/urandom))) \
@@ -83,7 +91,7 @@ types: .venv/.ready ## Check types (mypy, strict)
 	@touch $@
 
 .uv/.ready-$(UV_VERSION):
-	@test -n "$(PYTHON)" || { echo "Chairtime needs Python 3.11 or newer: install it, or name it with PYTHON=..."; exit 1; }
+	@test -n "$(PYTHON)" || { echo "Chairtime needs Python 3.11, 3.12 or 3.13: install it, or name it with PYTHON=..."; exit 1; }
 	@echo "Fetching uv $(UV_VERSION) into .uv ..."
 	@"$(PYTHON)" -m venv .uv || \
 		{ echo "Python's venv module does not work: install it (Debian: apt install python3-venv)"; exit 1; }
