@@ -1,4 +1,4 @@
-"""Alembic's entry: everything stands in the kit."""
+"""Alembic's entry: everything stands in the road."""
 
 from shared.postgres.migrations import run_env
 
