@@ -1,4 +1,4 @@
-"""How Alembic runs billing's migrations."""
+"""How Alembic runs this service's migrations."""
 
 from shared.postgres.migrations import run_env
 

@@ -1,4 +1,4 @@
-"""Alembic's way into this service's migrations."""
+"""How Alembic runs this service's migrations."""
 
 from shared.postgres.migrations import run_env
 

@@ -1,4 +1,4 @@
-"""Alembic's entry: everything stands in the road."""
+"""How Alembic runs this service's migrations."""
 
 from shared.postgres.migrations import run_env
 
