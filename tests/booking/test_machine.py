@@ -351,27 +351,31 @@ class Booking(RuleBasedStateMachine):
         """To a time near by, or to the same."""
         self.move(pick, at_wall(wall_of(self.pick(pick, *MOVABLE).starts_at) + by))
 
-    def beside_released(self) -> list[tuple[Known, Known]]:
-        """Sessions that can be moved, each with a released one of its course whose time is still to come."""
+    def pairs(self) -> list[tuple[Known, Known]]:
+        """Two sessions of a course: one that can be moved, and one that is granted nothing and still to come."""
         return [
             (one, other)
             for one in self.those(*MOVABLE)
-            for other in self.those(SessionState.RELEASED)
+            for other in self.those(SessionState.HELD, SessionState.RELEASED)
             if one.course == other.course and one is not other and other.starts_at > self.story.now
         ]
 
-    @precondition(lambda self: bool(self.beside_released()))
-    @rule(pick=picks, by=st.sampled_from([-DAY, -20 * HOUR, -2 * HOUR, 2 * HOUR, 20 * HOUR, DAY]), pays=st.booleans())
-    def crowd(self, pick: int, by: timedelta, pays: bool) -> None:
-        """A session is moved to where a released one of its course was, whose money comes after all."""
-        known, released = self.beside_released()[pick % len(self.beside_released())]
-        at = released.starts_at + by
+    @precondition(lambda self: bool(self.pairs()))
+    @rule(
+        pick=picks, hours=st.sampled_from([-24, -22, -3, -2, 2, 3, 22, 24]), pays=st.sampled_from([True, True, False])
+    )
+    def crowd(self, pick: int, hours: int, pays: bool) -> None:
+        """A session is released, another of its course is moved close to it, and its money comes after all."""
+        known, other = self.pairs()[pick % len(self.pairs())]
+        if other.state is SessionState.HELD:
+            self.fall(other)
+        at = at_wall(wall_of(other.starts_at) + hours * HOUR)
         moves = self.may_move(known, at)
         self.about(known, moved(1, at))
         if moves:
             self.moved(known, at)
         if pays:
-            self.grant(released)
+            self.grant(other)
 
     def may_move(self, known: Known, at: datetime) -> bool:
         lost = known.state is SessionState.RELEASED and not known.answered  # whether the course may go on all the same
@@ -385,10 +389,18 @@ class Booking(RuleBasedStateMachine):
             known.state = SessionState.HELD
 
     @precondition(lambda self: bool(self.those(*MOVABLE)))
-    @rule(pick=picks, other=picks, by=st.sampled_from([-VISIT, -HOUR, timedelta(), HOUR, VISIT]))
-    def follow(self, pick: int, other: int, by: timedelta) -> None:
-        """To where another sits, to its edge, or across it."""
-        self.move(pick, self.pick(other, SessionState.HELD, SessionState.CONFIRMED).starts_at + by)
+    @rule(
+        pick=picks,
+        other=picks,
+        by=st.sampled_from([-VISIT, -HOUR, timedelta(), HOUR, VISIT]),
+        is_kin=st.booleans(),
+    )
+    def follow(self, pick: int, other: int, by: timedelta, is_kin: bool) -> None:
+        """To where another session sits, which may be of the same patient, to its edge, or across it."""
+        known = self.pick(pick, *MOVABLE)
+        sitting = [one for one in self.model.values() if one.sits and one is not known]
+        found = [one for one in sitting if is_kin and one.patient == known.patient] or sitting or [known]
+        self.move(pick, found[other % len(found)].starts_at + by)
 
     @precondition(lambda self: bool(self.those(SessionState.HELD, SessionState.CONFIRMED)))
     @rule(pick=picks, lost=picks, others=st.lists(picks, max_size=2))
@@ -477,7 +489,9 @@ class Booking(RuleBasedStateMachine):
     @precondition(lambda self: bool(self.model))
     @rule(pick=picks)
     def fall_overdue(self, pick: int) -> None:
-        known = self.pick(pick, *([SessionState.HELD] if pick % 4 else []))
+        self.fall(self.pick(pick, *([SessionState.HELD] if pick % 4 else [])))
+
+    def fall(self, known: Known) -> None:
         self.hear(Money("overdue", known.id, 0, self.story.now), known.course)
         self.about(known, overdue(1))
 
@@ -490,17 +504,17 @@ class Booking(RuleBasedStateMachine):
         self.tell(PricingRejected(course_id=course, code=PricingRefusal.NO_PRICE, detail=""))
 
     @precondition(lambda self: bool(self.model))
-    @rule(pick=picks)
-    def give_up(self, pick: int) -> None:
+    @rule(pick=picks, whole=st.sampled_from([False, False, False, True]))
+    def give_up(self, pick: int, whole: bool) -> None:
         known = self.pick(pick)
+        if whole:
+            self.give_up_all(known.course)
+            return
         self.about(known, cancel(1))
         if known.state in CANCELLABLE:
             known.state = SessionState.CANCELLED
 
-    @precondition(lambda self: bool(self.standing))
-    @rule(pick=picks)
-    def give_up_all(self, pick: int) -> None:
-        course = sorted(self.standing)[pick % len(self.standing)]
+    def give_up_all(self, course: UUID) -> None:
         self.tell(cancel(None, course))
         for known in self.model.values():
             if known.course == course and known.state in CANCELLABLE:
@@ -534,17 +548,17 @@ class Booking(RuleBasedStateMachine):
         self.deliver(self.story.now + hours * HOUR)
         self.grant(known)
 
-    @precondition(lambda self: bool(self.those(*(s for s in SessionState if s is not SessionState.COMPLETED))))
+    @precondition(lambda self: bool(self.those(SessionState.CHECKED_IN, SessionState.CONFIRMED)))
     @rule(pick=picks)
     def be_treated(self, pick: int) -> None:
-        known = self.pick(pick, SessionState.CHECKED_IN, SessionState.CONFIRMED)
+        known = self.pick(pick, *([SessionState.CHECKED_IN, SessionState.CONFIRMED] if pick % 4 else []))
         self.about(known, completed(1))
         known.state = SessionState.COMPLETED
 
-    @precondition(lambda self: bool(self.model))
+    @precondition(lambda self: bool(self.those(SessionState.HELD, SessionState.CONFIRMED)))
     @rule(pick=picks, at_start=st.booleans())
     def stay_away(self, pick: int, at_start: bool) -> None:
-        known = self.pick(pick, SessionState.HELD, SessionState.CONFIRMED)
+        known = self.pick(pick, *([SessionState.HELD, SessionState.CONFIRMED] if pick % 4 else []))
         if at_start:
             self.deliver(max(self.story.now, known.starts_at))
         self.about(known, missed(1))
@@ -638,6 +652,6 @@ class Booking(RuleBasedStateMachine):
 
 
 Booking.TestCase.settings = settings(
-    max_examples=400, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=600, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 TestBooking = Booking.TestCase

@@ -10,7 +10,7 @@ from services.booking.chairs.free_starts import DAY
 from services.booking.chairs.location import ChairPlan
 from services.booking.rules.closures import closed_by
 from services.booking.rules.days_needed import Sought, stretches
-from services.booking.store.closures import _request
+from services.booking.store.closures import closure_request
 from shared.postgres.query import rows
 from shared.postgres.values import Connection
 
@@ -78,5 +78,5 @@ async def _read(connection: Connection, seen: Sequence[Sought], named: Sequence[
         (Taken(*row) for row in taken),
         loaded | {patient: [(first, last)] for patient in (*patients, "")},  # of nobody all is known
         named=(row.known for row in others if row.known is not None),
-        closed=(closed_by(_request(row)) for row in others if row.closure_id is not None),
+        closed=(closed_by(closure_request(row)) for row in others if row.closure_id is not None),
     )

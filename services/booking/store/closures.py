@@ -14,7 +14,8 @@ from shared.postgres.values import Connection
 CLOSURE: Final = ("closure_id", "location", "chair", "provider", "starts_at", "ends_at", "concerned")
 
 
-def _request(row: Any) -> ClosureRequested:
+def closure_request(row: Any) -> ClosureRequested:
+    """What was asked for, from a row of `closures`."""
     return ClosureRequested.model_construct(
         closure_id=row.closure_id,
         location=row.location,
@@ -37,7 +38,7 @@ async def load_closures(connection: Connection, ids: Iterable[UUID]) -> Mapping[
         f"SELECT {', '.join(CLOSURE)} FROM closures WHERE closure_id = ANY(CAST(:ids AS uuid[]))",
         ids=list(ids),
     )
-    return {(request := _request(row)).key: Closure(request, tuple(map(_taken, row.concerned))) for row in found}
+    return {(request := closure_request(row)).key: Closure(request, tuple(map(_taken, row.concerned))) for row in found}
 
 
 def _taken(stored: Mapping[str, Any]) -> Taken:
