@@ -37,6 +37,12 @@ class Mood(StrEnum):
     ACCEPT = "accept"
     OPTED_OUT = "opted_out"
     """400 with code 21610."""
+    UNAUTHORIZED = "unauthorized"
+    """401 with code 20003: the token is another by now."""
+    SUSPENDED = "suspended"
+    """403 with code 20005: the account is not active."""
+    FOREIGN_NUMBER = "foreign_number"
+    """400 with code 21606: the sender's number is not of this account."""
     BUSY = "busy"
     """429."""
     HANG = "hang"
@@ -47,6 +53,15 @@ class Mood(StrEnum):
     """Takes the message and answers 500."""
     CUT = "cut"
     """Takes the message and answers 201 with half of the JSON."""
+
+
+_REFUSALS: Final = {
+    Mood.UNAUTHORIZED: (401, 20003, "Authenticate"),
+    Mood.SUSPENDED: (403, 20005, "Account not active"),
+    Mood.FOREIGN_NUMBER: (400, 21606, "The 'From' phone number is not a valid number of this account"),
+    Mood.BUSY: (429, 20429, "Too Many Requests"),
+    Mood.OPTED_OUT: (400, 21610, "Attempt to send to unsubscribed recipient"),
+}
 
 
 class FakeTwilio:
@@ -111,10 +126,8 @@ class FakeTwilio:
     async def _create(self, request: web.Request) -> web.StreamResponse:
         form = {name: str(value) for name, value in (await request.post()).items()}
         self.calls += 1
-        if self.mood is Mood.BUSY:
-            return _refused(429, 20429, "Too Many Requests")
-        if self.mood is Mood.OPTED_OUT:
-            return _refused(400, 21610, "Attempt to send to unsubscribed recipient")
+        if (refusal := _REFUSALS.get(self.mood)) is not None:
+            return _refused(*refusal)
         if (fault := _fault_of(form)) is not None:
             return _refused(400, *fault)
         self.taken.append(form)

@@ -75,7 +75,7 @@ def build(settings: RemindersSettings, clock: Clock, sender: Sender | None = Non
         places,
         settings.rates({place.clinic for place in places.values()}),
     )
-    service.add_look(gauges.look(sorted(places)))
+    service.add_look(gauges.look({name: place.clinic for name, place in sorted(places.items())}))
     service.add_loop("texts", alarm, dispatch.run, dispatch.next_due)
     return create_api(
         service, texts.routes(places), consent_and_pauses.routes(places), webhooks.routes(_account(settings), writer)

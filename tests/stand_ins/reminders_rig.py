@@ -165,7 +165,7 @@ async def open_rig(url: str) -> AsyncIterator[Rig]:
     async with admin.begin() as connection:
         tables = (
             "inbox, heard, outbox, timers, dead_letters, attention, courses, sessions, contacts, consents, numbers, "
-            "texts, pauses, senders, phones, replies, stray_reports, audit"
+            "texts, pauses, senders, stops, phones, replies, stray_reports, audit"
         )
         await run(connection, f"TRUNCATE {tables}")
     await admin.close()

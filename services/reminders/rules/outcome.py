@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple, assert_never
 from uuid import UUID
 
-from services.reminders.text.provider import Accepted, Outcome, ProviderRefused, Unknown, Unsent
+from services.reminders.text.provider import Accepted, Barred, Outcome, ProviderRefused, Unknown, Unsent
 from services.reminders.text.text import Text, TextState
 from shared.contract.register import EventData
 from shared.contract.reminders import TextDelivered, TextFailed, TextSent
@@ -72,14 +72,22 @@ def from_outcome(attempt: Attempted, outcome: Outcome, now: datetime, traceable:
         case ProviderRefused(code=code):
             return Settled(_columns(attempt, TextState.FAILED, code=code), (_failed(attempt, code, None),))
         case Unsent(code=code):
-            pause = min(FIRST_PAUSE * 2 ** min(attempt.number - 1, 10), LONGEST_PAUSE)
+            pause = back_off(attempt.number)
             again = _columns(attempt, TextState.SCHEDULED, code=code)
             return Settled(again | {"look_at": now + pause, "sent_on": None})
+        case Barred(code=code):
+            return Settled(_columns(attempt, TextState.SCHEDULED, code=code) | {"sent_on": None})
         case Unknown(code=code):
             search_at = next_search(attempt.attempted_at, now) if traceable else None
             return Settled(_columns(attempt, TextState.UNKNOWN, code=code) | {"search_at": search_at})
         case _:
             assert_never(outcome)
+
+
+def back_off(tries: int) -> timedelta:
+    """How long to wait after so many tries that were proven not to have sent anything."""
+    doubled: int = 2 ** min(tries - 1, 10)
+    return min(FIRST_PAUSE * doubled, LONGEST_PAUSE)
 
 
 def from_report(attempt: Attempted, report: Report, now: datetime) -> Settled | None:

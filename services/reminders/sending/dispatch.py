@@ -6,7 +6,7 @@ nobody can know is never sent again: it goes to a person.
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from math import ceil
 from typing import Final
@@ -14,11 +14,12 @@ from typing import Final
 from aiokafka.errors import KafkaError
 
 from services.reminders.rules.judging import Claim, Due, Room
+from services.reminders.rules.stops import Stops, stop_of, tried
 from services.reminders.sending import counters
 from services.reminders.sending.calls import Sending
 from services.reminders.sending.sender import Sender
 from services.reminders.sending.settling import OutcomeWriter, tell_unknown
-from services.reminders.store import attempts, pauses, queue
+from services.reminders.store import attempts, pauses, queue, stops
 from services.reminders.text.aggregates import SERVICE
 from services.reminders.text.clinic import Places
 from shared.contract.closed_sets import TextKind
@@ -99,7 +100,7 @@ class Dispatch:
         """When the next text must be looked at; now, while one is being sent."""
         while True:
             so_far = (self._claims, self._sending.recorded)
-            look_at = await queue.next_claim_at(connection, self._served)
+            look_at = await self._next_claim_at(connection)
             if self._claiming or self._sending.busy or self._searching:
                 return self._clock.now()
             if so_far == (self._claims, self._sending.recorded):  # else it may be what stood before a batch
@@ -109,7 +110,7 @@ class Dispatch:
         """Begin to send what is due, one batch after the other until nothing is; what comes of it is not waited for."""
         while True:
             async with self._database.session() as connection:
-                look_at = await queue.next_claim_at(connection, self._served)
+                look_at = await self._next_claim_at(connection)
             if look_at is None or look_at > self._clock.now():
                 self._alarm.ring_at(look_at)
                 return
@@ -117,6 +118,12 @@ class Dispatch:
             await self._sending.some_room()
             if not await self._hand_over(await self._fence.passed()):
                 await asyncio.sleep(0.05)  # another transaction has it locked, or the sender's rate is used up
+
+    async def _next_claim_at(self, connection: Connection) -> datetime | None:
+        stopped = await stops.in_force(connection)
+        by_location = {location: stop_of(stopped, clinic) for location, clinic in self._clinics.items()}
+        not_before = {location: stop.next_try_at for location, stop in by_location.items() if stop is not None}
+        return await queue.next_claim_at(connection, self._served, not_before)
 
     async def _hand_over(self, until: datetime) -> int:
         """Claim one batch and begin to send it; returns how many texts are settled or on their way."""
@@ -144,6 +151,11 @@ class Dispatch:
     def _searching(self) -> bool:
         return self._search is not None and not self._search.done()
 
+    @staticmethod
+    def _may_send(clinic: str, full: Collection[str], stopped: Stops, now: datetime) -> bool:
+        stop = stop_of(stopped, clinic)
+        return clinic not in full and (stop is None or stop.next_try_at <= now)
+
     # Claiming ---------------------------------------------------------------------------------------------------------
 
     async def _claim(self, connection: Connection, until: datetime) -> tuple[int, Claim]:
@@ -154,9 +166,10 @@ class Dispatch:
         if not self._sender.traceable:
             tell_unknown(writes, lapsed, now)
         paused = await pauses.in_force(connection)
+        stopped = await stops.in_force(connection, "FOR UPDATE")
         room = Room(await queue.room(connection, self._rates) if self._rates else {})
         full = self._rates.keys() - room.left.keys()
-        served = [location for location in self._served if self._clinics[location] not in full]
+        served = [location for location in self._served if self._may_send(self._clinics[location], full, stopped, now)]
         most = min(BATCH, self._sending.room)
         if self._rates:  # what finds no room would be locked and looked at for nothing
             most = min(most, max(1, ceil(sum(room.left.values()))))
@@ -170,12 +183,19 @@ class Dispatch:
         boosters = [(id, text.contact_id) for text, id, _ in texts if id and text.kind is TextKind.BOOSTER_DUE]
         expected = await queue.expected_again(connection, boosters) if boosters else frozenset[str]()
         claim = Claim(now, paused, room, expected)
-        for text, of, tried in texts:
+        for text, of, attempts_before in texts:
             if text.contact_id in changing:
                 continue
             course = courses[of] if of else None
             place = self._places[(course.location if course else text.location) or ""]
-            after = claim.judge_one(Due(text, course, contacts.get(text.contact_id), place, tried + 1))
+            stop = stop_of(stopped, place.clinic) if stopped else None
+            if stop is not None and stop.next_try_at > now:
+                continue  # one of this batch tries already
+            so_far = len(claim.attempts)
+            after = claim.judge_one(Due(text, course, contacts.get(text.contact_id), place, attempts_before + 1))
+            if stop is not None and len(claim.attempts) > so_far:
+                stopped[stop.clinic] = tried(stop, now)
+                stops.keep(writes, [stopped[stop.clinic]])
             if after is not None:
                 courses[after.course_id] = after
         for changes in (claim.waits, claim.suppressions, claim.sendings):

@@ -14,12 +14,13 @@ from services.reminders.people.consent import CARRIER
 from services.reminders.people.contact import consent_events, opt_out
 from services.reminders.rules.judging import Attempt, about, aggregate_of, publication_of
 from services.reminders.rules.outcome import GIVE_UP, Attempted, Report, Settled, from_outcome, from_report, next_search
+from services.reminders.rules.stops import ACCOUNT, refused
 from services.reminders.sending import counters
 from services.reminders.sending.sender import Sender
-from services.reminders.store import attempts, courses, queue
+from services.reminders.store import attempts, courses, queue, stops
 from services.reminders.store.contacts import lock_phone_of, save_contacts
 from services.reminders.text.aggregates import SERVICE
-from services.reminders.text.provider import OPTED_OUT, Accepted, Outcome, ProviderRefused, Sought, Unknown
+from services.reminders.text.provider import OPTED_OUT, Accepted, Barred, Outcome, ProviderRefused, Sought, Unknown
 from shared.decision.clock import Clock
 from shared.decision.decision import Attention
 from shared.decision.message import Outgoing
@@ -83,6 +84,7 @@ class OutcomeWriter:
                     if isinstance(outcome, Unknown) and not self._traceable:
                         tell_unknown(writes, [_lost(attempt.of)], now)
                     counters.count(outcome.label)
+            await _settle_stops(connection, writes, [one for one in outcomes if one[0].of.attempt_id in waiting], now)
             queue.update_texts(writes, [one.columns for one in settled])
             outbox.add(writes, outgoing, now)
             await writes.run(connection)
@@ -159,6 +161,34 @@ class OutcomeWriter:
         if len(others) == 1:
             (one,) = others
             await self.report(Report(attempt_id, one.sid, one.status, one.code))
+
+
+async def _settle_stops(
+    connection: Connection, writes: Writes, outcomes: Sequence[tuple[Attempt, Outcome]], now: datetime
+) -> None:
+    """Whose texts wait from now on, because the provider refuses who sends, and whose go again, because it took one."""
+    before = await stops.in_force(connection, "FOR UPDATE")
+    barred = {a.outgoing.clinic if o.number else ACCOUNT: (a, o) for a, o in outcomes if isinstance(o, Barred)}
+    for clinic, (attempt, outcome) in barred.items():
+        stop = before.get(clinic)
+        if stop is not None and attempt.of.attempted_at <= stop.told_at:
+            continue
+        after = refused(stop, clinic, outcome.code, now)
+        stops.keep(writes, [after])
+        if stop is None:
+            whom = "the account" if clinic == ACCOUNT else "its number"
+            detail = f"the provider refuses {whom} (code {outcome.code}): texts wait, and go when it is settled there"
+            matter = Attention("sender_refused", after.began_at.isoformat(), detail)
+            attention.add(writes, [(f"sender:{clinic}", matter)], now)
+            ATTENTION.labels(SERVICE, matter.kind).inc()
+    taken = [a for a, o in outcomes if isinstance(o, Accepted | ProviderRefused)]
+    ended = {
+        clinic
+        for clinic, stop in before.items()
+        if clinic not in barred
+        and any(a.of.attempted_at > stop.told_at and clinic in (ACCOUNT, a.outgoing.clinic) for a in taken)
+    }
+    stops.end(writes, ended)
 
 
 def _lost(attempted: Attempted) -> attempts.Lost:

@@ -20,6 +20,7 @@ from twilio.rest import Client
 
 from services.reminders.text.provider import (
     Accepted,
+    Barred,
     Found,
     Outcome,
     OutgoingText,
@@ -36,6 +37,15 @@ STATUS: Final = "/webhooks/twilio/status"
 
 RETRIED: Final = frozenset({20429, 21611, 30001, 30003, 30008, 30022})
 """Refusals that pass: the queue is full, the line is busy. Source: Twilio's error dictionary."""
+
+OF_NUMBER: Final = frozenset({21212, 21603, 21606, 21659, 21660})
+"""Refusals of a clinic's number: it is not valid, or not of this account. Source: Twilio's error dictionary."""
+
+OF_ACCOUNT: Final = frozenset({20003, 20005, 20006, 20008, 20403, 30002, 90010})
+"""Refusals of the account: its token, its rights, or it is suspended. Source: Twilio's error dictionary."""
+
+OF_MESSAGES: Final = range(21000, 22000)
+"""Refusals of what was asked for, by HTTP 403 too. Source: Twilio's error dictionary."""
 
 NEAR: Final = timedelta(minutes=10)
 """A message of the list that was made this long before or after an attempt may be it: clocks differ, calls hang."""
@@ -139,6 +149,10 @@ def outcome_from_answer(status: int, code: int | None) -> Outcome:
     """What an HTTP status and the provider's own code prove about a message."""
     if status == 429 or code in RETRIED:
         return Unsent(str(code or status))
+    if code in OF_NUMBER:
+        return Barred(str(code), number=True)
+    if code in OF_ACCOUNT or (status in range(401, 500) and code not in OF_MESSAGES):  # 400 alone is about a message
+        return Barred(str(code or status))
     if 400 <= status < 500:
         return ProviderRefused(str(code or status))
     return Unknown(str(code or status))

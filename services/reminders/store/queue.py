@@ -5,6 +5,7 @@ Claiming takes its locks with SKIP LOCKED and waits for nobody; two processes ne
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
 
@@ -29,18 +30,32 @@ _OF_COURSES: Final = (
 _ANSWERS: Final = f"FROM texts t WHERE t.course_id IS NULL AND t.location = ANY(CAST(:served AS text[])) AND {_FREE}"
 
 
-async def next_claim_at(connection: Connection, served: Sequence[str]) -> datetime | None:
-    """The earliest instant at which a text must be looked at, searched for, or a dead process's lease runs out."""
-    found = await rows(
+async def next_claim_at(
+    connection: Connection, served: Sequence[str], not_before: Mapping[str, datetime] = MappingProxyType({})
+) -> datetime | None:
+    """The earliest instant at which a text must be looked at, searched for, or a dead process's lease runs out.
+
+    Args:
+        not_before: locations whose texts wait until then, whenever they are due.
+    """
+    (found,) = await rows(
         connection,
         f"""SELECT least((SELECT t.look_at {_OF_COURSES} ORDER BY t.look_at LIMIT 1),
                          (SELECT t.look_at {_ANSWERS} ORDER BY t.look_at LIMIT 1),
                          (SELECT min(search_at) FROM texts WHERE search_at IS NOT NULL),
                          (SELECT min(lease_until) FROM texts WHERE state = 'sending')) AS instant""",
-        served=list(served),
+        served=[location for location in served if location not in not_before],
     )
-    instant: datetime | None = found[0].instant
-    return instant
+    instants: list[datetime | None] = [found.instant]
+    for opens_at in sorted(set(not_before.values())):
+        (found,) = await rows(
+            connection,
+            f"""SELECT least((SELECT t.look_at {_OF_COURSES} ORDER BY t.look_at LIMIT 1),
+                             (SELECT t.look_at {_ANSWERS} ORDER BY t.look_at LIMIT 1)) AS instant""",
+            served=[location for location in served if not_before.get(location) == opens_at],
+        )
+        instants.append(max(found.instant, opens_at) if found.instant is not None else None)
+    return min((instant for instant in instants if instant is not None), default=None)
 
 
 async def overdue(connection: Connection, now: datetime, served: Sequence[str]) -> tuple[int, datetime | None]:

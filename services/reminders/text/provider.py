@@ -44,7 +44,21 @@ class Unknown:
     code: str
 
 
-Outcome = Accepted | ProviderRefused | Unsent | Unknown
+@dataclass(frozen=True, slots=True)
+class Barred:
+    """Nothing was sent, and nothing would be: the provider refuses who sends, whatever the text.
+
+    Attributes:
+        number: the clinic's own number is refused, not the account.
+    """
+
+    label: ClassVar[str] = "barred"
+
+    code: str
+    number: bool = False
+
+
+Outcome = Accepted | ProviderRefused | Unsent | Unknown | Barred
 """What came of one call; `label` is its word in metrics and logs."""
 
 OPTED_OUT: Final = "21610"

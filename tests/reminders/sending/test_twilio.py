@@ -9,13 +9,16 @@ from aiohttp import ClientTimeout
 
 from deploy.local.fake_twilio import ACCOUNT_SID, AUTH_TOKEN, FakeTwilio, Mood
 from services.reminders.sending.twilio import TwilioSender, outcome_from_answer
-from services.reminders.text.provider import Accepted, Outcome, ProviderRefused, Unknown, Unsent
+from services.reminders.text.provider import Accepted, Barred, Outcome, ProviderRefused, Unknown, Unsent
 from tests.facts.texted_course import PHONE
 from tests.stand_ins.outgoing_text import TEXT
 
 RETRIED = [(429, 20429), (429, None), (400, 21611), (400, 30001), (400, 30022), (400, 30003), (400, 30008)]
 FINAL = [(400, 21610), (400, 21211), (400, 21614), (400, 21635), (400, 30006), (400, 21408), (400, 30007),
-         (400, 30034), (400, 30002), (401, 20003), (403, 20005), (404, 20404), (400, None)]  # fmt: skip
+         (400, 30034), (403, 21408), (400, None)]  # fmt: skip
+OF_THE_ACCOUNT = [(401, 20003), (401, None), (400, 20003), (403, 20005), (403, None), (403, 20403), (402, None),
+                  (404, 20404), (404, None), (405, 20004), (400, 30002)]  # fmt: skip
+OF_THE_NUMBER = [(400, 21212), (400, 21603), (400, 21606), (400, 21659), (400, 21660), (403, 21606)]
 NOBODY_KNOWS = [(500, 20500), (502, None), (503, 20503), (504, None), (302, None)]
 
 
@@ -27,6 +30,16 @@ def test_what_passes_is_tried_again(status: int, code: int | None) -> None:
 @pytest.mark.parametrize(("status", "code"), FINAL)
 def test_a_refusal_is_final(status: int, code: int | None) -> None:
     assert outcome_from_answer(status, code) == ProviderRefused(str(code or status))
+
+
+@pytest.mark.parametrize(("status", "code"), OF_THE_ACCOUNT)
+def test_a_refusal_of_the_account_is_no_texts(status: int, code: int | None) -> None:
+    assert outcome_from_answer(status, code) == Barred(str(code or status))
+
+
+@pytest.mark.parametrize(("status", "code"), OF_THE_NUMBER)
+def test_a_refusal_of_the_clinics_number_is_no_texts(status: int, code: int) -> None:
+    assert outcome_from_answer(status, code) == Barred(str(code), number=True)
 
 
 @pytest.mark.parametrize(("status", "code"), NOBODY_KNOWS)
@@ -109,5 +122,5 @@ async def test_a_connection_that_does_not_come_about_is_proof_that_nothing_was_s
 async def test_a_wrong_token_is_final(twilio: FakeTwilio) -> None:
     sender = TwilioSender(ACCOUNT_SID, "another token", {"stella": SENDER}, twilio.url)
 
-    assert await sender.send(TEXT) == ProviderRefused("20003")
+    assert await sender.send(TEXT) == Barred("20003")
     await sender.close()

@@ -173,6 +173,16 @@ CREATE TABLE senders (
 );
 COMMENT ON TABLE senders IS 'How far each clinic''s number is taken, for all replicas together.';
 
+CREATE TABLE stops (
+    clinic      text PRIMARY KEY,              -- whose number the provider refuses; empty: the whole account
+    began_at    timestamptz NOT NULL,
+    told_at     timestamptz NOT NULL,          -- when it was last refused: what was begun before tells nothing new
+    code        text NOT NULL,
+    tries       int NOT NULL CHECK (tries > 0),
+    next_try_at timestamptz NOT NULL
+);
+COMMENT ON TABLE stops IS 'Whose texts the provider takes none of for now, and when it is tried again with one.';
+
 CREATE TABLE phones (
     conversation_id uuid PRIMARY KEY DEFAULT gen_random_uuid(),  -- stands in keys and logs: says nothing of the number
     phone           text UNIQUE CHECK (phone ~ '^\\+[1-9][0-9]{6,14}$'),  -- null: erased
