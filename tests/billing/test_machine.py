@@ -1,4 +1,8 @@
-"""A course lived step by step, everything heard at once, beside a model of a few numbers: I6 and I7 after each step."""
+"""A course lived step by step, everything heard at once, beside a model of a few numbers.
+
+The model: what came in, what went out, what the policy lets the clinic keep, and what requests were promised. I6 and I7
+must hold after each step.
+"""
 
 from datetime import timedelta
 from typing import Any
@@ -9,20 +13,22 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from services.billing.account import ledger
 from services.billing.account.tariff import Late, MissedPolicy, Policy
-from shared.contract.closed_sets import By, SessionState
+from shared.contract.billing import RefundDue
+from shared.contract.closed_sets import By, RefundReason, SessionState
 from tests.facts.booking import accepted, insured
 from tests.facts.clinic import approved, denied
 from tests.facts.course import DAY, HOUR
-from tests.facts.infusions import T0
+from tests.facts.infusions import T0, begins_at
 from tests.stand_ins.billing_story import Story
 from tests.stand_ins.billing_world import SESSIONS, TREATED, World, satisfied
 
 NUMBERS = st.integers(1, SESSIONS)
 MONEY = st.sampled_from([1, 700, 5000, 30000, 45000, 90000, 135001])
+LATE_FEE, MISSED_FEE = 500, 300
 
 
 class Course(RuleBasedStateMachine):
-    """One course at a clinic with fees. The model: what came in, what went out; the rest must be somewhere."""
+    """One course at a clinic with fees, for short notice and for sessions that were missed."""
 
     @initialize(
         course=st.sampled_from(["infusion", "spray", "insured spray"]),
@@ -30,13 +36,17 @@ class Course(RuleBasedStateMachine):
         authorized=st.booleans(),
         given=st.sets(st.integers(1, SESSIONS - 1), max_size=1),
         payer_changed=st.booleans(),
+        paid=st.integers(0, SESSIONS),
     )
-    def begin(self, course: str, keep: bool, authorized: bool, given: set[int], payer_changed: bool) -> None:
+    def begin(self, course: str, keep: bool, authorized: bool, given: set[int], payer_changed: bool, paid: int) -> None:
         """A course that has lived already: what takes many right steps to come about is there from the start."""
         policy = Policy(
             missed=MissedPolicy.KEEP if keep else MissedPolicy.RETURN,
-            late=(Late(within_hours=48, fee_cents=500),),
+            missed_fee_cents=0 if keep else MISSED_FEE,
+            late=(Late(within_hours=48, fee_cents=LATE_FEE),),
         )
+        self.keeps_missed = keep
+        self.fees = 0
         self.world = World(course == "insured spray", Story(policy))
         self.sprays = course != "infusion"
         wish = insured(SESSIONS) if self.world.covered else accepted(SESSIONS, course.split()[-1])
@@ -48,6 +58,8 @@ class Course(RuleBasedStateMachine):
             self.on_the_floor(number, "complete")
         if self.sprays and payer_changed:
             self.change_payer()
+        for number in range(1, paid + 1):
+            self.pay_for(number, 0)
 
     def step(self) -> None:
         self.world.now += timedelta(seconds=1)
@@ -77,10 +89,41 @@ class Course(RuleBasedStateMachine):
         self.step()
 
     @precondition(lambda self: self.world.received)
-    @rule(numbers=st.sets(NUMBERS))
+    @rule(numbers=st.sets(NUMBERS, min_size=1))
     def refund(self, numbers: set[int]) -> None:
-        self.world.refund(*numbers)
+        """All that rests at these sessions, or nothing."""
+        self._request(sum(self.world.billing.share(number).prepaid_cents for number in numbers), *numbers)
+
+    @precondition(lambda self: self.world.received)
+    @rule(cents=MONEY)
+    def refund_so_much(self, cents: int) -> None:
+        self._request(cents, cents=cents)
+
+    @precondition(lambda self: self.world.received)
+    @rule(beyond=st.sampled_from([0, 1]))
+    def refund_all(self, beyond: int) -> None:
+        """All that is unused, or a cent more."""
+        unused = self._unused_cents()
+        self._request(unused + beyond, cents=unused + beyond if beyond else None)
+
+    def _unused_cents(self) -> int:
+        billing, states = self.world.billing, self.world.booking.state
+        confirmed = [number for number, state in states.items() if state is SessionState.CONFIRMED]
+        return billing.account.balance_cents + sum(billing.share(number).prepaid_cents for number in confirmed)
+
+    def _request(self, wanted_cents: int, *numbers: int, cents: int | None = None) -> None:
+        """What is allowed is promised to the cent; with a patient in the chair or a dispute open, it may be less."""
+        less = SessionState.CHECKED_IN in self.world.booking.state.values() or self.world.billing.account.disputed_cents
+        unused, before = self._unused_cents(), self._promised_to_requests()
+        allowed = self.world.refund(*numbers, cents=cents)
         self.step()
+        promised = self._promised_to_requests() - before
+        assert promised == wanted_cents if allowed and not less else promised <= wanted_cents * allowed
+        assert less or not allowed or wanted_cents <= unused
+
+    def _promised_to_requests(self) -> int:
+        events = self.world.billing.events_of(RefundDue)
+        return sum(event.amount_cents for event in events if event.reason is RefundReason.REQUESTED)
 
     @rule(number=NUMBERS)
     def waive(self, number: int) -> None:
@@ -121,11 +164,17 @@ class Course(RuleBasedStateMachine):
             self.world.booking.place_taken.add(number)
         else:
             getattr(self.world.booking, what)(number)
+        if self.world.booking.state[number] is SessionState.MISSED:
+            prepaid = self.world.billing.share(number).prepaid_cents  # none of one that was missed before
+            self.fees += prepaid if self.keeps_missed else min(MISSED_FEE, prepaid)
         self.step()
 
     @rule(number=NUMBERS, by=st.sampled_from(By))
     def cancel(self, number: int, by: By) -> None:
         self.world.booking.cancel(number, by)
+        cancelled = self.world.booking.state[number] is SessionState.CANCELLED
+        if cancelled and by is By.PATIENT and begins_at(number) - self.world.now < 48 * HOUR:
+            self.fees += min(LATE_FEE, self.world.billing.share(number).prepaid_cents)
         self.step()
 
     @rule(number=NUMBERS)
@@ -138,6 +187,15 @@ class Course(RuleBasedStateMachine):
         for _ in range(hours):
             self.world.now += HOUR
             self.world.settle_down()
+
+    @rule(number=NUMBERS, hours=st.sampled_from([1, 47]))
+    def wait_for(self, number: int, hours: int) -> None:
+        """Until short notice of a session's start."""
+        self.world.live_until(begins_at(number) - hours * HOUR)
+
+    @invariant()
+    def the_clinic_keeps_what_its_policy_says(self) -> None:
+        assert ledger.credit(self.world.billing.account.unposted, ledger.FEES) == self.fees
 
     @invariant()
     def i6_every_cent_is_somewhere(self) -> None:

@@ -2,7 +2,6 @@
 
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -187,13 +186,16 @@ class World:
         """Payments of which a reversal is on its way."""
         return {fact.payment_id for _, fact in self.payments if isinstance(fact, PaymentReversed)}
 
-    def ask(self, request: EventData) -> None:
-        """A request by HTTP: decided at once, or refused."""
-        with suppress(NotAllowed):
+    def ask(self, request: EventData) -> bool:
+        """A request by HTTP: decided at once; False where it is not allowed."""
+        try:
             self._publish(self.billing.hear(request, self.now))
+        except NotAllowed:
+            return False
+        return True
 
-    def refund(self, *numbers: int) -> None:
-        self.ask(please(*numbers))
+    def refund(self, *numbers: int, cents: int | None = None) -> bool:
+        return self.ask(please(*numbers, cents=cents))
 
     def waive(self, number: int) -> None:
         self.ask(WaiverGranted(course_id=COURSE, session_id=session_id(number), waived_by="A", reason="b"))
@@ -245,8 +247,12 @@ class World:
 
     def live_on(self) -> None:
         """Every deadline on the way until every start has passed, in order."""
-        for hours in range(0, 24 * 25, 12):
-            self.now = max(self.now, T0 + hours * HOUR)
+        self.live_until(T0 + 25 * DAY)
+
+    def live_until(self, to: datetime) -> None:
+        """Let time pass by half days."""
+        while self.now < to:
+            self.now = min(self.now + 12 * HOUR, to)
             self.settle_down()
 
     def _progress(self) -> tuple[int, ...]:

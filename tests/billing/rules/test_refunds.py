@@ -1,8 +1,13 @@
-"""What goes back to the patient: how much, from which payments, when and why."""
+"""What is refunded to the patient: how much, from which payments, when and why."""
 
+import pytest
+
+from services.billing.rules.draft import Draft
+from services.billing.rules.refunds import promise_refund
 from shared.contract.billing import PrepaymentSatisfied, RefundDue
 from shared.contract.booking import CourseClosed, SessionCancelled, SessionCompleted
 from shared.contract.closed_sets import ClosedReason, RefundReason, ReleaseReason
+from shared.decision.message import Message
 from tests.facts.booking import accepted, confirmed, rejected, released, told
 from tests.facts.clinic import asked_for, paid
 from tests.facts.course import COURSE, DAY, HOUR
@@ -89,3 +94,14 @@ def test_money_waits_while_a_treatment_that_was_given_is_not_paid(story: Story) 
     story.hear_all(accepted(2), told(SessionCompleted, 1), told(SessionCancelled, 2), paid(100))
     assert story.events_of(RefundDue) == []
     assert story.account.balance_cents == 100
+
+
+def test_more_than_the_payments_have_left_is_never_promised(story: Story) -> None:
+    """No message leads there: the ledger and the payments would have to disagree."""
+    story.hear(paid(PRICE))
+    (payment,) = story.account.payments
+    short = story.account._replace(payments=(payment._replace(out_cents=1),))
+    fact = paid(PRICE)
+    message = Message("m", fact.type, "test", T0, T0, fact)
+    with pytest.raises(ValueError, match="more than was paid"):
+        promise_refund(Draft(story.places, short, message, T0, story.known), PRICE, RefundReason.REQUESTED)
