@@ -183,5 +183,5 @@ class Texts(RuleBasedStateMachine):
 
 TestTexts = Texts.TestCase
 TestTexts.settings = settings(
-    max_examples=500, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=800, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )
