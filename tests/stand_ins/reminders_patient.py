@@ -39,7 +39,8 @@ DAYS = 40
 S = SessionState
 ZONES = [("America/Chicago", "US-IL"), ("America/New_York", "US-NY"), ("America/New_York", "US-FL"),
          ("America/Chicago", "US-TX"), ("America/Denver", "US-TX"), ("America/New_York", "US-RI"),
-         ("America/New_York", "US-CT"), ("America/Los_Angeles", "US-OR"), ("Pacific/Honolulu", None), ("America/Chicago", None)]  # fmt: skip
+         ("America/New_York", "US-CT"), ("America/Los_Angeles", "US-OR"),
+         ("Pacific/Honolulu", None), ("America/Chicago", None)]  # fmt: skip
 BEGINS = [datetime.fromisoformat(day) for day in ("2026-02-20T12:00Z", "2026-10-15T12:00Z", "2026-06-01T12:00Z")]
 """Two of them lead through a night on which the clocks change."""
 
