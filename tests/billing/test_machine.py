@@ -10,10 +10,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from services.billing.account import ledger
 from services.billing.account.tariff import Late, MissedPolicy, Policy
 from shared.contract.closed_sets import By, SessionState
-from tests.facts.booking import accepted, insured
+from tests.facts.booking import course_accepted, insured
 from tests.facts.clinic import approved, denied
-from tests.facts.course import DAY, HOUR
-from tests.facts.infusions import T0
+from tests.facts.course import DAY, HOUR, NOW
 from tests.stand_ins.billing_story import Story
 from tests.stand_ins.billing_world import SESSIONS, TREATED, World, satisfied
 
@@ -25,7 +24,7 @@ class Course(RuleBasedStateMachine):
     """One course at a clinic with fees. The model: what came in, what went out; the rest must be somewhere."""
 
     @initialize(
-        course=st.sampled_from(["infusion", "spray", "insured spray"]),
+        course=st.sampled_from(["ketamine_induction", "spray", "insured spray"]),
         keep=st.booleans(),
         authorized=st.booleans(),
         given=st.sets(st.integers(1, SESSIONS - 1), max_size=1),
@@ -38,8 +37,8 @@ class Course(RuleBasedStateMachine):
             late=(Late(within_hours=48, fee_cents=500),),
         )
         self.world = World(course == "insured spray", Story(policy))
-        self.sprays = course != "infusion"
-        wish = insured(SESSIONS) if self.world.covered else accepted(SESSIONS, course.split()[-1])
+        self.sprays = course != "ketamine_induction"
+        wish = insured(SESSIONS) if self.world.covered else course_accepted(SESSIONS, course.split()[-1])
         self.world.booking.accept(wish)
         self.world.settle_down()
         if self.sprays and authorized:
@@ -95,7 +94,7 @@ class Course(RuleBasedStateMachine):
             optional={
                 "sessions": st.integers(1, SESSIONS),
                 "copay_cents": st.sampled_from([0, 700, 45000]),
-                "valid_through": st.sampled_from([(T0 + days * DAY).date() for days in (9, 12, 15)]),
+                "valid_through": st.sampled_from([(NOW + days * DAY).date() for days in (9, 12, 15)]),
             },
         ),
     )
