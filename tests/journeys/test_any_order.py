@@ -105,7 +105,7 @@ class World:
 
     def check(self) -> None:
         """Each grant has one answer, and the money is where the answers say."""
-        given = Counter((f.session_id, f.grant) for f in self.billing.told(PrepaymentSatisfied))
+        given = Counter((f.session_id, f.grant) for f in self.billing.events_of(PrepaymentSatisfied))
         answered = {id: times for id, times in self.booking.grants.items() if id in given}
         assert given == answered
         assert set(given.values()) <= {1}
@@ -119,7 +119,7 @@ class World:
             assert (share.state, share.unanswered) == (known, False)
             assert share.prepaid_cents == (PRICE if session.state in (S.CONFIRMED, S.CHECKED_IN) else 0)
             earned += PRICE if session.state is S.COMPLETED and share.basis else 0
-        refunded = sum(fact.amount_cents for fact in self.billing.told(RefundDue))
+        refunded = sum(fact.amount_cents for fact in self.billing.events_of(RefundDue))
         prepaid = sum(share.prepaid_cents for share in account.shares)
         assert self.captured_cents == account.balance_cents + prepaid + earned + refunded
 
@@ -128,7 +128,7 @@ class World:
         course, account = self.booking.course(), self.billing.account
         sessions = [(s.number, s.state, s.starts_at, s.chair, s.provider) for s in course.sessions]
         shares = [(s.number, s.state, s.basis, s.prepaid_cents) for s in account.shares]
-        refunded = sum(fact.amount_cents for fact in self.billing.told(RefundDue))
+        refunded = sum(fact.amount_cents for fact in self.billing.events_of(RefundDue))
         return course.state, sessions, shares, account.balance_cents, refunded
 
 

@@ -171,7 +171,7 @@ async def test_stop_is_confirmed_at_once_even_at_night_and_ends_everything_else(
 
     assert [(text.kind, text.at - NOW) for text in rig.sender.texts] == [
         (K.BOOKED, 0 * HOUR),
-        (K.OPT_OUT_CONFIRMED, 13 * HOUR),
+        (K.OPT_OUT_CONFIRMED, 14 * HOUR),
     ]
     assert {reason for _, reason in (await rig.became()).values()} == {None, "opted_out"}
     sent = [data for type, data in await rig.told() if type == "reminders.text.sent.v1"]
