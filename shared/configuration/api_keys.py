@@ -38,7 +38,7 @@ class ApiKey(BaseModel):
 class _File(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    keys: tuple[ApiKey, ...]
+    keys: tuple[ApiKey, ...] = ()
 
 
 class ApiKeys:

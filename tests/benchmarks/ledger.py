@@ -30,9 +30,8 @@ from deploy.preparing.databases import provision
 from services.billing.main import build
 from services.billing.settings import BillingSettings
 from shared.configuration.settings import read_settings
-from shared.contract.booking import BookedSession, CourseAccepted
+from shared.contract.booking import CourseAccepted
 from shared.contract.clinic import PaymentCaptured
-from shared.contract.closed_sets import Method, SessionState
 from shared.contract.register import EventData
 from shared.decision.clock import WallClock
 from shared.decision.message import Record, headers_of
@@ -41,6 +40,8 @@ from shared.postgres.pool import Database, read_json
 from shared.postgres.values import Connection
 from shared.postgres.writes import Rows
 from tests.benchmarks.servers import REPOSITORY, fresh_databases
+from tests.facts.booking import booked_session, course_accepted
+from tests.facts.clinic import payment_captured
 
 BATCH = 500
 SESSIONS = 6
@@ -97,27 +98,20 @@ class Recording:
 def accepted(number: int) -> CourseAccepted:
     """A course of six that waits for its money."""
     sessions = tuple(
-        BookedSession(
+        booked_session(
+            n,
+            SESSIONS,
             session_id=UUID(int=number * 100 + n),
-            number=n,
-            of=SESSIONS,
-            state=SessionState.HELD,
             starts_at=START + timedelta(days=3 * n),
-            ends_at=START + timedelta(days=3 * n, hours=2),
-            time_zone="America/Chicago",
             chair="chair-1",
             provider="provider-1",
-            version=1,
         )
         for n in range(1, SESSIONS + 1)
     )
-    return CourseAccepted(
+    return course_accepted(
+        SESSIONS,
         course_id=UUID(int=number),
         patient_id=f"patient-{number}",
-        companions=(),
-        location="stella",
-        treatment="ketamine_induction",
-        payer="self_pay",
         package="induction",
         hold_expires_at=START,
         sessions=sessions,
@@ -126,14 +120,7 @@ def accepted(number: int) -> CourseAccepted:
 
 def captured(number: int) -> PaymentCaptured:
     """All of its money."""
-    return PaymentCaptured(
-        payment_id=f"pay-{number}",
-        course_id=UUID(int=number),
-        amount_cents=347500,
-        currency="USD",
-        method=Method.CARD,
-        captured_at=NOW,
-    )
+    return payment_captured(347500, f"pay-{number}", NOW, course_id=UUID(int=number))
 
 
 def records(events: Sequence[EventData]) -> list[Record]:

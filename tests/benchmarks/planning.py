@@ -24,7 +24,7 @@ from deploy.preparing.databases import provision
 from services.booking.chairs.free_starts import first_seats
 from services.booking.store.calendar import occupancy
 from shared.contract.clinic import CoursePlan, CourseRequested
-from shared.contract.closed_sets import Payer
+from tests.facts.clinic import course_requested
 from tests.facts.course import NOW
 from tests.stand_ins.booking_places import room
 from tests.stand_ins.road import Road, booking_rules, road
@@ -50,8 +50,7 @@ def course(starts: Sequence[datetime], treatment: str = "ketamine_induction") ->
 
 def _requested(**told: Any) -> CourseRequested:
     id = uuid4()
-    fields = {"course_id": id, "patient_id": str(id), "location": "stella", "payer": Payer.SELF_PAY}
-    return CourseRequested.model_validate(fields | told)
+    return course_requested(course=id, patient_id=str(id), **({"sessions": None} | told))
 
 
 def residents() -> Iterator[CourseRequested]:

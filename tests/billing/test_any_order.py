@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.contract.billing import PrepaymentSatisfied
-from tests.facts.booking import accepted, insured
-from tests.facts.clinic import approved, asked_for, denied, paid
-from tests.facts.infusions import begins_at
+from tests.facts.booking import course_accepted, insured
+from tests.facts.clinic import approved, course_requested, denied, payment_captured
+from tests.facts.course import start
 from tests.stand_ins.billed_clinics import COPAY, PRICE
 from tests.stand_ins.billing_story import Story
 from tests.stand_ins.billing_world import SESSIONS, World
@@ -19,17 +19,29 @@ from tests.stand_ins.billing_world import SESSIONS, World
 @pytest.mark.parametrize(
     "story",
     [
-        [asked_for(), accepted(2), *(paid(PRICE // 2, f"pay-{n}") for n in range(4))],
-        [asked_for(), accepted(6, package="six"), *(paid(57917, f"pay-{n}") for n in range(3)), paid(5, "pay-9")],
+        [course_requested(), course_accepted(2), *(payment_captured(PRICE // 2, f"pay-{n}") for n in range(4))],
         [
-            asked_for(),
+            course_requested(),
+            course_accepted(6, package="six"),
+            *(payment_captured(57917, f"pay-{n}") for n in range(3)),
+            payment_captured(5, "pay-9"),
+        ],
+        [
+            course_requested(),
             insured(2),
             approved("a", sessions=1, copay_cents=COPAY),
-            approved("b", valid_from=begins_at(2).date(), copay_cents=700),
-            paid(COPAY, "pay-1"),
-            paid(700, "pay-2"),
+            approved("b", valid_from=start(2).date(), copay_cents=700),
+            payment_captured(COPAY, "pay-1"),
+            payment_captured(700, "pay-2"),
         ],
-        [asked_for(), insured(3), approved("a", sessions=2), denied("b"), paid(COPAY, "pay-1"), paid(99, "pay-2")],
+        [
+            course_requested(),
+            insured(3),
+            approved("a", sessions=2),
+            denied("b"),
+            payment_captured(COPAY, "pay-1"),
+            payment_captured(99, "pay-2"),
+        ],
     ],
     ids=["halves", "package", "two authorizations", "one too few"],
 )

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from services.billing.account.tariff import Late, MissedPolicy, Policy
 from shared.contract.closed_sets import By
-from tests.facts.booking import accepted, insured
+from tests.facts.booking import course_accepted, insured
 from tests.facts.clinic import approved, denied
 from tests.facts.course import DAY, HOUR
 from tests.stand_ins.billed_clinics import PRICE
@@ -63,7 +63,7 @@ def test_however_they_cross_the_money_ends_where_the_answers_say(steps: list[tup
 @given(covered=st.booleans(), steps=st.lists(st.tuples(st.sampled_from(sorted(STEPS)), st.integers(0, 3)), max_size=60))
 def test_however_cover_and_money_cross_no_place_is_had_for_nothing(covered: bool, steps: list[tuple[str, int]]) -> None:
     world = World(covered)
-    world.booking.accept(insured(SESSIONS) if covered else accepted(SESSIONS, "spray"))
+    world.booking.accept(insured(SESSIONS) if covered else course_accepted(SESSIONS, "spray"))
     play(world, steps)
 
 

@@ -15,10 +15,9 @@ from services.billing.account import ledger
 from services.billing.account.tariff import Late, MissedPolicy, Policy
 from shared.contract.billing import RefundDue
 from shared.contract.closed_sets import By, RefundReason, SessionState
-from tests.facts.booking import accepted, insured
+from tests.facts.booking import course_accepted, insured
 from tests.facts.clinic import approved, denied
-from tests.facts.course import DAY, HOUR
-from tests.facts.infusions import T0, begins_at
+from tests.facts.course import DAY, HOUR, NOW, start
 from tests.stand_ins.billing_story import Story
 from tests.stand_ins.billing_world import SESSIONS, TREATED, World, satisfied
 
@@ -31,7 +30,7 @@ class Course(RuleBasedStateMachine):
     """One course at a clinic with fees, for short notice and for sessions that were missed."""
 
     @initialize(
-        course=st.sampled_from(["infusion", "spray", "insured spray"]),
+        course=st.sampled_from(["ketamine_induction", "spray", "insured spray"]),
         keep=st.booleans(),
         authorized=st.booleans(),
         given=st.sets(st.integers(1, SESSIONS - 1), max_size=1),
@@ -48,8 +47,8 @@ class Course(RuleBasedStateMachine):
         self.keeps_missed = keep
         self.fees = 0
         self.world = World(course == "insured spray", Story(policy))
-        self.sprays = course != "infusion"
-        wish = insured(SESSIONS) if self.world.covered else accepted(SESSIONS, course.split()[-1])
+        self.sprays = course != "ketamine_induction"
+        wish = insured(SESSIONS) if self.world.covered else course_accepted(SESSIONS, course.split()[-1])
         self.world.booking.accept(wish)
         self.world.settle_down()
         if self.sprays and authorized:
@@ -138,7 +137,7 @@ class Course(RuleBasedStateMachine):
             optional={
                 "sessions": st.integers(1, SESSIONS),
                 "copay_cents": st.sampled_from([0, 700, 45000]),
-                "valid_through": st.sampled_from([(T0 + days * DAY).date() for days in (9, 12, 15)]),
+                "valid_through": st.sampled_from([(NOW + days * DAY).date() for days in (9, 12, 15)]),
             },
         ),
     )
@@ -173,7 +172,7 @@ class Course(RuleBasedStateMachine):
     def cancel(self, number: int, by: By) -> None:
         self.world.booking.cancel(number, by)
         cancelled = self.world.booking.state[number] is SessionState.CANCELLED
-        if cancelled and by is By.PATIENT and begins_at(number) - self.world.now < 48 * HOUR:
+        if cancelled and by is By.PATIENT and start(number) - self.world.now < 48 * HOUR:
             self.fees += min(LATE_FEE, self.world.billing.share(number).prepaid_cents)
         self.step()
 
@@ -191,7 +190,7 @@ class Course(RuleBasedStateMachine):
     @rule(number=NUMBERS, hours=st.sampled_from([1, 47]))
     def wait_for(self, number: int, hours: int) -> None:
         """Until short notice of a session's start."""
-        self.world.live_until(begins_at(number) - hours * HOUR)
+        self.world.live_until(start(number) - hours * HOUR)
 
     @invariant()
     def the_clinic_keeps_what_its_policy_says(self) -> None:

@@ -14,11 +14,9 @@ from hypothesis import strategies as st
 from schemathesis import GenerationMode
 
 from services.billing.http.shapes import COURSE_ID, SESSION_ID
-from shared.contract.booking import SessionCompleted
-from shared.contract.clinic import PatientUpdated
-from tests.facts.booking import accepted, told
-from tests.facts.clinic import paid
-from tests.facts.infusions import T0
+from tests.facts.booking import at_albany, course_accepted, session_completed
+from tests.facts.clinic import patient_updated, payment_captured
+from tests.facts.course import NOW
 from tests.stand_ins.billed_clinics import PRICE
 from tests.stand_ins.billing_rig import Billing, running
 from tests.stand_ins.callers import key_of, keys_file
@@ -42,14 +40,16 @@ async def billing(databases: dict[str, str], tmp_path: Path) -> AsyncIterator[Bi
     """Billing with the course of the examples: paid in part, its first session given."""
     async with running(databases["billing"], keys_file(tmp_path), on_a_socket=True) as service:
         ids = {"course_id": UUID(COURSE_ID), "session_id": UUID(SESSION_ID), "provider": "provider-1"}
-        first, second = (session.model_copy(update={"provider": "provider-1"}) for session in accepted(2).sessions)
+        first, second = (
+            session.model_copy(update={"provider": "provider-1"}) for session in course_accepted(2).sessions
+        )
         sessions = (first.model_copy(update={"session_id": UUID(SESSION_ID)}), second)
-        course = accepted(2, treatment="ketamine_induction", course_id=UUID(COURSE_ID), sessions=sessions)
-        robin = PatientUpdated(patient_id="p-1", name="Robin", born_on=date(1980, 2, 29), diagnoses=("F33.2",))
-        await service.hear(robin, course, paid(PRICE + 5000, "till-1", course_id=UUID(COURSE_ID)))
-        await service.until(T0)
-        await service.hear(told(SessionCompleted, 1, **ids))
-        await service.until(T0)
+        course = at_albany(2, course_id=UUID(COURSE_ID), sessions=sessions)
+        robin = patient_updated(name="Robin", born_on=date(1980, 2, 29))
+        await service.hear(robin, course, payment_captured(PRICE + 5000, "till-1", course_id=UUID(COURSE_ID)))
+        await service.until(NOW)
+        await service.hear(session_completed(1, **ids))
+        await service.until(NOW)
         yield service
 
 

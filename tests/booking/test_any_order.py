@@ -13,8 +13,16 @@ from hypothesis import strategies as st
 from services.booking.chairs.location import ChairPlan
 from services.booking.rules.course import CourseState
 from shared.contract.register import EventData
-from tests.facts.billing import overdue, satisfied, withdrawn
-from tests.facts.clinic import cancel, checked_in, completed, missed, moved, requested
+from tests.facts.billing import prepayment_overdue, prepayment_satisfied, prepayment_withdrawn
+from tests.facts.clinic import (
+    course_cancel_requested,
+    course_requested,
+    patient_checked_in,
+    patient_missed,
+    session_cancel_requested,
+    session_reschedule_requested,
+    treatment_completed,
+)
 from tests.facts.course import COURSE, DAY, HOUR, NOW, OTHER, session_id, start
 from tests.stand_ins.booking_places import PLACES, room
 from tests.stand_ins.booking_story import Story
@@ -46,22 +54,27 @@ def end_of(order: tuple[EventData, ...], places: dict[str, ChairPlan] = PLACES) 
 
 STORIES: dict[str, list[EventData]] = {
     "paid, given, the rest cancelled": [
-        requested(2), satisfied(1), satisfied(2), checked_in(1), completed(1), cancel(2),
+        course_requested(2), prepayment_satisfied(1), prepayment_satisfied(2), patient_checked_in(1),
+        treatment_completed(1), session_cancel_requested(2),
     ],
     "paid, given, the course cancelled": [
-        requested(2), satisfied(1), checked_in(1), completed(1), cancel(), satisfied(2),
+        course_requested(2), prepayment_satisfied(1), patient_checked_in(1), treatment_completed(1),
+        course_cancel_requested(), prepayment_satisfied(2),
     ],
     "one moved, one missed": [
-        requested(2), moved(2, start(2) + HOUR), satisfied(1), satisfied(2), missed(1),
+        course_requested(2), session_reschedule_requested(2, start(2) + HOUR), prepayment_satisfied(1),
+        prepayment_satisfied(2), patient_missed(1),
     ],
     "taken back and paid again": [
-        requested(1), satisfied(1), withdrawn(1), satisfied(1, grant=2), checked_in(1), completed(1),
+        course_requested(1), prepayment_satisfied(1), prepayment_withdrawn(1),
+        prepayment_satisfied(1, grant=2), patient_checked_in(1), treatment_completed(1),
     ],
     "released and paid after all": [
-        requested(2), satisfied(1), overdue(2), satisfied(2), checked_in(1), completed(1),
+        course_requested(2), prepayment_satisfied(1), prepayment_overdue(2), prepayment_satisfied(2),
+        patient_checked_in(1), treatment_completed(1),
     ],
     "cancelled although it was given": [
-        requested(1), satisfied(1), completed(1), cancel(),
+        course_requested(1), prepayment_satisfied(1), treatment_completed(1), course_cancel_requested(),
     ],
 }  # fmt: skip
 
@@ -88,13 +101,15 @@ class _Step(NamedTuple):
 
 
 FACTS: dict[str, Callable[[_Step], EventData]] = {
-    "overdue": lambda step: overdue(step.number, step.course),
-    "check in": lambda step: checked_in(step.number, step.course),
-    "complete": lambda step: completed(step.number, step.course),
-    "miss": lambda step: missed(step.number, step.course),
-    "cancel one": lambda step: cancel(step.number, step.course),
-    "cancel all": lambda step: cancel(None, step.course),
-    "move": lambda step: moved(step.number, start(step.number) + (step.hours % 50) * HOUR, step.course),
+    "overdue": lambda step: prepayment_overdue(step.number, step.course),
+    "check in": lambda step: patient_checked_in(step.number, step.course),
+    "complete": lambda step: treatment_completed(step.number, step.course),
+    "miss": lambda step: patient_missed(step.number, step.course),
+    "cancel one": lambda step: session_cancel_requested(step.number, step.course),
+    "cancel all": lambda step: course_cancel_requested(step.course),
+    "move": lambda step: session_reschedule_requested(
+        step.number, start(step.number) + (step.hours % 50) * HOUR, step.course
+    ),
 }
 STEPS = st.lists(
     st.builds(
@@ -117,14 +132,14 @@ class _Billing:
 
     def grant(self, number: int, course: UUID) -> EventData:
         self.given[course, number] += 1
-        return satisfied(number, self.given[course, number], course)
+        return prepayment_satisfied(number, self.given[course, number], course)
 
     def withdraw(self, number: int, course: UUID) -> EventData | None:
         last = self.given[course, number]
         if last == 0 or (course, number, last) in self.taken:
             return None
         self.taken.add((course, number, last))
-        return withdrawn(number, last, course)
+        return prepayment_withdrawn(number, last, course)
 
 
 def _event(billing: _Billing, step: _Step) -> EventData | None:
@@ -157,7 +172,7 @@ def test_messages_of_one_batch_are_decided_as_if_each_came_alone(
     """A batch reads its calendar once: what its messages do to each other, the calendar must know."""
     alone, together, billing = Story(room(chairs)), Story(room(chairs)), _Billing()
     events = [event for step in steps if (event := _event(billing, step)) is not None]
-    events[first:first] = [requested(3), requested(3, OTHER)]
+    events[first:first] = [course_requested(3), course_requested(3, OTHER)]
     for size in cycle(sizes):
         batch, events = events[:size], events[size:]
         told = [answer for event in batch for answer in alone.tell(event)]
@@ -176,14 +191,14 @@ def test_whatever_happens_each_grant_has_one_answer_and_no_chair_two_patients(
     story, billing = Story(room(chairs)), _Billing()
     for count, step in enumerate(steps):
         if count == first:
-            story.tell(requested(3))
+            story.tell(course_requested(3))
         if count == first // 2:
-            story.tell(requested(3, OTHER))
+            story.tell(course_requested(3, OTHER))
         _take(story, billing, step)
     for course in COURSES:  # those that nobody requested yet
         if str(course) not in story.courses or story.course(course).state is CourseState.AWAITED:
             story.now = min(story.now, NOW)
-            story.tell(requested(3, course))
+            story.tell(course_requested(3, course))
     story.deliver(NOW + 200 * DAY)
     for course in COURSES:
         assert story.course(course).waiting == ()

@@ -12,8 +12,8 @@ from services.booking.gauges import Shut, open_minutes
 from services.booking.rules.closures import ClosureRequested
 from shared.configuration.clinic import Opening
 from shared.contract.closed_sets import Needs
-from tests.facts.billing import required, satisfied
-from tests.facts.clinic import requested
+from tests.facts.billing import prepayment_required, prepayment_satisfied
+from tests.facts.clinic import course_requested
 from tests.facts.course import DAY, HOUR, NOW, start
 from tests.stand_ins.booking_desk import Desk, desk
 from tests.stand_ins.booking_places import STELLA, room
@@ -75,7 +75,7 @@ async def booking(databases: dict[str, str], tmp_path: Path) -> AsyncIterator[De
 
 
 async def test_who_has_not_paid_for_tomorrow_is_counted_by_what_is_missing(booking: Desk) -> None:
-    await booking.hear(requested(2), satisfied(2))
+    await booking.hear(course_requested(2), prepayment_satisfied(2))
 
     async def unpaid(within: str, needs: str = "money", location: str = "stella") -> float:
         told = await scrape(booking.app)
@@ -86,7 +86,7 @@ async def test_who_has_not_paid_for_tomorrow_is_counted_by_what_is_missing(booki
     assert (await unpaid("24h"), await unpaid("48h")) == (0, 1)
     booking.clock.time = start(1) - 23 * HOUR
     assert (await unpaid("24h"), await unpaid("48h"), await unpaid("48h", location="albany")) == (1, 1, 0)
-    await booking.hear(required(1, Needs.AUTHORIZATION))
+    await booking.hear(prepayment_required(needs=Needs.AUTHORIZATION))
     assert (await unpaid("24h"), await unpaid("24h", "authorization")) == (0, 1)
     booking.clock.time = start(1)
     assert await unpaid("24h", "authorization") == 1, "this very moment"
@@ -101,7 +101,7 @@ async def test_chair_use_is_what_is_taken_of_what_is_open(booking: Desk) -> None
     assert before.value("chairtime_chair_minutes_open", location="stella", days="7d") == 5 * 4 * 11 * 60
 
     booking.clock.time = NOW
-    await booking.hear(requested(2), satisfied(1))
+    await booking.hear(course_requested(2), prepayment_satisfied(1))
     closure = ClosureRequested(
         closure_id=uuid4(), location="stella", chair="chair-4", starts_at=start(1) - HOUR, ends_at=start(1) + HOUR
     )

@@ -18,7 +18,7 @@ from shared.contract.clinic import CourseRequested
 from shared.decision.clock import WallClock
 from shared.decision.message import Record, headers_of
 from shared.service.service import Service
-from tests.facts.clinic import requested
+from tests.facts.clinic import course_requested
 from tests.facts.course import COURSE
 from tests.stand_ins.booking_desk import (
     COURSES,
@@ -98,7 +98,7 @@ async def events(kafka: str) -> AsyncIterator[Tail]:
 def wanted(course: UUID) -> CourseRequested:
     """The same hour for everybody, each a patient of their own."""
     sessions = [{"session_id": UUID(int=course.int ^ 1), "starts_at": WHEN}]
-    return requested(course=course, patient_id=str(course), sessions=sessions)
+    return course_requested(course=course, patient_id=str(course), sessions=sessions)
 
 
 def count_what_is_heard(service: Service[Any, Any], monkeypatch: pytest.MonkeyPatch) -> list[int]:
@@ -156,7 +156,7 @@ async def test_a_hundred_plans_fill_the_day_and_nobody_sits_on_anybody(
     plan = {"first_day": "2099-03-10", "count": 1, "weekdays": ["tue"]}
     async with producer(kafka) as client:
         for course in courses:
-            data = requested(course=course, patient_id=str(course), sessions=None, plan=plan)
+            data = course_requested(course=course, patient_id=str(course), sessions=None, plan=plan)
             await client.send(
                 data.topic,
                 data.model_dump_json().encode(),

@@ -18,14 +18,22 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from services.booking.rules.closures import ClosureRequested
 from services.booking.rules.course import OVER, CourseState, TimerKind
-from shared.contract.billing import PricingRejected
 from shared.contract.booking import CourseAccepted, SessionEvent
-from shared.contract.clinic import CourseChangeRequested, CoursePlan, RequestedSession
-from shared.contract.closed_sets import PricingRefusal, SessionState
+from shared.contract.clinic import CoursePlan, RequestedSession
+from shared.contract.closed_sets import SessionState
 from shared.contract.internal import TimerDue
 from shared.contract.register import CourseEvent, EventData
-from tests.facts.billing import overdue, satisfied, withdrawn
-from tests.facts.clinic import cancel, checked_in, completed, missed, moved, requested
+from tests.facts.billing import prepayment_overdue, prepayment_satisfied, prepayment_withdrawn, pricing_rejected
+from tests.facts.clinic import (
+    course_cancel_requested,
+    course_change_requested,
+    course_requested,
+    patient_checked_in,
+    patient_missed,
+    session_cancel_requested,
+    session_reschedule_requested,
+    treatment_completed,
+)
 from tests.facts.course import DAY, HOUR, NOW, session_id
 from tests.stand_ins.booking_places import STELLA, room
 from tests.stand_ins.booking_story import Story
@@ -281,7 +289,7 @@ class Booking(RuleBasedStateMachine):
         patient = f"patient-{course.int // 2}"  # two courses are of one patient
         ids = [session_id(n, course) for n in range(1, len(wishes) + 1)]
         sessions = tuple(RequestedSession(session_id=id, starts_at=at) for id, at in zip(ids, wishes, strict=True))
-        wish = requested(course=course, patient_id=patient, sessions=sessions)
+        wish = course_requested(course=course, patient_id=patient, sessions=sessions)
         if course in self.standing:
             self.tell(wish)
             return
@@ -300,7 +308,7 @@ class Booking(RuleBasedStateMachine):
         course = unknown[pick % len(unknown)]
         patient = f"patient-{course.int // 2}"
         plan = CoursePlan(first_day=(FIRST + day * DAY).date(), count=count)
-        events = self.story.tell(requested(course=course, patient_id=patient, sessions=None, plan=plan))
+        events = self.story.tell(course_requested(course=course, patient_id=patient, sessions=None, plan=plan))
         found = [told for event in events if isinstance(event, CourseAccepted) for told in event.sessions]
         assert all(self.can_sit(told.starts_at, patient) for told in found)
         assert not clashes({told.session_id: told.starts_at for told in found})
@@ -320,7 +328,11 @@ class Booking(RuleBasedStateMachine):
         if what == "grant":
             self.given[id] += 1
         was_rejected = str(course) in self.story.courses and self.story.course(course).request is not None
-        self.tell(satisfied(number, self.given[id], course) if what == "grant" else overdue(number, course))
+        self.tell(
+            prepayment_satisfied(number, self.given[id], course)
+            if what == "grant"
+            else prepayment_overdue(number, course)
+        )
         if not was_rejected:
             self.early.setdefault(course, []).append(Money(what, id, self.given[id], self.story.now))
 
@@ -333,7 +345,7 @@ class Booking(RuleBasedStateMachine):
         fits = self.state_of(course) is CourseState.ACCEPTED and at > self.story.now
         fits = fits and self.can_sit(at, f"patient-{course.int // 2}")
         fits = fits and clashes(series | {wish.session_id: at}) <= clashes(series)
-        self.tell(CourseChangeRequested(course_id=course, add_sessions=(wish,)))
+        self.tell(course_change_requested(course, add_sessions=(wish,)))
         assert (wish.session_id in self.model) is fits
 
     @precondition(lambda self: bool(self.model))
@@ -341,7 +353,7 @@ class Booking(RuleBasedStateMachine):
     def move(self, pick: int, at: datetime) -> None:
         known = self.pick(pick, *MOVABLE)
         moves = self.may_move(known, at)
-        self.about(known, moved(1, at))
+        self.about(known, session_reschedule_requested(1, at))
         if moves:
             self.moved(known, at)
 
@@ -371,7 +383,7 @@ class Booking(RuleBasedStateMachine):
             self.fall(other)
         at = at_wall(wall_of(other.starts_at) + hours * HOUR)
         moves = self.may_move(known, at)
-        self.about(known, moved(1, at))
+        self.about(known, session_reschedule_requested(1, at))
         if moves:
             self.moved(known, at)
         if pays:
@@ -411,8 +423,11 @@ class Booking(RuleBasedStateMachine):
         lost_one = self.pick(lost, SessionState.RELEASED, SessionState.MISSED)
         movers = [known for known in (lost_one, *(self.pick(n, *MOVABLE) for n in others)) if known is not gone]
         answers = self.story.in_one_batch(
-            cancel(1, gone.course).model_copy(update={"session_id": gone.id}),
-            *(moved(1, at, known.course).model_copy(update={"session_id": known.id}) for known in movers),
+            session_cancel_requested(1, gone.course).model_copy(update={"session_id": gone.id}),
+            *(
+                session_reschedule_requested(1, at, known.course).model_copy(update={"session_id": known.id})
+                for known in movers
+            ),
         )
         gone.state = SessionState.CANCELLED
         self.learn(next(answers))
@@ -451,7 +466,7 @@ class Booking(RuleBasedStateMachine):
     def grant(self, known: Known) -> None:
         self.given[known.id] += 1
         self.hear(Money("grant", known.id, self.given[known.id], self.story.now), known.course)
-        self.about(known, satisfied(1, self.given[known.id]))
+        self.about(known, prepayment_satisfied(1, self.given[known.id]))
 
     @precondition(lambda self: any(self.given[id] for id in self.model))
     @rule(pick=picks)
@@ -460,7 +475,7 @@ class Booking(RuleBasedStateMachine):
         granted = [known for known in self.model.values() if self.given[known.id]]
         known = granted[pick % len(granted)]
         self.hear(Money("grant", known.id, self.given[known.id], self.story.now), known.course)
-        self.about(known, satisfied(1, self.given[known.id]))
+        self.about(known, prepayment_satisfied(1, self.given[known.id]))
 
     @precondition(lambda self: any(standing.hold_open for standing in self.standing.values()))
     @rule(pick=picks, delivered=st.booleans())
@@ -484,7 +499,7 @@ class Booking(RuleBasedStateMachine):
         grant = self.given[known.id]
         self.withdrawn.add((known.id, grant))
         self.hear(Money("withdraw", known.id, grant, self.story.now), known.course)
-        self.about(known, withdrawn(1, grant))
+        self.about(known, prepayment_withdrawn(1, grant))
 
     @precondition(lambda self: bool(self.model))
     @rule(pick=picks)
@@ -493,7 +508,7 @@ class Booking(RuleBasedStateMachine):
 
     def fall(self, known: Known) -> None:
         self.hear(Money("overdue", known.id, 0, self.story.now), known.course)
-        self.about(known, overdue(1))
+        self.about(known, prepayment_overdue(1))
 
     @precondition(lambda self: any(standing.hold_open for standing in self.standing.values()))
     @rule(pick=picks)
@@ -501,7 +516,7 @@ class Booking(RuleBasedStateMachine):
         held = [course for course, standing in self.standing.items() if standing.hold_open]
         course = held[pick % len(held)]
         self.hear(Money("unpriced", course, 0, self.story.now), course)
-        self.tell(PricingRejected(course_id=course, code=PricingRefusal.NO_PRICE, detail=""))
+        self.tell(pricing_rejected(course))
 
     @precondition(lambda self: bool(self.model))
     @rule(pick=picks, whole=st.sampled_from([False, False, False, True]))
@@ -510,12 +525,12 @@ class Booking(RuleBasedStateMachine):
         if whole:
             self.give_up_all(known.course)
             return
-        self.about(known, cancel(1))
+        self.about(known, session_cancel_requested(1))
         if known.state in CANCELLABLE:
             known.state = SessionState.CANCELLED
 
     def give_up_all(self, course: UUID) -> None:
-        self.tell(cancel(None, course))
+        self.tell(course_cancel_requested(course))
         for known in self.model.values():
             if known.course == course and known.state in CANCELLABLE:
                 known.state = SessionState.CANCELLED
@@ -530,7 +545,7 @@ class Booking(RuleBasedStateMachine):
         self.check_in(known)
 
     def check_in(self, known: Known) -> None:
-        self.about(known, checked_in(1))
+        self.about(known, patient_checked_in(1))
         if self.story.now < known.starts_at - 12 * HOUR:
             return
         if known.state is SessionState.CONFIRMED and self.story.now <= known.ends_at:
@@ -552,7 +567,7 @@ class Booking(RuleBasedStateMachine):
     @rule(pick=picks)
     def be_treated(self, pick: int) -> None:
         known = self.pick(pick, *([SessionState.CHECKED_IN, SessionState.CONFIRMED] if pick % 4 else []))
-        self.about(known, completed(1))
+        self.about(known, treatment_completed(1))
         known.state = SessionState.COMPLETED
 
     @precondition(lambda self: bool(self.those(SessionState.HELD, SessionState.CONFIRMED)))
@@ -561,7 +576,7 @@ class Booking(RuleBasedStateMachine):
         known = self.pick(pick, *([SessionState.HELD, SessionState.CONFIRMED] if pick % 4 else []))
         if at_start:
             self.deliver(max(self.story.now, known.starts_at))
-        self.about(known, missed(1))
+        self.about(known, patient_missed(1))
         if known.state in (SessionState.HELD, SessionState.CONFIRMED):
             known.state = SessionState.MISSED
 

@@ -20,8 +20,8 @@ from shared.kafka.consumer import COMMIT_SECONDS
 from shared.kafka.topics import TOPICS
 from shared.service.service import Service
 from shared.worker.relay import partition_of
-from tests.facts.billing import satisfied
-from tests.facts.clinic import requested
+from tests.facts.billing import prepayment_satisfied
+from tests.facts.clinic import course_requested
 from tests.stand_ins.clinics import CLINICS
 from tests.stand_ins.kafka_clients import (
     Tail,
@@ -69,14 +69,14 @@ class Running:
     def wish(self, **told: Any) -> EventData:
         """A course years ahead, so that the wall's clock does not matter."""
         sessions = [{"session_id": self.session, "starts_at": "2099-03-10T15:00:00Z"}]
-        return requested(1, self.course, patient_id=str(self.course), sessions=sessions, **told)
+        return course_requested(1, self.course, patient_id=str(self.course), sessions=sessions, **told)
 
     @property
     def session(self) -> UUID:
         return UUID(int=self.course.int ^ 1)
 
     def money(self, grant: int = 1) -> EventData:
-        return satisfied(1, grant, self.course).model_copy(update={"session_id": self.session})
+        return prepayment_satisfied(1, grant, self.course).model_copy(update={"session_id": self.session})
 
 
 @pytest.fixture

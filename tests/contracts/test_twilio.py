@@ -20,7 +20,7 @@ from deploy.local.fake_twilio import ACCOUNT_SID, AUTH_TOKEN, FakeTwilio
 from services.reminders.sending.twilio import TwilioSender
 from services.reminders.text.provider import Accepted, OutgoingText
 from shared.contract.closed_sets import TextKind
-from tests.facts.texted_course import MONDAY, PHONE
+from tests.facts.course import NOW, PHONE
 
 DESCRIPTION = json.loads((Path(__file__).parent / "twilio" / "messages.openapi.json").read_text())
 for _uri in ("uri", "first_page_uri", "next_page_uri", "previous_page_uri"):  # in truth Twilio's are relative
@@ -65,7 +65,7 @@ async def send(fake: FakeTwilio) -> None:
         to=PHONE,
         body="Stella: see you today at 9:00 AM.",
         segments=1,
-        at=MONDAY,
+        at=NOW,
         valid_for=timedelta(minutes=90),
     )
     assert isinstance(await sender.send(text), Accepted)

@@ -1,7 +1,12 @@
-"""What booking tells."""
+"""What booking tells: of the default course (`tests.facts.course`), two sessions that nobody has paid for yet.
 
-from datetime import datetime, timedelta
+Each event has one builder, named as the event; what differs from the default is told by the names of its fields. A
+session's `version` is what it has on the usual way: held, confirmed, changed, given.
+"""
+
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from shared.contract.booking import (
     BookedSession,
@@ -10,9 +15,9 @@ from shared.contract.booking import (
     CourseChanged,
     CourseRejected,
     SessionCancelled,
+    SessionCheckedIn,
     SessionCompleted,
     SessionConfirmed,
-    SessionEvent,
     SessionMissed,
     SessionReleased,
     SessionRescheduled,
@@ -21,189 +26,141 @@ from shared.contract.booking import (
 )
 from shared.contract.clinic import Insurance
 from shared.contract.closed_sets import By, Payer, Refusal, ReleaseReason, SessionState, WithdrawalReason
-from shared.contract.register import EventData
-from tests.facts.course import COURSE, DAY, HOUR, session_id
-from tests.facts.infusions import T0, begins_at
-from tests.facts.texted_course import COURSE_ID, MONDAY, PATIENT, id_of, start_of
+from tests.facts.course import COURSE, DAY, HOUR, NOW, PATIENT, session_id, start
 
 
-def booked(number: int, of: int, state: SessionState, version: int = 1, at: datetime | None = None) -> dict[str, Any]:
-    """The fields of a session as booking tells them."""
-    start = at or begins_at(number)
+def booked_session(number: int = 1, of: int = 2, course: UUID = COURSE, **told: Any) -> BookedSession:
+    """A session of a course, held."""
+    return BookedSession.model_validate(_booked(number, of, SessionState.HELD, 1, course, told) | told)
+
+
+def _booked(
+    number: int, of: int, state: SessionState, version: int, course: UUID, told: dict[str, Any]
+) -> dict[str, Any]:
+    starts_at: datetime = told.get("starts_at", start(number))
     return {
-        "session_id": session_id(number),
+        "session_id": session_id(number, course),
         "number": number,
         "of": of,
         "state": state,
-        "starts_at": start,
-        "ends_at": start + 2 * HOUR,
+        "starts_at": starts_at,
+        "ends_at": starts_at + 2 * HOUR,
         "time_zone": "America/Chicago",
-        "chair": "1",
+        "chair": "A",
         "provider": "dana",
         "version": version,
     }
 
 
-def accepted(of: int = 2, treatment: str = "infusion", package: str | None = None, **told: Any) -> CourseAccepted:
-    """The course, held for three days."""
-    fields: dict[str, Any] = {
+def _of_session(number: int, state: SessionState, version: int, told: dict[str, Any], **event: Any) -> dict[str, Any]:
+    """What every event about a session tells."""
+    course: dict[str, Any] = {
         "course_id": COURSE,
-        "patient_id": "p-1",
+        "patient_id": PATIENT,
         "companions": (),
-        "location": "carbondale",
-        "treatment": treatment,
-        "payer": Payer.SELF_PAY,
-        "package": package,
-        "hold_expires_at": T0 + 3 * DAY,
-        "sessions": tuple(BookedSession(**booked(number, of, SessionState.HELD)) for number in range(1, of + 1)),
+        "location": "stella",
+        "treatment": "ketamine_induction",
     }
-    return CourseAccepted(**(fields | told))
+    return _booked(number, 2, state, version, told.get("course_id", COURSE), told) | course | event | told
 
 
-def insured(of: int = 2, treatment: str = "spray", plan: str = "Good Health", **told: Any) -> CourseAccepted:
-    """The course of a patient whose insurer is asked."""
-    return accepted(of, treatment, payer=Payer.INSURANCE, insurance=Insurance(plan=plan), **told)
-
-
-def changed(of: int = 2, **told: Any) -> CourseChanged:
-    """The course after a change, whole."""
-    return CourseChanged.model_validate(accepted(of, **told).model_dump())
-
-
-_STATE: dict[type[SessionEvent], SessionState] = {
-    SessionConfirmed: SessionState.CONFIRMED,
-    SessionReleased: SessionState.RELEASED,
-    SessionCancelled: SessionState.CANCELLED,
-    SessionMissed: SessionState.MISSED,
-    SessionCompleted: SessionState.COMPLETED,
-    SessionRescheduled: SessionState.HELD,
-    SessionUnconfirmed: SessionState.HELD,
-    SessionWithdrawalRefused: SessionState.CHECKED_IN,
-}
-
-
-def told(event: type[SessionEvent], number: int, at: datetime | None = None, **more: Any) -> SessionEvent:
-    """What booking tells of a session."""
-    state = more.pop("state", _STATE[event])
-    start = at or begins_at(number)
-    default: dict[type[SessionEvent], dict[str, Any]] = {
-        SessionCancelled: {"by": By.PATIENT},
-        SessionCompleted: {"started_at": start, "ended_at": start + HOUR},
-        SessionRescheduled: {"by": By.PATIENT, "previous_starts_at": begins_at(number)},
-    }
-    course = {"course_id": COURSE, "patient_id": "p-1", "companions": (), "location": "x", "treatment": "infusion"}
-    return event(**(booked(number, 2, state, 2, start) | course | default.get(event, {}) | more))
-
-
-def confirmed(number: int, grant: int = 1, **more: Any) -> SessionEvent:
-    """Booking's yes to a grant."""
-    return told(SessionConfirmed, number, grant=grant, **more)
-
-
-def released(number: int, reason: ReleaseReason, grant: int = 0, **more: Any) -> SessionEvent:
-    """Booking gave the place up, or answers a grant with no."""
-    return told(SessionReleased, number, grant=grant, reason=reason, **more)
-
-
-def unconfirmed(number: int, grant: int = 1, reason: WithdrawalReason = WithdrawalReason.REFUND) -> SessionEvent:
-    """Booking gives a grant back: the place is held again."""
-    return told(SessionUnconfirmed, number, grant=grant, reason=reason)
-
-
-def kept(number: int, grant: int = 1, state: SessionState = SessionState.CHECKED_IN) -> SessionEvent:
-    """Booking does not give a grant back."""
-    return told(SessionWithdrawalRefused, number, grant=grant, reason=Refusal.WRONG_STATE, state=state)
-
-
-def session_fields(number: int, state: SessionState, version: int, start: datetime | None = None) -> dict[str, Any]:
-    """A session's fields as booking tells them."""
-    start = start or start_of(number)
+def _course(count: int, told: dict[str, Any]) -> dict[str, Any]:
+    course = told.get("course_id", COURSE)
     return {
-        "session_id": id_of(number),
-        "number": number,
-        "of": 6,
-        "state": state,
-        "starts_at": start,
-        "ends_at": start + timedelta(hours=2),
-        "time_zone": "America/Chicago",
-        "chair": "A",
-        "provider": "Kim",
-        "version": version,
-    }
+        "course_id": course,
+        "patient_id": PATIENT,
+        "companions": (),
+        "location": "stella",
+        "treatment": "ketamine_induction",
+        "payer": Payer.SELF_PAY,
+        "hold_expires_at": NOW + 3 * DAY,
+        "sessions": tuple(booked_session(number, count, course) for number in range(1, count + 1)),
+    } | told
 
 
-def course_accepted(*numbers: int, location: str = "stella", companions: tuple[str, ...] = ()) -> CourseAccepted:
-    """The course with these sessions, all held."""
-    return CourseAccepted(
-        course_id=COURSE_ID,
-        patient_id=PATIENT,
-        companions=companions,
-        location=location,
-        treatment="ketamine_induction",
-        payer=Payer.SELF_PAY,
-        hold_expires_at=MONDAY + timedelta(days=2),
-        sessions=tuple(BookedSession(**session_fields(n, SessionState.HELD, 1)) for n in numbers),
-    )
+def course_accepted(count: int = 2, treatment: str = "ketamine_induction", **told: Any) -> CourseAccepted:
+    """The course, held for three days."""
+    return CourseAccepted(**_course(count, {"treatment": treatment} | told))
 
 
-def session_event(
-    event: type[SessionEvent],
-    number: int,
-    state: SessionState,
-    version: int,
-    start: datetime | None = None,
-    companions: tuple[str, ...] = (),
-    **told: Any,
-) -> SessionEvent:
-    """An event about one session."""
-    return event(
-        course_id=COURSE_ID,
-        patient_id=PATIENT,
-        companions=companions,
-        location="stella",
-        treatment="ketamine_induction",
-        **session_fields(number, state, version, start),
-        **told,
-    )
+def insured(count: int = 2, treatment: str = "spray", plan: str = "Good Health", **told: Any) -> CourseAccepted:
+    """The course of a patient whose insurer is asked."""
+    return course_accepted(count, treatment, payer=Payer.INSURANCE, insurance=Insurance(plan=plan), **told)
 
 
-def session_confirmed(number: int = 1, version: int = 2, start: datetime | None = None, **more: Any) -> SessionEvent:
-    """Billing's grant is answered with yes."""
-    return session_event(SessionConfirmed, number, SessionState.CONFIRMED, version, start, grant=1, **more)
+def course_changed(count: int = 2, **told: Any) -> CourseChanged:
+    """The course after a change, whole."""
+    return CourseChanged(**_course(count, told))
 
 
-def session_moved(start: datetime, version: int = 3, number: int = 1, **more: Any) -> SessionEvent:
-    """The patient wanted another time than the story's, and has it."""
-    told: dict[str, Any] = {"previous_starts_at": start_of(number), "by": By.PATIENT}
-    return session_event(SessionRescheduled, number, SessionState.CONFIRMED, version, start, **told, **more)
+def insured_since(count: int = 1, treatment: str = "spray", **told: Any) -> CourseChanged:
+    """The course of a patient whose insurer is asked from now on."""
+    insurance = Insurance(plan="Good Health")
+    return course_changed(count, treatment=treatment, payer=Payer.INSURANCE, insurance=insurance, **told)
 
 
-def session_cancelled(number: int = 1, version: int = 3, start: datetime | None = None, **more: Any) -> SessionEvent:
-    """The patient gave a session up."""
-    return session_event(SessionCancelled, number, SessionState.CANCELLED, version, start, by=By.PATIENT, **more)
+def at_albany(count: int = 2, **told: Any) -> CourseAccepted:
+    """The course, at a place whose shipped profile has a price for each session."""
+    return course_accepted(count, location="carbondale", **told)
 
 
-def session_released(number: int = 1, version: int = 2) -> SessionEvent:
-    """Nobody paid while the place was held."""
-    told: dict[str, Any] = {"grant": 0, "reason": ReleaseReason.HOLD_EXPIRED}
-    return session_event(SessionReleased, number, SessionState.RELEASED, version, **told)
-
-
-def session_completed(number: int, version: int = 4) -> SessionEvent:
-    """An hour of treatment."""
-    told = {"started_at": start_of(number), "ended_at": start_of(number) + timedelta(hours=1)}
-    return session_event(SessionCompleted, number, SessionState.COMPLETED, version, **told)
-
-
-def by_insurance(of: int = 1) -> CourseAccepted:
-    return changed(of, treatment="spray", payer=Payer.INSURANCE, insurance={"plan": "Good Health"})
-
-
-def rejected() -> CourseRejected:
+def course_rejected() -> CourseRejected:
+    """The first chair is taken."""
     code = Refusal.CHAIR_TAKEN
     return CourseRejected(course_id=COURSE, code=code, detail="", conflicts=(Conflict(code=code),))
 
 
-def at_albany(of: int = 2, **more: Any) -> EventData:
-    """The story's course, as a treatment of the shipped profile `albany`."""
-    return accepted(of, treatment="ketamine_induction", **more)
+def session_confirmed(number: int = 1, grant: int = 1, **told: Any) -> SessionConfirmed:
+    """Booking's yes to a grant."""
+    return SessionConfirmed(**_of_session(number, SessionState.CONFIRMED, 2, told, grant=grant))
+
+
+def session_released(
+    number: int = 1, reason: ReleaseReason = ReleaseReason.HOLD_EXPIRED, grant: int = 0, **told: Any
+) -> SessionReleased:
+    """Booking gave the place up, or answers a grant with no."""
+    return SessionReleased(**_of_session(number, SessionState.RELEASED, 2, told, grant=grant, reason=reason))
+
+
+def session_unconfirmed(
+    number: int = 1, grant: int = 1, reason: WithdrawalReason = WithdrawalReason.REFUND, **told: Any
+) -> SessionUnconfirmed:
+    """Booking gives a grant back: the place is held again."""
+    return SessionUnconfirmed(**_of_session(number, SessionState.HELD, 3, told, grant=grant, reason=reason))
+
+
+def session_withdrawal_refused(
+    number: int = 1, grant: int = 1, state: SessionState = SessionState.CHECKED_IN, **told: Any
+) -> SessionWithdrawalRefused:
+    """Booking does not give a grant back."""
+    fields = _of_session(number, state, 3, told, grant=grant, reason=Refusal.WRONG_STATE)
+    return SessionWithdrawalRefused(**fields)
+
+
+def session_rescheduled(number: int = 1, **told: Any) -> SessionRescheduled:
+    """The patient wanted another time than the course's, and has it; nobody has paid."""
+    previous = start(number)
+    fields = _of_session(number, SessionState.HELD, 3, told, previous_starts_at=previous, by=By.PATIENT)
+    return SessionRescheduled(**fields)
+
+
+def session_cancelled(number: int = 1, **told: Any) -> SessionCancelled:
+    """The patient gave a session up."""
+    return SessionCancelled(**_of_session(number, SessionState.CANCELLED, 3, told, by=By.PATIENT))
+
+
+def session_checked_in(number: int = 1, **told: Any) -> SessionCheckedIn:
+    """The patient passed the gate."""
+    return SessionCheckedIn(**_of_session(number, SessionState.CHECKED_IN, 3, told))
+
+
+def session_missed(number: int = 1, **told: Any) -> SessionMissed:
+    """Nobody came."""
+    return SessionMissed(**_of_session(number, SessionState.MISSED, 3, told))
+
+
+def session_completed(number: int = 1, **told: Any) -> SessionCompleted:
+    """An hour of treatment."""
+    begun = told.get("starts_at", start(number))
+    fields = _of_session(number, SessionState.COMPLETED, 4, told, started_at=begun, ended_at=begun + HOUR)
+    return SessionCompleted(**fields)

@@ -11,20 +11,22 @@ from aiokafka import AIOKafkaProducer
 from sqlalchemy import make_url
 
 from shared.contract.clinic import (
-    ContactUpdated,
-    CourseRequested,
-    PatientCheckedIn,
-    PatientUpdated,
-    PaymentCaptured,
-    PaymentReversed,
     RequestedSession,
-    SessionCancelRequested,
-    SessionRescheduleRequested,
-    TreatmentCompleted,
 )
 from shared.contract.register import EventData
 from shared.decision.message import NAMESPACE
 from tests.conftest import copies
+from tests.facts.clinic import (
+    contact_updated,
+    course_requested,
+    patient_checked_in,
+    patient_updated,
+    payment_captured,
+    payment_reversed,
+    session_cancel_requested,
+    session_reschedule_requested,
+    treatment_completed,
+)
 from tests.failures.checker import check
 from tests.simulation.house import House, house
 from tests.simulation.story import Act, Story
@@ -40,22 +42,14 @@ def blameless() -> Story:
 
     def requested(course: UUID, patient: str, *sessions: tuple[UUID, datetime]) -> EventData:
         wishes = tuple(RequestedSession(session_id=id, starts_at=at) for id, at in sessions)
-        return CourseRequested(
-            course_id=course,
-            patient_id=patient,
-            location="albany",
-            treatment="ketamine_induction",
-            payer="self_pay",
-            sessions=wishes,
-        )
+        return course_requested(course=course, patient_id=patient, location="albany", sessions=wishes)
 
     def contact(patient: str) -> EventData:
         texting = {"allowed": True, "wording": "w1", "source": "form", "recorded_at": MONDAY}
-        return ContactUpdated(
+        return contact_updated(
             contact_id=patient,
             kind="patient",
             phone=PHONE,
-            locale="en-US",
             time_zone="America/New_York",
             region="US-NY",
             texting=texting,
@@ -63,37 +57,24 @@ def blameless() -> Story:
 
     hour, week = timedelta(hours=1), timedelta(days=7)
     start = MONDAY + week + hour
-    money = PaymentCaptured(
-        payment_id="pay-1",
-        course_id=PAID,
-        amount_cents=90000,
-        currency="USD",
-        method="card",
-        captured_at=MONDAY + 3 * hour,
-    )
-    back = PaymentReversed(
-        reversal_id="rev-1",
-        payment_id="pay-1",
-        course_id=PAID,
-        amount_cents=45000,
-        reason="refund",
-        refund_id=str(uuid5(NAMESPACE, f"refund/{PAID}/1")),
-        reversed_at=start,
+    money = payment_captured(90000, "pay-1", MONDAY + 3 * hour, course_id=PAID)
+    back = payment_reversed(
+        45000, str(uuid5(NAMESPACE, f"refund/{PAID}/1")), "pay-1", "rev-1", course_id=PAID, reversed_at=start
     )
     facts = [
         (MONDAY, contact("patient-1")),
         (MONDAY, contact("patient-2")),
-        (MONDAY, PatientUpdated(patient_id="patient-1", name=NAME, born_on=date(1980, 1, 1))),
+        (MONDAY, patient_updated(patient_id="patient-1", name=NAME, born_on=date(1980, 1, 1), diagnoses=None)),
         (MONDAY + hour, requested(PAID, "patient-1", (FIRST, start), (SECOND, start + timedelta(days=3)))),
         (MONDAY + hour, requested(UNPAID, "patient-2", (HELD, start))),
-        (MONDAY + 2 * hour, SessionRescheduleRequested(course_id=PAID, session_id=FIRST, starts_at=start + hour / 2)),
+        (MONDAY + 2 * hour, session_reschedule_requested(1, start + hour / 2, PAID, session_id=FIRST)),
         (MONDAY + 3 * hour, money),
-        (MONDAY + week, SessionCancelRequested(course_id=PAID, session_id=SECOND, by="patient")),
+        (MONDAY + week, session_cancel_requested(course=PAID, session_id=SECOND)),
         (start, back),
-        (start + hour / 2, PatientCheckedIn(course_id=PAID, session_id=FIRST, at=start)),
+        (start + hour / 2, patient_checked_in(course=PAID, session_id=FIRST, at=start)),
         (
             start + 2 * hour,
-            TreatmentCompleted(course_id=PAID, session_id=FIRST, started_at=start, ended_at=start + hour),
+            treatment_completed(course=PAID, session_id=FIRST, started_at=start, ended_at=start + hour),
         ),
     ]
     acts = [Act(at, data, f"fact-{number}") for number, (at, data) in enumerate(facts)]

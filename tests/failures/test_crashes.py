@@ -8,8 +8,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from deploy.operating.publish import Event
-from shared.contract.billing import PrepaymentRequired
 from shared.instruments.crash import STEPS
+from tests.facts.billing import prepayment_required
 from tests.failures.processes import LAPSE, SERVICES, Processes, processes
 from tests.failures.rounds import rounds
 from tests.failures.story import contact, course, effects, paid, phone, state
@@ -81,15 +81,7 @@ OF_COURSE: Final = "SELECT 1 FROM {} WHERE course_id = :id"
 def demand(course_id: UUID) -> Event:
     """Billing asks money for a course of which booking has told nobody."""
     now = datetime.now(UTC)
-    asked = PrepaymentRequired(
-        course_id=course_id,
-        session_id=uuid4(),
-        patient_id="nobody",
-        needs="money",
-        amount_cents=1,
-        currency="USD",
-        due_at=now,
-    )
+    asked = prepayment_required(course=course_id, session_id=uuid4(), patient_id="nobody", amount_cents=1, due_at=now)
     return Event(str(uuid4()), "/tests", now, asked)
 
 

@@ -14,6 +14,7 @@ from shared.contract.clinic import PaymentCaptured, SessionRescheduleRequested
 from shared.contract.closed_sets import TextKind
 from shared.contract.reminders import TextSent
 from shared.decision.message import Message
+from tests.facts.clinic import session_reschedule_requested
 from tests.journeys.conftest import Course, Journey, weekday_mornings
 
 PRICE = 45000
@@ -66,7 +67,7 @@ async def test_a_defect_holds_back_one_course_with_its_deadline_until_it_is_retr
     await journey.publish(stuck.requested, other.requested)
     moved_to = stuck.starts[0] + timedelta(hours=6)
     defect = Defect(journey, "booking", lambda m: isinstance(m.data, SessionRescheduleRequested) and about(m, stuck.id))
-    move = SessionRescheduleRequested(course_id=stuck.id, session_id=stuck.sessions[0], starts_at=moved_to)
+    move = session_reschedule_requested(1, moved_to, stuck.id, session_id=stuck.sessions[0])
     await journey.publish(move, stuck.paid(journey.now, PRICE), other.paid(journey.now, PRICE))
     assert await journey.states(other.id) == ["confirmed"]
     assert await journey.states(stuck.id) == ["held"]
@@ -106,9 +107,7 @@ async def test_the_texts_of_a_course_that_is_held_back_wait_and_those_of_others_
     defect = Defect(journey, "reminders", lambda m: about(m, stuck.id))
     for course in (stuck, other):
         to = course.starts[0] + timedelta(hours=5)
-        await journey.publish(
-            SessionRescheduleRequested(course_id=course.id, session_id=course.sessions[0], starts_at=to)
-        )
+        await journey.publish(session_reschedule_requested(1, to, course.id, session_id=course.sessions[0]))
     await journey.until(stuck.starts[0] - timedelta(hours=3))
     assert journey.told(TextSent, course_id=other.id, kind=TextKind.DAY_BEFORE)
     assert not journey.told(TextSent, course_id=stuck.id, kind=TextKind.DAY_BEFORE)

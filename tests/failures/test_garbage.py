@@ -13,12 +13,12 @@ from confluent_kafka import Producer
 
 from deploy.preparing.heard import HEARS
 from shared.contract.booking import CourseClosed
-from shared.contract.clinic import CourseCancelRequested, PatientMissed
 from shared.contract.register import EventData
 from shared.contract.topics import ANSWERED_BY, ERASABLE
 from shared.decision.message import Record, headers_of
 from shared.kafka.topics import TOPICS
 from shared.tables.outbox import unpack
+from tests.facts.clinic import course_cancel_requested, patient_missed
 from tests.failures.processes import Processes, event, processes
 from tests.failures.story import contact, course, paid
 from tests.stand_ins.clinic_records import raw
@@ -95,8 +95,8 @@ def readable(topic: str) -> Record:
     fact: EventData = {
         "clinic.payments": paid(stranger),
         "clinic.contacts": contact(stranger),
-        "clinic.requests": CourseCancelRequested(course_id=stranger.id, by="clinic"),
-        "clinic.sessions": PatientMissed(course_id=stranger.id, session_id=uuid4(), at=stranger.starts[0]),
+        "clinic.requests": course_cancel_requested(stranger.id, by="clinic"),
+        "clinic.sessions": patient_missed(course=stranger.id, session_id=uuid4(), at=stranger.starts[0]),
         "booking.events": CourseClosed(course_id=stranger.id, reason="cancelled"),
     }[topic]
     told = event(fact)

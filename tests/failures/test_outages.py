@@ -20,11 +20,11 @@ from services.reminders.settings import RemindersSettings
 from shared.configuration.settings import read_settings
 from shared.contract.billing import PrepaymentOverdue
 from shared.contract.booking import SessionCancelled, SessionReleased
-from shared.contract.clinic import CourseCancelRequested, SessionCancelRequested, SessionRescheduleRequested
 from shared.contract.closed_sets import TextKind
 from shared.contract.register import EventData
 from shared.contract.reminders import TextSent
 from shared.decision.message import Record
+from tests.facts.clinic import course_cancel_requested, session_cancel_requested, session_reschedule_requested
 from tests.failures.rounds import rounds
 from tests.journeys.conftest import CHICAGO, Course, Journey
 
@@ -115,7 +115,7 @@ async def test_while_booking_is_down_no_hold_expires_of_which_the_money_came_in_
     outage = Outage(journey, "booking")
     await outage.begin()
     facts: list[EventData] = [course.paid(journey.now, PRICE) for course in paid]
-    facts += [CourseCancelRequested(course_id=course.id, by="patient") for course in cancelled]
+    facts += [course_cancel_requested(course.id) for course in cancelled]
     dice.shuffle(facts)
     await publish_over(journey, facts, journey.now + timedelta(hours=4, minutes=50), dice)  # holds end ten minutes on
     await journey.pass_time(OUTAGE - timedelta(hours=4, minutes=50))
@@ -149,9 +149,7 @@ async def test_while_billing_is_down_nothing_falls_overdue_that_is_paid_or_cance
     outage = Outage(journey, "billing")
     await outage.begin()
     facts: list[EventData] = [course.paid(journey.now, PRICE) for course in paid]
-    facts += [
-        SessionCancelRequested(course_id=course.id, session_id=course.sessions[1], by="patient") for course in cancelled
-    ]
+    facts += [session_cancel_requested(course=course.id, session_id=course.sessions[1]) for course in cancelled]
     dice.shuffle(facts)
     await publish_over(journey, facts, first_due, dice)
     await journey.until(first_due - timedelta(hours=5) + OUTAGE)
@@ -181,11 +179,9 @@ async def test_while_reminders_is_down_no_text_goes_out_that_the_backlog_forbids
     before = len(journey.told(TextSent))
     outage = Outage(journey, "reminders")
     await outage.begin()
-    facts: list[EventData] = [CourseCancelRequested(course_id=course.id, by="patient") for course in cancelled]
+    facts: list[EventData] = [course_cancel_requested(course.id) for course in cancelled]
     facts += [
-        SessionRescheduleRequested(
-            course_id=course.id, session_id=course.sessions[0], starts_at=course.starts[0] + timedelta(days=7)
-        )
+        session_reschedule_requested(1, course.starts[0] + timedelta(days=7), course.id, session_id=course.sessions[0])
         for course in moved
     ]
     facts += [course.contact(journey.now + timedelta(hours=1), allowed=False) for course in silent]

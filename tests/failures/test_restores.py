@@ -19,7 +19,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from sqlalchemy import make_url
 
 from deploy.local.postgres import programs
-from shared.contract.clinic import SessionCancelRequested, SessionRescheduleRequested
+from tests.facts.clinic import session_cancel_requested, session_reschedule_requested
 from tests.failures.checker import check
 from tests.failures.processes import REPOSITORY, SERVICES, Processes, processes
 from tests.failures.rounds import rounds
@@ -148,10 +148,8 @@ async def test_what_a_backup_has_forgotten_comes_back_and_nobody_is_texted_twice
     await running.rest()
     moved, cancelled = before
     await running.publish(
-        SessionRescheduleRequested(
-            course_id=moved.id, session_id=moved.sessions[1], starts_at=moved.starts[1] + timedelta(days=7)
-        ),
-        SessionCancelRequested(course_id=cancelled.id, session_id=cancelled.sessions[1], by="patient"),
+        session_reschedule_requested(1, moved.starts[1] + timedelta(days=7), moved.id, session_id=moved.sessions[1]),
+        session_cancel_requested(course=cancelled.id, session_id=cancelled.sessions[1]),
     )
     await running.rest()
     await running.end(*SERVICES)
@@ -242,7 +240,7 @@ async def test_what_came_by_http_and_is_forgotten_waits_for_a_person_who_asks_fo
     await running.rest()
     shares = await running.rows("billing", "SELECT state, basis, granted, answered, prepaid_cents FROM shares")
     assert [tuple(share) for share in shares] == [("confirmed", "paid", 1, 1, PRICE)] * 2
-    await running.publish(SessionCancelRequested(course_id=one.id, session_id=one.sessions[0], by="clinic"))
+    await running.publish(session_cancel_requested(course=one.id, session_id=one.sessions[0], by="clinic"))
     await running.rest()
     assert await running.value("billing", "SELECT sum(amount_cents) FROM refunds") == PRICE
     violations = await check(running.urls, running.kafka, patience=5)

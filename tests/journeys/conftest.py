@@ -4,7 +4,7 @@ import asyncio
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -26,9 +26,18 @@ from shared.contract.clinic import (
     RequestedSession,
     TreatmentCompleted,
 )
+from shared.contract.closed_sets import ContactKind
 from shared.contract.register import EVENTS, EventData
 from shared.contract.topics import DEAD_LETTER_TOPICS, SERVICE_TOPICS
 from shared.kafka.cluster import Cluster
+from tests.facts.clinic import (
+    contact_updated,
+    course_requested,
+    patient_checked_in,
+    patient_updated,
+    payment_captured,
+    treatment_completed,
+)
 from tests.failures.checker import check
 from tests.stand_ins.kafka_clients import begin_at_the_end, places_of
 
@@ -191,12 +200,11 @@ class Course:
     @property
     def requested(self) -> CourseRequested:
         """Please hold it."""
-        return CourseRequested(
-            course_id=self.id,
+        return course_requested(
+            course=self.id,
             patient_id=self.patient_id,
             location=self.location,
             treatment=self.treatment,
-            payer="self_pay",
             package=self.package,
             sessions=tuple(
                 RequestedSession(session_id=s, starts_at=at) for s, at in zip(self.sessions, self.starts, strict=True)
@@ -206,43 +214,27 @@ class Course:
     @property
     def patient(self) -> PatientUpdated:
         """Whom papers name."""
-        return PatientUpdated(
-            patient_id=self.patient_id, name="Robin Example", born_on=date(1984, 5, 17), diagnoses=("F33.2",)
-        )
+        return patient_updated(patient_id=self.patient_id)
 
     def contact(self, now: datetime, *, allowed: bool = True) -> ContactUpdated:
         """The patient may be texted, or not."""
-        return ContactUpdated(
-            contact_id=self.patient_id,
-            kind="patient",
-            phone=f"+1630555{int(uuid4()) % 10_000:04d}",
-            locale="en-US",
-            time_zone="America/Chicago",
-            region="US-IL",
-            texting={"allowed": allowed, "wording": "w1", "source": "form", "recorded_at": now},
-        )
+        phone = f"+1630555{int(uuid4()) % 10_000:04d}"
+        return contact_updated(allowed, now, self.patient_id, kind=ContactKind.PATIENT, phone=phone)
 
     def paid(self, now: datetime, amount_cents: int) -> PaymentCaptured:
         """The till took money."""
-        return PaymentCaptured(
-            payment_id=f"pay-{uuid4().hex[:12]}",
-            course_id=self.id,
-            amount_cents=amount_cents,
-            currency="USD",
-            method="card",
-            captured_at=now,
-        )
+        return payment_captured(amount_cents, f"pay-{uuid4().hex[:12]}", now, course_id=self.id)
 
     def here(self, number: int) -> PatientCheckedIn:
         """The patient of a session (from 1) is here."""
         at = self.starts[number - 1]
-        return PatientCheckedIn(course_id=self.id, session_id=self.sessions[number - 1], at=at, starts_at=at)
+        return patient_checked_in(course=self.id, session_id=self.sessions[number - 1], at=at, starts_at=at)
 
     def treated(self, number: int) -> TreatmentCompleted:
         """A session's (from 1) treatment is over."""
         at = self.starts[number - 1]
-        return TreatmentCompleted(
-            course_id=self.id,
+        return treatment_completed(
+            course=self.id,
             session_id=self.sessions[number - 1],
             started_at=at + timedelta(minutes=10),
             ended_at=at + timedelta(minutes=50),

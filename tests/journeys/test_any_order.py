@@ -16,7 +16,14 @@ from shared.contract.clinic import PaymentCaptured
 from shared.contract.closed_sets import SessionState
 from shared.contract.internal import TimerDue
 from shared.contract.register import EventData
-from tests.facts.clinic import cancel, checked_in, completed, moved, paid, requested
+from tests.facts.clinic import (
+    course_requested,
+    patient_checked_in,
+    payment_captured,
+    session_cancel_requested,
+    session_reschedule_requested,
+    treatment_completed,
+)
 from tests.facts.course import COURSE, DAY, HOUR, NOW, OTHER, start
 from tests.stand_ins import billing_story, booking_story
 from tests.stand_ins.booking_places import PLACES, room
@@ -54,7 +61,7 @@ class World:
     def pay(self, cents: int) -> None:
         """The till takes money."""
         self.captured_cents += cents
-        self.publish(paid(cents, f"pay-{self.captured_cents}", self.now))
+        self.publish(payment_captured(cents, f"pay-{self.captured_cents}", self.now))
 
     @property
     def on_the_way(self) -> list[tuple[str, str]]:
@@ -98,7 +105,7 @@ class World:
 
     def check(self) -> None:
         """Each grant has one answer, and the money is where the answers say."""
-        given = Counter((f.session_id, f.grant) for f in self.billing.told(PrepaymentSatisfied))
+        given = Counter((f.session_id, f.grant) for f in self.billing.events_of(PrepaymentSatisfied))
         answered = {id: times for id, times in self.booking.grants.items() if id in given}
         assert given == answered
         assert set(given.values()) <= {1}
@@ -112,7 +119,7 @@ class World:
             assert (share.state, share.unanswered) == (known, False)
             assert share.prepaid_cents == (PRICE if session.state in (S.CONFIRMED, S.CHECKED_IN) else 0)
             earned += PRICE if session.state is S.COMPLETED and share.basis else 0
-        refunded = sum(fact.amount_cents for fact in self.billing.told(RefundDue))
+        refunded = sum(fact.amount_cents for fact in self.billing.events_of(RefundDue))
         prepaid = sum(share.prepaid_cents for share in account.shares)
         assert self.captured_cents == account.balance_cents + prepaid + earned + refunded
 
@@ -121,18 +128,19 @@ class World:
         course, account = self.booking.course(), self.billing.account
         sessions = [(s.number, s.state, s.starts_at, s.chair, s.provider) for s in course.sessions]
         shares = [(s.number, s.state, s.basis, s.prepaid_cents) for s in account.shares]
-        refunded = sum(fact.amount_cents for fact in self.billing.told(RefundDue))
+        refunded = sum(fact.amount_cents for fact in self.billing.events_of(RefundDue))
         return course.state, sessions, shares, account.balance_cents, refunded
 
 
 STORIES: Final[dict[str, Sequence[EventData]]] = {
     "one given, the other cancelled": (
-        requested(2, location="albany"), paid(PRICE, "pay-1"), paid(PRICE, "pay-2"),
-        checked_in(1), completed(1), cancel(2),
+        course_requested(2, location="albany"), payment_captured(PRICE, "pay-1"), payment_captured(PRICE, "pay-2"),
+        patient_checked_in(1), treatment_completed(1), session_cancel_requested(2),
     ),
     "one is here, the other moved, too much paid": (
-        requested(2, location="albany"), paid(PRICE, "pay-1"), paid(PRICE, "pay-2"), paid(777, "pay-3"),
-        checked_in(1), moved(2, start(2) + HOUR),
+        course_requested(2, location="albany"), payment_captured(PRICE, "pay-1"),
+        payment_captured(PRICE, "pay-2"), payment_captured(777, "pay-3"),
+        patient_checked_in(1), session_reschedule_requested(2, start(2) + HOUR),
     ),
 }  # fmt: skip
 
@@ -165,8 +173,10 @@ HAPPENS: Final[Sequence[Callable[[World, random.Random], None]]] = (
     lambda world, _: world.pay(PRICE),
     lambda world, _: world.pay(PRICE),
     lambda world, _: world.pay(2 * PRICE),
-    lambda world, dice: world.publish(cancel(dice.choice((1, 2)))),
-    lambda world, _: world.publish(requested(2, OTHER, location="albany")),  # wants the same hours and the only chair
+    lambda world, dice: world.publish(session_cancel_requested(dice.choice((1, 2)))),
+    lambda world, _: world.publish(
+        course_requested(2, OTHER, location="albany")
+    ),  # wants the same hours and the only chair
 )
 
 
@@ -177,7 +187,7 @@ def cross(seed: int, happens: Sequence[Callable[[World, random.Random], None]], 
         in_a_hurry: whether all has been heard before the next thing happens.
     """
     world, dice, speed = World(chairs=1), random.Random(seed), random.Random(-seed)
-    world.publish(requested(2, location="albany"))
+    world.publish(course_requested(2, location="albany"))
     world.settle()
     moments = [dice.choice(DEADLINES) + dice.choice((-1, 0, 0, 1, 30)) * MOMENT for _ in range(dice.randint(2, 6))]
     for moment in sorted(moments):

@@ -22,18 +22,22 @@ from shared.contract.booking import (
     SessionUnconfirmed,
 )
 from shared.contract.clinic import (
-    AuthorizationDecided,
-    CourseChangeRequested,
     CoursePlan,
     CourseRequested,
-    PatientUpdated,
     PaymentReversed,
     RecordOnFile,
     RequestedSession,
-    SessionRescheduleRequested,
 )
 from shared.contract.closed_sets import Basis
 from shared.contract.reminders import TextSent, TextSuppressed
+from tests.facts.clinic import (
+    approved,
+    course_change_requested,
+    course_requested,
+    patient_updated,
+    payment_reversed,
+    session_reschedule_requested,
+)
 from tests.journeys.conftest import CHICAGO, Course, Journey, weekday_mornings
 from tests.journeys.test_journeys import nothing_is_left_over
 
@@ -45,13 +49,11 @@ ON_RECORD = tuple(
 
 async def test_a_course_is_planned_by_the_protocol_and_goes_the_same_way(journey: Journey) -> None:
     first_day = weekday_mornings(journey.now, 1, weeks_ahead=2)[0].date()
-    planned = CourseRequested(
-        course_id=uuid4(),
+    planned = course_requested(
+        course=uuid4(),
         patient_id="patient-planned",
-        location="stella",
-        treatment="ketamine_induction",
-        payer="self_pay",
         package="induction",
+        sessions=None,
         records=ON_RECORD,
         plan=CoursePlan(first_day=first_day, weekdays=("mon", "wed", "fri"), earliest="09:00", latest="15:00"),
     )
@@ -72,13 +74,11 @@ async def test_a_course_is_planned_by_the_protocol_and_goes_the_same_way(journey
 
 async def test_a_plan_that_cannot_be_kept_holds_nothing_and_names_the_nearest_start(journey: Journey) -> None:
     first_day = weekday_mornings(journey.now, 1, weeks_ahead=2)[0].date()
-    impossible = CourseRequested(
-        course_id=uuid4(),
+    impossible = course_requested(
+        course=uuid4(),
         patient_id="patient-sunday",
-        location="stella",
-        treatment="ketamine_induction",
-        payer="self_pay",
         package="induction",
+        sessions=None,
         records=ON_RECORD,
         plan=CoursePlan(first_day=first_day, weekdays=("sun",)),
     )
@@ -96,10 +96,9 @@ async def test_an_insured_course_waits_for_its_authorization_and_its_copay(journ
     assert {r.needs for r in required} == {"authorization"}
 
     await journey.publish(
-        AuthorizationDecided(
+        approved(
+            "A-1",
             course_id=course.id,
-            decision="approved",
-            reference="A-1",
             valid_from=starts[0].date(),
             valid_through=starts[-1].date(),
             sessions=2,
@@ -120,9 +119,7 @@ async def test_a_moved_session_keeps_its_money_and_changes_its_texts(journey: Jo
     await journey.pass_time(timedelta(days=1))  # by now the patient has been told of the first time
 
     later = course.starts[1] + timedelta(days=1)
-    await journey.publish(
-        SessionRescheduleRequested(course_id=course.id, session_id=course.sessions[1], starts_at=later)
-    )
+    await journey.publish(session_reschedule_requested(1, later, course.id, session_id=course.sessions[1]))
     [moved] = journey.told(SessionRescheduled, course_id=course.id)
     assert (moved.previous_starts_at, moved.starts_at, moved.state) == (course.starts[1], later, "confirmed")
     assert journey.told(RefundDue, course_id=course.id) == []
@@ -159,13 +156,13 @@ def reversal(
     course: Course, payment_id: str, amount_cents: int, refund_id: UUID | str | None, journey: Journey
 ) -> PaymentReversed:
     """The provider gave money back, or it was charged back."""
-    return PaymentReversed(
-        reversal_id=f"rev-{uuid4().hex[:8]}",
-        payment_id=payment_id,
+    return payment_reversed(
+        amount_cents,
+        str(refund_id) if refund_id else None,
+        payment_id,
+        f"rev-{uuid4().hex[:8]}",
         course_id=course.id,
-        amount_cents=amount_cents,
         reason="refund" if refund_id else "chargeback",
-        refund_id=str(refund_id) if refund_id else None,
         reversed_at=journey.now,
     )
 
@@ -198,8 +195,8 @@ async def test_a_course_grows_and_what_was_added_is_paid_like_the_rest(journey: 
     await journey.publish(course.requested, course.paid(journey.now, 45000))
     added = uuid4()
     await journey.publish(
-        CourseChangeRequested(
-            course_id=course.id, add_sessions=(RequestedSession(session_id=added, starts_at=starts[1]),)
+        course_change_requested(
+            course=course.id, add_sessions=(RequestedSession(session_id=added, starts_at=starts[1]),)
         )
     )
     [changed] = journey.told(CourseChanged, course_id=course.id)
@@ -211,9 +208,7 @@ async def test_a_course_grows_and_what_was_added_is_paid_like_the_rest(journey: 
 
 async def test_papers_follow_the_estimate_before_and_the_superbill_after(journey: Journey) -> None:
     course = Course(weekday_mornings(journey.now, 1, weeks_ahead=3))
-    person = PatientUpdated(
-        patient_id=course.patient_id, name="Robin Example", born_on=date(1980, 2, 3), diagnoses=("F33.2",)
-    )
+    person = patient_updated(patient_id=course.patient_id, born_on=date(1980, 2, 3))
     await journey.publish(person, course.requested, course.paid(journey.now, 45000))
     [estimate] = journey.told(EstimateIssued, course_id=course.id)
     assert (estimate.version, estimate.total_cents) == (1, 45000)

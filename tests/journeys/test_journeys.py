@@ -22,9 +22,9 @@ from shared.contract.booking import (
     SessionConfirmed,
     SessionReleased,
 )
-from shared.contract.clinic import CourseCancelRequested
 from shared.contract.closed_sets import Basis
 from shared.contract.reminders import TextSent, TextSuppressed
+from tests.facts.clinic import course_cancel_requested
 from tests.journeys.conftest import Course, Journey, weekday_mornings
 
 
@@ -162,7 +162,7 @@ async def test_a_cancelled_course_frees_its_chairs_and_gives_its_money_back(jour
     await journey.publish(course.paid(journey.now, 90000))
     assert await journey.states(course.id) == ["confirmed", "confirmed"]
 
-    await journey.publish(CourseCancelRequested(course_id=course.id, by="patient"))
+    await journey.publish(course_cancel_requested(course.id))
     assert len(journey.told(SessionCancelled, course_id=course.id)) == 2
     refunds = journey.told(RefundDue, course_id=course.id)
     assert [(r.amount_cents, r.reason) for r in refunds] == [(45000, "cancelled")] * 2

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.facts.texted_course import MONDAY
+from tests.facts.course import NOW
 from tests.stand_ins.reminders_front import Front, open_front
 from tests.stand_ins.scrapes import scrape
 
@@ -19,7 +19,7 @@ async def reminders(databases: dict[str, str], tmp_path: Path) -> AsyncIterator[
 
 async def test_texts_that_could_go_out_and_did_not_are_counted_and_have_an_age(reminders: Front) -> None:
     await reminders.rig.planned()
-    reminders.rig.clock.move(MONDAY + timedelta(minutes=7))
+    reminders.rig.clock.move(NOW + timedelta(minutes=7))
     told = await scrape(reminders.app)
     assert (told.value("chairtime_texts_overdue"), told.value("chairtime_texts_overdue_seconds")) == (1, 420)
     await reminders.send()

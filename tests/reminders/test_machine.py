@@ -12,7 +12,7 @@ from services.reminders.text.provider import Accepted, Outcome, OutgoingText, Pr
 from services.reminders.text.text import Text, TextState
 from shared.contract.closed_sets import SuppressedReason
 from shared.contract.reminders import TextDelivered, TextFailed, TextSent, TextSuppressed
-from tests.facts.texted_course import MINUTE
+from tests.facts.course import MINUTE
 from tests.stand_ins.reminders_oracle import astray, faults
 from tests.stand_ins.reminders_patient import OF_PEOPLE, Patient
 

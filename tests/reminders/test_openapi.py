@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from schemathesis import GenerationMode
 
 from services.reminders.http.shapes import CONTACT_ID
-from tests.facts.texted_course import COURSE_ID, PATIENT
+from tests.facts.course import COURSE, PATIENT
 from tests.stand_ins.callers import key_of, served
 from tests.stand_ins.openapi import CHECKS, bounded, lacking_examples, name_known, operations
 from tests.stand_ins.reminders_front import Front, open_front, sid
 
 OWN: Final = ("/v1/", "/webhooks/")
 
-KNOWN: Final = {"course_id": str(COURSE_ID), "contact_id": PATIENT, "clinic": "stella", "sid": sid(1)}
+KNOWN: Final = {"course_id": str(COURSE), "contact_id": PATIENT, "clinic": "stella", "sid": sid(1)}
 """What is there."""
 
 

@@ -8,34 +8,34 @@ from services.reminders.people.hearing import decide_reply
 from services.reminders.rules import decide
 from services.reminders.text.provider import Accepted
 from shared.decision.message import Message
-from tests.facts.clinic import contact
-from tests.facts.texted_course import HOUR, MINUTE, MONDAY, OTHER, PATIENT, PHONE, start_of
+from tests.facts.clinic import contact_updated
+from tests.facts.course import HOUR, MINUTE, NOW, OTHER_PATIENT, PATIENT, PHONE, start
 from tests.stand_ins.reminders_front import Front, sid
 from tests.stand_ins.reminders_story import K
 
 
 async def test_stop_covers_everybody_on_the_phone_is_confirmed_once_and_then_there_is_silence(front: Front) -> None:
-    await front.rig.hear(contact().model_copy(update={"contact_id": OTHER}))
+    await front.rig.hear(contact_updated().model_copy(update={"contact_id": OTHER_PATIENT}))
     await front.texted()
     answer = await front.write(" stop.")
     sent = await front.send()
     await front.write("STOP")
     await front.write("is anybody there?")
-    await front.rig.walk(start_of(1))
+    await front.rig.walk(start(1))
 
     assert (answer.status_code, answer.headers["content-type"].partition(";")[0]) == (200, "text/xml")
     assert "<Response></Response>" in answer.text
     assert sent == ["booked", "opt_out_confirmed"]
     assert await front.send() == sent
     changed = [data for data in await front.told("consent.changed") if not data["allowed"]]
-    assert [(data["contact_id"], data["source"]) for data in changed] == [(PATIENT, "text"), (OTHER, "text")]
+    assert [(data["contact_id"], data["source"]) for data in changed] == [(PATIENT, "text"), (OTHER_PATIENT, "text")]
     assert (await front.rig.became())[K.DAY_OF][1] == "opted_out"
     assert await front.rig.attention() == ["unclear_reply"]
 
 
 async def test_what_is_not_understood_is_answered_at_once_even_at_night(front: Front) -> None:
     await front.texted()
-    front.rig.clock.move(MONDAY + 14 * HOUR)  # midnight in Chicago
+    front.rig.clock.move(NOW + 15 * HOUR)  # midnight in Chicago
     await front.write("I do not want to live any more")
 
     assert await front.send() == ["booked", "unmonitored_reply"]
@@ -48,7 +48,7 @@ async def test_what_is_not_understood_is_answered_at_once_even_at_night(front: F
 async def test_a_confirmation_that_cannot_go_out_in_five_minutes_never_does(front: Front) -> None:
     await front.texted()
     await front.write("stop")
-    front.rig.clock.move(MONDAY + 6 * MINUTE)
+    front.rig.clock.move(NOW + 6 * MINUTE)
 
     assert await front.send() == ["booked"]
 

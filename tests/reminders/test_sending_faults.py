@@ -12,18 +12,17 @@ import pytest
 from aiohttp import ClientTimeout
 
 from deploy.local.fake_twilio import ACCOUNT_SID, AUTH_TOKEN, FakeTwilio, Mood
-from services.reminders.people.messages import ConsentRecorded
 from services.reminders.sending import dispatch
 from services.reminders.sending.twilio import TwilioSender
 from services.reminders.store import courses
 from services.reminders.text.text import Text
-from shared.contract.booking import SessionCancelled, SessionConfirmed
-from shared.contract.closed_sets import By, SessionState, TextKind
+from shared.contract.closed_sets import By, TextKind
 from shared.contract.register import EventData
 from shared.postgres.query import rows
-from tests.facts.booking import session_event
-from tests.facts.clinic import contact
-from tests.facts.texted_course import HOUR
+from tests.facts.booking import session_cancelled, session_confirmed
+from tests.facts.clinic import contact_updated
+from tests.facts.course import HOUR
+from tests.facts.reminders import consent_recorded
 from tests.failures.rounds import amount
 from tests.stand_ins.reminders_rig import Rig, ScriptedSender
 
@@ -50,18 +49,18 @@ def of(n: int, event: EventData) -> EventData:
 
 
 def confirmed(n: int) -> EventData:
-    return of(n, session_event(SessionConfirmed, 1, SessionState.CONFIRMED, 2, grant=1))
+    return of(n, session_confirmed(1, grant=1))
 
 
 def cancelled(n: int) -> EventData:
-    return of(n, session_event(SessionCancelled, 1, SessionState.CANCELLED, 3, by=By.PATIENT))
+    return of(n, session_cancelled(1, by=By.PATIENT))
 
 
 async def due(rig: Rig, first: int, count: int) -> None:
     """So many people to whom the list of dates is due now."""
     for start in range(first, first + count, 250):
         some = range(start, min(start + 250, first + count))
-        await rig.hear(*(contact(contact_id=person(n), phone=phone(n)) for n in some))
+        await rig.hear(*(contact_updated(contact_id=person(n), phone=phone(n)) for n in some))
         await rig.hear(*(confirmed(n) for n in some))
 
 
@@ -197,7 +196,7 @@ async def test_an_opt_out_that_races_a_send_comes_before_it_or_after_it(rig: Rig
 
 async def say_stop(rig: Rig, n: int) -> None:
     now = rig.clock.now()
-    said = ConsentRecorded(contact_id=person(n), allowed=False, wording="STOP", source="text", recorded_at=now)
+    said = consent_recorded(False, now, phone=None, answer_for=None, contact_id=person(n))
     await rig.say(said)
 
 

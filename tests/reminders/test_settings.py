@@ -8,7 +8,7 @@ from services.reminders.main import build
 from services.reminders.settings import RemindersSettings
 from shared.configuration.settings import Misconfigured, read_settings
 from shared.decision.clock import SteppedClock
-from tests.facts.texted_course import MONDAY
+from tests.facts.course import NOW
 from tests.stand_ins.reminders_story import PROFILES
 
 
@@ -35,7 +35,7 @@ from tests.stand_ins.reminders_story import PROFILES
 async def test_sending_by_twilio_needs_all_its_settings(given: dict[str, Any], line: str) -> None:
     common = {"kafka": "x", "reminders_database": "postgresql:///x", "profiles": PROFILES, "sms": "twilio"}
     with pytest.raises(Misconfigured) as refusal:
-        build(read_settings(RemindersSettings, **common | given), SteppedClock(MONDAY))
+        build(read_settings(RemindersSettings, **common | given), SteppedClock(NOW))
 
     assert str(refusal.value).startswith(line)
     assert "x" * 32 not in str(refusal.value)

@@ -14,7 +14,7 @@ from deploy.local.fake_twilio import ACCOUNT_SID, AUTH_TOKEN, FakeTwilio, Mood
 from deploy.local.kafka.node import free_port
 from services.reminders.sending.twilio import TwilioSender
 from tests.facts.booking import course_accepted, session_confirmed
-from tests.facts.clinic import contact
+from tests.facts.clinic import contact_updated
 from tests.stand_ins.callers import served
 from tests.stand_ins.reminders_front import NUMBERS, Front, open_front
 
@@ -35,7 +35,7 @@ async def trip(reminders_url: str, tmp_path: Path) -> AsyncIterator[tuple[Front,
         sender = TwilioSender(ACCOUNT_SID, AUTH_TOKEN, NUMBERS, twilio.url, public["public_url"], limits)
         stack.push_async_callback(sender.close)
         front.rig.dispatch = front.rig.dispatcher(sender)
-        await front.rig.hear(contact())
+        await front.rig.hear(contact_updated())
         for n in range(1, COURSES + 1):
             session = course_accepted(1).sessions[0].model_copy(update={"session_id": UUID(int=n)})
             course = {"course_id": UUID(int=1000 + n)}

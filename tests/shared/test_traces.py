@@ -8,8 +8,8 @@ import pytest
 
 from shared.decision import trace
 from shared.tables.outbox import unpack
-from tests.facts.billing import satisfied
-from tests.facts.clinic import requested
+from tests.facts.billing import prepayment_satisfied
+from tests.facts.clinic import course_requested
 from tests.facts.course import COURSE
 from tests.stand_ins.booking_desk import Desk, wish
 from tests.stand_ins.callers import key_of
@@ -64,10 +64,10 @@ async def test_what_a_defect_holds_back_keeps_its_trace_until_it_is_retried(
 ) -> None:
     caplog.set_level(logging.INFO, "shared")
     rules, broken = failing_on(booking_rules(), COURSE)
-    asked = record(requested(1))
+    asked = record(course_requested(1))
     asked = asked._replace(headers=(*asked.headers, ("ce_traceparent", GIVEN.encode())))
     async with road(databases["booking"], rules) as booking:
-        await booking.hear(asked, satisfied(1))
+        await booking.hear(asked, prepayment_satisfied(1))
         assert ("a rule failed on clinic.course.requested.v1", TRACE_ID) in [(m, t) for m, _, t in lines(caplog)]
         assert ("dead letter: defect: ZeroDivisionError", TRACE_ID) in [(m, t) for m, _, t in lines(caplog)]
         (first,) = await booking.values("SELECT id FROM dead_letters WHERE kind = 'defect'")
@@ -83,7 +83,7 @@ async def test_what_a_defect_holds_back_keeps_its_trace_until_it_is_retried(
 async def test_a_timer_that_failed_keeps_the_trace_of_what_set_it(databases: dict[str, str]) -> None:
     rules, broken = failing_on(booking_rules(), COURSE)
     broken.clear()
-    asked = record(requested(1))
+    asked = record(course_requested(1))
     asked = asked._replace(headers=(*asked.headers, ("ce_traceparent", GIVEN.encode())))
     async with road(databases["booking"], rules) as booking:
         await booking.hear(asked)

@@ -15,22 +15,25 @@ from zoneinfo import ZoneInfo
 
 from services.booking.rules.closures import ClosureRequested
 from shared.contract.clinic import (
-    ContactUpdated,
-    CourseCancelRequested,
-    CourseRequested,
-    PatientCheckedIn,
-    PatientMissed,
-    PatientUpdated,
     PaymentCaptured,
-    PaymentReversed,
     RequestedSession,
-    SessionCancelRequested,
-    SessionRescheduleRequested,
-    TreatmentCompleted,
 )
 from shared.contract.closed_sets import By, Method
 from shared.contract.register import EventData
 from shared.decision.message import NAMESPACE
+from tests.facts.clinic import (
+    contact_updated,
+    course_cancel_requested,
+    course_requested,
+    patient_checked_in,
+    patient_missed,
+    patient_updated,
+    payment_captured,
+    payment_reversed,
+    session_cancel_requested,
+    session_reschedule_requested,
+    treatment_completed,
+)
 
 SHOPS: Final = {
     "albany": (ZoneInfo("America/New_York"), "ketamine_induction", 45000),
@@ -135,7 +138,7 @@ class _Writer:
 
     def tell_of(self, person: str, name: str) -> None:
         rng, at = self.rng, self.begins + timedelta(hours=self.rng.choice((0, 0, 1, 30)))
-        self.act(at, PatientUpdated(patient_id=person, name=name, born_on=date(1980, 1, 1), diagnoses=("F33.2",)))
+        self.act(at, patient_updated(patient_id=person, name=name, born_on=date(1980, 1, 1)))
         phone, zone = self.phone(), rng.choice(ZONES[:3])
         self.contact(person, at, phone, zone, allowed=rng.random() < 0.85)
         for _ in range(rng.choice((0, 0, 1, 2))):
@@ -156,7 +159,7 @@ class _Writer:
         }
         self.act(
             at,
-            ContactUpdated(
+            contact_updated(
                 contact_id=person,
                 kind="patient",
                 phone=phone,
@@ -186,8 +189,8 @@ class _Writer:
         starts = self.starts(count, zone, hour or rng.choice(HOURS), alone)
         self.until = max(self.until, *starts)
         sessions = [(self.uuid(), start) for start in starts]
-        request = CourseRequested(
-            course_id=id,
+        request = course_requested(
+            course=id,
             patient_id=patient,
             location=location,
             treatment=treatment if rng.random() < 0.95 else "spravato",
@@ -236,13 +239,13 @@ class _Writer:
 
     def payment(self, course: UUID, at: datetime, cents: int) -> None:
         rng = self.rng
-        fact = PaymentCaptured(
-            payment_id=f"pay-{self.seed}-{self.uuid().hex[:12]}",
+        fact = payment_captured(
+            cents,
+            f"pay-{self.seed}-{self.uuid().hex[:12]}",
+            at,
             course_id=course,
-            amount_cents=cents,
             currency="USD" if rng.random() < 0.95 else "EUR",
             method=rng.choice(sorted(Method)),
-            captured_at=at,
         )
         self.act(at, fact, by_http=rng.random() < 0.3)
         if rng.random() < 0.15:  # the provider reports it again, or something else under the same id
@@ -253,13 +256,13 @@ class _Writer:
             refund = str(uuid5(NAMESPACE, f"refund/{course}/1")) if rng.random() < 0.5 else None
             self.act(
                 gone,
-                PaymentReversed(
-                    reversal_id=f"rev-{fact.payment_id}",
-                    payment_id=fact.payment_id,
+                payment_reversed(
+                    rng.choice((cents, max(1, cents // 3))),
+                    refund,
+                    fact.payment_id,
+                    f"rev-{fact.payment_id}",
                     course_id=course,
-                    amount_cents=rng.choice((cents, max(1, cents // 3))),
                     reason="refund" if refund else "chargeback",
-                    refund_id=refund,
                     reversed_at=gone,
                 ),
             )
@@ -271,17 +274,17 @@ class _Writer:
         last = sessions[-1][1]
         if rng.random() < 0.15:
             at = self.meanwhile(asked_at + (last - asked_at) * rng.random())
-            self.act(at, CourseCancelRequested(course_id=course, by=rng.choice(sorted(By))))
+            self.act(at, course_cancel_requested(course, by=rng.choice(sorted(By))))
         for session_id, start in sessions:
             at = self.meanwhile(asked_at + max(start - asked_at, timedelta(hours=1)) * rng.uniform(0, 1.02))
             if rng.random() < 0.12:
-                wish = SessionCancelRequested(course_id=course, session_id=session_id, by=rng.choice(sorted(By)))
+                wish = session_cancel_requested(course=course, session_id=session_id, by=rng.choice(sorted(By)))
                 self.act(at, wish, by_http=rng.random() < 0.3)
             elif rng.random() < 0.2:
                 day = start.date() + timedelta(days=rng.choice((0, 0, 1, 1, 2, 7, -30)))
                 to = datetime.combine(day, rng.choice(HOURS), zone)
                 self.until = max(self.until, to)
-                self.act(at, SessionRescheduleRequested(course_id=course, session_id=session_id, starts_at=to))
+                self.act(at, session_reschedule_requested(1, to, course, session_id=session_id))
                 if rng.random() < 0.7:
                     self.visit(course, session_id, to)
 
@@ -303,17 +306,17 @@ class _Writer:
         meant = start if rng.random() < 0.7 else None
         if rng.random() < 0.8:
             here = start + timedelta(minutes=rng.choice((-30, -10, 0, 5, 200, -60 * 13)))
-            self.act(here, PatientCheckedIn(course_id=course, session_id=session, at=here, starts_at=meant))
+            self.act(here, patient_checked_in(course=course, session_id=session, at=here, starts_at=meant))
         told = start + timedelta(minutes=rng.choice((70, 100, 60 * 20)))
         fate = rng.random()
         if fate < 0.65:
             begun = start + timedelta(minutes=10)
-            done = TreatmentCompleted(
-                course_id=course, session_id=session, started_at=begun, ended_at=begun + timedelta(minutes=40)
+            done = treatment_completed(
+                course=course, session_id=session, started_at=begun, ended_at=begun + timedelta(minutes=40)
             )
             self.act(told, done, by_http=rng.random() < 0.2)
         elif fate < 0.8:
-            self.act(told, PatientMissed(course_id=course, session_id=session, at=told, starts_at=meant))
+            self.act(told, patient_missed(course=course, session_id=session, at=told, starts_at=meant))
 
     # Faults -----------------------------------------------------------------------------------------------------------
 

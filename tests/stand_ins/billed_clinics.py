@@ -1,4 +1,4 @@
-"""Clinics as billing knows them: one made up, in Carbondale, and all that are shipped."""
+"""Clinics as billing knows them: one made up, which is named as Stella is, and all that are shipped."""
 
 from datetime import date, time
 from pathlib import Path
@@ -40,7 +40,7 @@ def tariff(policy: Policy = RETURNED) -> Tariff:
         due=DueRule(lead_hours=48, grace_hours=24),
         policy=policy,
         treatments={
-            "infusion": Treatment(
+            "ketamine_induction": Treatment(
                 approval=Approval.OFF_LABEL,
                 session_cents=PRICE,
                 packages={"six": Package(price_cents=347500, sessions=6)},
@@ -64,7 +64,7 @@ def place(policy: Policy = RETURNED) -> PracticeLocation:
         hours=(Opening(days=("mon", "tue", "wed", "thu", "fri"), opens=time(9), closes=time(17)),),
         holidays=(date(2026, 11, 26),),
     )
-    return PracticeLocation("albany", "carbondale", "The Albany Clinic", location, tariff(policy))
+    return PracticeLocation("stella", "stella", "The clinic", location, tariff(policy))
 
 
 PLACES = read_places(PROFILES, None)

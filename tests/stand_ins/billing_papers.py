@@ -5,32 +5,30 @@ from typing import Any
 
 import orjson
 
-from shared.contract.booking import SessionCompleted
-from shared.contract.clinic import PatientUpdated
 from shared.contract.register import EventData
-from tests.facts.booking import accepted, told
-from tests.facts.course import COURSE, HOUR, session_id
-from tests.facts.infusions import begins_at
+from tests.facts.booking import at_albany, course_accepted, session_completed
+from tests.facts.clinic import patient_updated
+from tests.facts.course import COURSE, HOUR, session_id, start
 from tests.stand_ins.billing_rig import Billing
 
 NAME = "Canary Q. Patient"
 DIAGNOSIS = "F33.2"
-ROBIN = PatientUpdated(patient_id="p-1", name=NAME, born_on=date(1980, 2, 29), diagnoses=(DIAGNOSIS,))
+ROBIN = patient_updated(name=NAME, born_on=date(1980, 2, 29), diagnoses=(DIAGNOSIS,))
 ESTIMATE = f"/v1/estimates/{COURSE}"
 SUPERBILL, RECEIPT = f"/v1/superbills/{session_id(1)}", f"/v1/receipts/{session_id(1)}"
 
 
 def course(of: int = 2, **more: Any) -> EventData:
     """The story's course at Albany, with a provider of its profile."""
-    sessions = accepted(of).sessions
+    sessions = course_accepted(of).sessions
     known = tuple(session.model_copy(update={"provider": "provider-1"}) for session in sessions)
-    return accepted(of, treatment="ketamine_induction", sessions=known, **more)
+    return at_albany(of, sessions=known, **more)
 
 
 def given(number: int = 1, minutes: int = 40) -> EventData:
-    start = begins_at(number) + HOUR / 4
-    times = {"started_at": start, "ended_at": start + timedelta(minutes=minutes)}
-    return told(SessionCompleted, number, provider="provider-1", **times)
+    begun = start(number) + HOUR / 4
+    times = {"started_at": begun, "ended_at": begun + timedelta(minutes=minutes)}
+    return session_completed(number, provider="provider-1", **times)
 
 
 async def papers(billing: Billing) -> list[tuple[str, str, int]]:

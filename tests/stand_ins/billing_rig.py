@@ -19,7 +19,7 @@ from shared.decision.message import Message, Record, headers_of
 from shared.postgres.query import rows
 from shared.service.service import Service
 from shared.worker.service_rules import HTTP
-from tests.facts.infusions import T0
+from tests.facts.course import NOW
 from tests.stand_ins.billed_clinics import PROFILES
 from tests.stand_ins.callers import key_of, served
 
@@ -28,7 +28,7 @@ class HandClock:
     """Shows what the test says; what reached Kafka later than that reached it now."""
 
     def __init__(self) -> None:
-        self.shown = T0
+        self.shown = NOW
 
     def now(self) -> datetime:
         return self.shown
@@ -47,7 +47,7 @@ class Billing:
         self.client = client
         self._offsets = itertools.count()
 
-    async def hear(self, *events: EventData, at: datetime = T0) -> None:
+    async def hear(self, *events: EventData, at: datetime = NOW) -> None:
         """One batch from Kafka, arrived at `at`."""
         self.clock.shown = max(self.clock.shown, at)
         await self.service.worker.on_records([self.record(event, at) for event in events])
@@ -61,7 +61,7 @@ class Billing:
                 at = self.clock.now()
                 await self.service.worker.submit(Message(f"http-{number}", request.type, HTTP, at, at, request))
 
-    def record(self, event: EventData, at: datetime = T0, id: str | None = None) -> Record:
+    def record(self, event: EventData, at: datetime = NOW, id: str | None = None) -> Record:
         """An event as it stands on Kafka."""
         headers = tuple(headers_of(event, id or str(uuid4()), "test", at, None))
         value = event.model_dump_json(exclude_none=True).encode()

@@ -14,8 +14,7 @@ from shared.contract.internal import TimerDue
 from shared.contract.register import EventData
 from shared.decision.decision import Attention
 from shared.decision.message import Message
-from tests.facts.course import COURSE, session_id
-from tests.facts.infusions import T0
+from tests.facts.course import COURSE, NOW, session_id
 from tests.stand_ins.billed_clinics import RETURNED, place
 
 BY_MONEY = (Basis.PAID, Basis.INSURED)
@@ -25,10 +24,10 @@ class Story:
     """Billing's side of one course. `events`, `attention` and `timers` hold all that came of it."""
 
     def __init__(self, policy: Policy = RETURNED) -> None:
-        self.places = {"carbondale": place(policy)}
+        self.places = {"stella": place(policy)}
         self.account = Account(COURSE)
         self.known = Known({})
-        self.now = T0
+        self.now = NOW
         self.events: list[EventData] = []
         self.attention: list[Attention] = []
         self.timers: dict[tuple[str, str], datetime] = {}

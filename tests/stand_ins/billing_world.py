@@ -6,24 +6,32 @@ from datetime import datetime
 from typing import Any
 
 from services.billing.account import ledger
-from services.billing.account.messages import NotAllowed, WaiverGranted
+from services.billing.account.messages import NotAllowed
 from services.billing.account.share import Share
 from shared.contract.billing import PrepaymentOverdue, PrepaymentSatisfied, PrepaymentWithdrawn, RefundSettled
 from shared.contract.booking import (
     CourseAccepted,
-    SessionCancelled,
-    SessionCompleted,
-    SessionMissed,
-    SessionRescheduled,
 )
 from shared.contract.clinic import PaymentCaptured, PaymentReversed
 from shared.contract.closed_sets import Basis, By, ReleaseReason, SessionState
 from shared.contract.register import EventData
-from tests.facts.booking import accepted, changed, confirmed, insured, kept, released, told, unconfirmed
-from tests.facts.clinic import charged_back, paid, reversed_
-from tests.facts.course import COURSE, DAY, HOUR, session_id
-from tests.facts.infusions import T0, begins_at
-from tests.facts.wishes import please
+from tests.facts.booking import (
+    course_accepted,
+    course_changed,
+    insured,
+    insured_since,
+    session_cancelled,
+    session_completed,
+    session_confirmed,
+    session_missed,
+    session_released,
+    session_rescheduled,
+    session_unconfirmed,
+    session_withdrawal_refused,
+)
+from tests.facts.clinic import charged_back, payment_captured, payment_reversed
+from tests.facts.course import DAY, HOUR, NOW, session_id, start
+from tests.facts.wishes import refund_requested, waiver_granted
 from tests.stand_ins.billing_story import Story
 
 SESSIONS = 3
@@ -50,7 +58,7 @@ class Booking:
     def accept(self, course: CourseAccepted | None = None) -> None:
         self.state = dict.fromkeys(range(1, SESSIONS + 1), SessionState.HELD)
         self.grant = dict.fromkeys(self.state, 0)
-        self.tell(course or accepted(SESSIONS))
+        self.tell(course or course_accepted(SESSIONS))
 
     def change(self, course: CourseAccepted) -> None:
         self.tell(course)
@@ -58,7 +66,7 @@ class Booking:
     def release(self, number: int, reason: ReleaseReason) -> None:
         if self.state[number] is SessionState.HELD:
             self.state[number] = SessionState.RELEASED
-            self.tell(released(number, reason, grant=self.grant[number]))
+            self.tell(session_released(number, reason, grant=self.grant[number]))
 
     def hold_expires(self) -> None:
         if self.hold_open:
@@ -69,7 +77,7 @@ class Booking:
     def cancel(self, number: int, by: By = By.PATIENT) -> None:
         if self.state.get(number) in (SessionState.HELD, SessionState.CONFIRMED, SessionState.RELEASED):
             self.state[number] = SessionState.CANCELLED
-            self.tell(told(SessionCancelled, number, by=by))
+            self.tell(session_cancelled(number, by=by))
 
     def check_in(self, number: int) -> None:
         if self.state.get(number) is SessionState.CONFIRMED:
@@ -78,18 +86,18 @@ class Booking:
     def complete(self, number: int) -> None:
         if self.state.get(number) not in (None, SessionState.COMPLETED):  # what was given is a fact, paid or not
             self.state[number] = SessionState.COMPLETED
-            self.tell(told(SessionCompleted, number))
+            self.tell(session_completed(number))
 
     def miss(self, number: int) -> None:
         if self.state.get(number) in (SessionState.HELD, SessionState.CONFIRMED):
             self.state[number] = SessionState.MISSED
-            self.tell(told(SessionMissed, number))
+            self.tell(session_missed(number))
 
     def move(self, number: int, now: datetime) -> None:
         """A missed or released session begins again, at the same hour for simplicity."""
-        if self.state.get(number) in (SessionState.MISSED, SessionState.RELEASED) and begins_at(number) > now:
+        if self.state.get(number) in (SessionState.MISSED, SessionState.RELEASED) and start(number) > now:
             self.state[number] = SessionState.HELD
-            self.tell(told(SessionRescheduled, number))
+            self.tell(session_rescheduled(number))
 
     def hear(self, event: EventData, now: datetime) -> None:
         match event:
@@ -107,15 +115,15 @@ class Booking:
         self.grant[number] = event.grant
         self.answers.append((number, event.grant))
         state = self.state[number]
-        again = state is SessionState.RELEASED and number not in self.place_taken and begins_at(number) > now
+        again = state is SessionState.RELEASED and number not in self.place_taken and start(number) > now
         if state is SessionState.HELD or again:
             self.state[number] = SessionState.CONFIRMED
             self.hold_open = False
-            self.tell(confirmed(number, event.grant))
+            self.tell(session_confirmed(number, event.grant))
         elif state in (*TREATED, SessionState.COMPLETED):
-            self.tell(confirmed(number, event.grant, state=state))
+            self.tell(session_confirmed(number, event.grant, state=state))
         else:
-            self.tell(released(number, ReleaseReason.SLOT_TAKEN, grant=event.grant, state=state))
+            self.tell(session_released(number, ReleaseReason.SLOT_TAKEN, grant=event.grant, state=state))
 
     def _answer_withdrawal(self, event: PrepaymentWithdrawn, number: int) -> None:
         assert event.grant == self.grant[number], "a grant was asked back that booking does not have"
@@ -123,9 +131,9 @@ class Booking:
         self.returns.append((number, event.grant))
         if self.state[number] is SessionState.CONFIRMED:
             self.state[number] = SessionState.HELD
-            self.tell(unconfirmed(number, event.grant, event.reason))
+            self.tell(session_unconfirmed(number, event.grant, event.reason))
         else:
-            self.tell(kept(number, event.grant, self.state[number]))
+            self.tell(session_withdrawal_refused(number, event.grant, self.state[number]))
 
 
 def number_of(event: Any) -> int:
@@ -139,7 +147,7 @@ class World:
     def __init__(self, covered: bool = False, story: Story | None = None) -> None:
         self.billing = story or Story()
         self.covered = covered
-        self.now = T0
+        self.now = NOW
         self.bookings: deque[tuple[datetime, EventData]] = deque()
         self.payments: deque[tuple[datetime, EventData]] = deque()
         self.answers: deque[tuple[datetime, EventData]] = deque()
@@ -153,12 +161,12 @@ class World:
 
     def change_payer(self) -> None:
         self.covered = not self.covered
-        payer = {"payer": "insurance", "insurance": {"plan": "Good Health"}} if self.covered else {}
-        self.booking.change(changed(SESSIONS, treatment="spray", **payer))
+        self_paid = course_changed(SESSIONS, treatment="spray")
+        self.booking.change(insured_since(SESSIONS) if self.covered else self_paid)
 
     def pay(self, amount_cents: int) -> None:
         self.received += amount_cents
-        self.tell_billing(paid(amount_cents, f"pay-{self.received}", self.now))
+        self.tell_billing(payment_captured(amount_cents, f"pay-{self.received}", self.now))
 
     def charge_back(self, amount_cents: int) -> None:
         """A bank takes of the last payment what it still has."""
@@ -180,7 +188,7 @@ class World:
                 left = part.amount_cents - part.settled_cents
                 if left and part.payment_id not in self._going():
                     self.gone += left
-                    self.tell_billing(reversed_(left, refund.refund_id, part.payment_id, f"rev-{self.number()}"))
+                    self.tell_billing(payment_reversed(left, refund.refund_id, part.payment_id, f"rev-{self.number()}"))
 
     def _going(self) -> set[str]:
         """Payments of which a reversal is on its way."""
@@ -195,10 +203,10 @@ class World:
         return True
 
     def refund(self, *numbers: int, cents: int | None = None) -> bool:
-        return self.ask(please(*numbers, cents=cents))
+        return self.ask(refund_requested(*numbers, cents=cents))
 
     def waive(self, number: int) -> None:
-        self.ask(WaiverGranted(course_id=COURSE, session_id=session_id(number), waived_by="A", reason="b"))
+        self.ask(waiver_granted(number))
 
     def tell_billing(self, fact: EventData) -> None:
         self.payments.append((self.now, fact))
@@ -228,7 +236,7 @@ class World:
 
     def hold(self) -> None:
         """Booking's hold timer, behind its own fence."""
-        end = T0 + 3 * DAY
+        end = NOW + 3 * DAY
         if self.now >= end and all(arrived_at > end for arrived_at, _ in self.answers):
             self.booking.hold_expires()
 
@@ -247,7 +255,7 @@ class World:
 
     def live_on(self) -> None:
         """Every deadline on the way until every start has passed, in order."""
-        self.live_until(T0 + 25 * DAY)
+        self.live_until(NOW + 25 * DAY)
 
     def live_until(self, to: datetime) -> None:
         """Let time pass by half days."""

@@ -17,7 +17,7 @@ from shared.configuration.api_keys import Role
 from shared.contract.register import EventData
 from shared.postgres.query import rows
 from shared.service.service import Service
-from tests.facts.clinic import requested
+from tests.facts.clinic import course_requested
 from tests.facts.course import COURSE, HOUR, NOW, session_id, start
 from tests.stand_ins.callers import key_of, served
 from tests.stand_ins.clinics import CLINICS
@@ -37,7 +37,7 @@ SECRET: Final = "Canary Q. Patient"
 
 def wish(count: int = 1, course: UUID = COURSE, **told: Any) -> dict[str, Any]:
     """The body that requests a course at Stella; a field that is told as None is left out."""
-    return requested(count, course, **told).model_dump(mode="json", exclude_none=True)
+    return course_requested(count, course, **told).model_dump(mode="json", exclude_none=True)
 
 
 def course_at(hour: int) -> dict[str, Any]:

@@ -30,8 +30,8 @@ from shared.contract.internal import TimerDue
 from shared.contract.register import EventData
 from shared.decision.decision import Attention
 from shared.decision.message import Message
-from tests.facts.billing import satisfied
-from tests.facts.clinic import requested
+from tests.facts.billing import prepayment_satisfied
+from tests.facts.clinic import course_requested
 from tests.facts.course import COURSE, DAY, NOW, session_id, start
 from tests.stand_ins.booking_places import PLACES
 
@@ -192,7 +192,7 @@ class Story:
 def accepted(sessions: int = 2, places: dict[str, ChairPlan] = PLACES, **told: Any) -> Story:
     """A story whose course is held."""
     story = Story(places)
-    story.tell(requested(sessions, **told))
+    story.tell(course_requested(sessions, **told))
     assert story.course().state is CourseState.ACCEPTED
     return story
 
@@ -201,7 +201,7 @@ def confirmed(sessions: int = 2, places: dict[str, ChairPlan] = PLACES, **told: 
     """A story whose course is paid for, whole."""
     story = accepted(sessions, places, **told)
     for number in range(1, sessions + 1):
-        story.tell(satisfied(number))
+        story.tell(prepayment_satisfied(number))
     assert story.states() == ["confirmed"] * sessions
     return story
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from services.reminders.text.provider import OutgoingText
 from shared.contract.closed_sets import TextKind
-from tests.facts.texted_course import MONDAY, PHONE
+from tests.facts.course import NOW, PHONE
 
 TEXT = OutgoingText(
     text_id=UUID(int=1),
@@ -15,6 +15,6 @@ TEXT = OutgoingText(
     to=PHONE,
     body="Stella: see you today at 9:00 AM.",
     segments=1,
-    at=MONDAY,
+    at=NOW,
     valid_for=timedelta(minutes=90),
 )

@@ -31,7 +31,8 @@ from shared.contract.internal import TimerDue
 from shared.contract.register import EventData
 from shared.decision.decision import Attention
 from shared.decision.message import Message
-from tests.facts.course import COURSE, DAY, session_id
+from tests.facts.clinic import patient_updated
+from tests.facts.course import COURSE, DAY, PATIENT, session_id
 
 THANKSGIVING = date(2026, 11, 26)
 
@@ -83,8 +84,7 @@ TARIFF = Tariff(
 )
 PLACE = PracticeLocation("albany", "carbondale", "The Albany Clinic", LOCATION, TARIFF)
 
-ROBIN = PatientUpdated(
-    patient_id="p-1",
+ROBIN = patient_updated(
     name="Robin <Canary> Example",
     born_on=date(1984, 5, 17),
     address="2 Oak Street & Lane",
@@ -133,7 +133,7 @@ class PapersStory:
             Account(
                 COURSE,
                 stage=Stage.PRICED,
-                patient_id="p-1",
+                patient_id=PATIENT,
                 location="carbondale",
                 treatment=treatment,
                 package=package,

@@ -15,7 +15,7 @@ from services.reminders.main import build
 from services.reminders.settings import RemindersSettings
 from shared.configuration.settings import read_settings
 from shared.postgres.query import rows
-from tests.facts.texted_course import COURSE_ID, PATIENT, PHONE
+from tests.facts.course import COURSE, PATIENT, PHONE
 from tests.stand_ins.callers import key_of, keys_file
 from tests.stand_ins.reminders_rig import Rig, open_rig
 from tests.stand_ins.reminders_story import PROFILES
@@ -23,7 +23,7 @@ from tests.stand_ins.twilio import inbound
 
 PUBLIC = "https://texts.example"
 INBOUND, STATUS = "/webhooks/twilio/inbound", "/webhooks/twilio/status"
-TEXTS, CONSENT = f"/v1/texts?course_id={COURSE_ID}", f"/v1/contacts/{PATIENT}/consent"
+TEXTS, CONSENT = f"/v1/texts?course_id={COURSE}", f"/v1/contacts/{PATIENT}/consent"
 NUMBERS = {name: f"+1555010000{n}" for n, name in enumerate(("albany", "stabilization", "stella", "sturges"))}
 
 

@@ -1,36 +1,40 @@
 """A patient of the simulator: a course and whoever comes along, at the mercy of chance."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 from uuid import UUID
 
-from services.reminders.people.messages import AnswerWanted, ConsentRecorded
 from services.reminders.profile import read_places
 from services.reminders.rules.last_look import NONE, Pauses
 from services.reminders.rules.outcome import Report
 from services.reminders.text.provider import Accepted, Outcome, OutgoingText, ProviderRefused, Unknown, Unsent
 from services.reminders.text.text import Text
-from shared.contract.billing import PrepaymentRequired, PrepaymentSatisfied
 from shared.contract.booking import (
-    BookedSession,
     CourseAccepted,
-    CourseChanged,
-    SessionCancelled,
-    SessionCheckedIn,
-    SessionCompleted,
-    SessionConfirmed,
     SessionEvent,
-    SessionMissed,
-    SessionReleased,
-    SessionRescheduled,
 )
-from shared.contract.clinic import ContactUpdated, Texting
-from shared.contract.closed_sets import Basis, By, ContactKind, Needs, Payer, ReleaseReason, SessionState, TextKind
+from shared.contract.clinic import Texting
+from shared.contract.closed_sets import By, ContactKind, ReleaseReason, SessionState, TextKind
 from shared.contract.internal import PersonErased
 from shared.contract.register import EventData
-from tests.facts.texted_course import DAY, HOUR
+from tests.facts.billing import prepayment_required, prepayment_satisfied
+from tests.facts.booking import (
+    booked_session,
+    course_accepted,
+    course_changed,
+    session_cancelled,
+    session_checked_in,
+    session_completed,
+    session_confirmed,
+    session_missed,
+    session_released,
+    session_rescheduled,
+)
+from tests.facts.clinic import contact_updated
+from tests.facts.course import DAY, HOUR
+from tests.facts.reminders import answer_wanted, consent_recorded
 from tests.stand_ins.reminders_story import PROFILES
 from tests.stand_ins.reminders_world import World, accepting
 
@@ -116,7 +120,7 @@ class Patient:
     def change_companions(self) -> None:
         """Somebody comes along from now on, or no more."""
         self.companions = () if self.companions else (self.companion,)
-        self.world.hear(CourseChanged(**self._whole()))
+        self.world.hear(course_changed(**self._whole()))
 
     def texts(self) -> Iterator[Text]:
         """All that was ever planned."""
@@ -147,39 +151,35 @@ class Patient:
 
     def _confirm(self, number: int, state: SessionState, version: int, start: datetime) -> None:
         if state in (S.HELD, S.RELEASED) and start > self.world.now:
-            self._tell(SessionConfirmed, number, S.CONFIRMED, grant=1)
+            self._tell(session_confirmed, number, S.CONFIRMED, grant=1)
 
     def _lose(self, number: int, state: SessionState, version: int, start: datetime) -> None:
         """A confirmed place is given up, and taken again at once or never."""
         if state is S.CONFIRMED and start > self.world.now:
-            self._tell(SessionReleased, number, S.RELEASED, grant=1, reason=ReleaseReason.OVERDUE)
+            self._tell(session_released, number, S.RELEASED, grant=1, reason=ReleaseReason.OVERDUE)
             if self.rng.random() < 0.7:
-                self._tell(SessionConfirmed, number, S.CONFIRMED, grant=2)
+                self._tell(session_confirmed, number, S.CONFIRMED, grant=2)
 
     def _move(self, number: int, state: SessionState, version: int, start: datetime) -> None:
         if state in (S.CONFIRMED, S.HELD, S.MISSED):
             later = self.world.now + timedelta(minutes=15 * self.rng.randint(4, 4 * 24 * 12))
             moved = S.CONFIRMED if state is S.MISSED else state
-            self._tell(SessionRescheduled, number, moved, later, previous_starts_at=start, by=By.PATIENT)
+            self._tell(session_rescheduled, number, moved, later, previous_starts_at=start, by=By.PATIENT)
 
     def _cancel(self, number: int, state: SessionState, version: int, start: datetime) -> None:
         if state in (S.CONFIRMED, S.HELD):
-            self._tell(SessionCancelled, number, S.CANCELLED, by=By.PATIENT)
+            self._tell(session_cancelled, number, S.CANCELLED, by=By.PATIENT)
 
     def _release(self, number: int, state: SessionState, version: int, start: datetime) -> None:
         if state is S.HELD:
-            self._tell(SessionReleased, number, S.RELEASED, grant=0, reason=ReleaseReason.HOLD_EXPIRED)
+            self._tell(session_released, number, S.RELEASED, grant=0, reason=ReleaseReason.HOLD_EXPIRED)
 
     def _demand(self, number: int, state: SessionState, version: int, start: datetime) -> None:
-        money = {"needs": Needs.MONEY, "amount_cents": 100, "currency": "USD", "due_at": start}
-        self._bill(PrepaymentRequired, number, patient_id=self.id, **money)
+        told = {"session_id": self._session_id(number), "patient_id": self.id, "due_at": start}
+        self.world.hear(prepayment_required(number, self.course_id, **told))
 
     def _paid(self, number: int, *of: object) -> None:
-        self._bill(PrepaymentSatisfied, number, grant=1, basis=Basis.PAID, amount_cents=100)
-
-    def _bill(self, event: type[EventData], number: int, **told: object) -> None:
-        about = {"course_id": self.course_id, "session_id": self._session_id(number)}
-        self.world.hear(event.model_validate(about | told))
+        self.world.hear(prepayment_satisfied(number, course=self.course_id, session_id=self._session_id(number)))
 
     def _form(self, *of: object) -> None:
         self._contact(self.id, allowed=self.rng.random() < 0.85)
@@ -195,21 +195,13 @@ class Patient:
         self._say(True)
 
     def _say(self, allowed: bool) -> None:
-        self.world.hear(
-            ConsentRecorded(
-                contact_id=self.id,
-                allowed=allowed,
-                wording="START" if allowed else "STOP",
-                source="text",
-                recorded_at=self.world.now,
-                phone=self._phone(self.id),
-                answer_for=self.location,
-            )
-        )
+        phone = self._phone(self.id)
+        said = consent_recorded(allowed, self.world.now, "", phone, self.location, self.id)
+        self.world.hear(said)
 
     def _write(self, *of: object) -> None:
         kind = self.rng.choice([TextKind.HELP, TextKind.UNMONITORED_REPLY])
-        self.world.hear(AnswerWanted.model_validate({"contact_id": self.id, "kind": kind, "location": self.location}))
+        self.world.hear(answer_wanted(kind, contact_id=self.id, location=self.location, phone=None))
 
     def _erase(self, *of: object) -> None:
         if self.rng.random() < 0.2:
@@ -231,12 +223,12 @@ class Patient:
             if start > self.world.now or state not in (S.CONFIRMED, S.CHECKED_IN, S.HELD):
                 continue
             if state is S.HELD:
-                self._tell(SessionReleased, number, S.RELEASED, grant=0, reason=ReleaseReason.HOLD_EXPIRED)
+                self._tell(session_released, number, S.RELEASED, grant=0, reason=ReleaseReason.HOLD_EXPIRED)
             elif self.rng.random() < 0.1:
-                self._tell(SessionMissed, number, S.MISSED)
+                self._tell(session_missed, number, S.MISSED)
             else:
-                self._tell(SessionCheckedIn, number, S.CHECKED_IN)
-                self._tell(SessionCompleted, number, S.COMPLETED, started_at=start, ended_at=start + HOUR)
+                self._tell(session_checked_in, number, S.CHECKED_IN)
+                self._tell(session_completed, number, S.COMPLETED, started_at=start, ended_at=start + HOUR)
 
     def _draw_sessions(self) -> None:
         for number in range(1, self.rng.randint(2, 6)):
@@ -244,46 +236,41 @@ class Patient:
             self.sessions[number] = (S.HELD, 1, start)
 
     def _accept(self) -> None:
-        self.world.hear(CourseAccepted(**self._whole(self.rng.choice(["ketamine_induction", "consultation"]))))
+        treatment = self.rng.choice(["ketamine_induction", "consultation"])
+        self.world.hear(course_accepted(treatment=treatment, **self._whole()))
 
-    def _whole(self, treatment: str = "ketamine_induction") -> dict[str, Any]:
+    def _whole(self) -> dict[str, Any]:
+        sessions = (
+            booked_session(number, len(self.sessions), self.course_id, **self._told(number)) for number in self.sessions
+        )
+        return self._of_course() | {"hold_expires_at": self.world.now + 3 * DAY, "sessions": tuple(sessions)}
+
+    def _of_course(self) -> dict[str, Any]:
         return {
             "course_id": self.course_id,
             "patient_id": self.id,
             "companions": self.companions,
             "location": self.location,
-            "treatment": treatment,
-            "payer": Payer.SELF_PAY,
-            "hold_expires_at": self.world.now + 3 * DAY,
-            "sessions": tuple(BookedSession.model_validate(self._told(number)) for number in self.sessions),
         }
 
     def _tell(
-        self, event: type[SessionEvent], number: int, state: SessionState, start: datetime | None = None, **more: object
+        self,
+        made: Callable[..., SessionEvent],
+        number: int,
+        state: SessionState,
+        start: datetime | None = None,
+        **more: Any,
     ) -> None:
         _, version, was = self.sessions[number]
         self.sessions[number] = (state, version + 1, start or was)
-        whole = self._told(number) | {
-            "course_id": self.course_id,
-            "patient_id": self.id,
-            "companions": self.companions,
-            "location": self.location,
-            "treatment": "ketamine_induction",
-        }
-        self.world.hear(event.model_validate(whole | more))
+        self.world.hear(made(number, of=len(self.sessions), **self._of_course(), **self._told(number), **more))
 
-    def _told(self, number: int) -> dict[str, object]:
-        state, version, start = self.sessions[number]
+    def _told(self, number: int) -> dict[str, Any]:
+        state, version, starts_at = self.sessions[number]
         return {
             "session_id": self._session_id(number),
-            "number": number,
-            "of": len(self.sessions),
             "state": state,
-            "starts_at": start,
-            "ends_at": start + 2 * HOUR,
-            "time_zone": "America/Chicago",
-            "chair": "A",
-            "provider": "Kim",
+            "starts_at": starts_at,
             "version": version,
         }
 
@@ -298,7 +285,7 @@ class Patient:
         kind = ContactKind.PATIENT if contact_id == self.id else ContactKind.COMPANION
         recorded_at = self.world.now - timedelta(minutes=self.rng.randint(-30, 5000))
         self.world.hear(
-            ContactUpdated(
+            contact_updated(
                 contact_id=contact_id,
                 kind=kind,
                 phone=self._phone(contact_id),

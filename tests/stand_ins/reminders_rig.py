@@ -29,8 +29,8 @@ from shared.postgres.query import rows, run
 from shared.worker.alarm import Alarm
 from shared.worker.worker import Worker
 from tests.facts.booking import course_accepted, session_confirmed
-from tests.facts.clinic import contact
-from tests.facts.texted_course import COURSE_ID, MONDAY, PATIENT
+from tests.facts.clinic import contact_updated
+from tests.facts.course import COURSE, NOW, PATIENT
 from tests.stand_ins.reminders_story import PLACES
 
 
@@ -75,7 +75,7 @@ class Rig:
 
     def __init__(self, url: str) -> None:
         self.database = Database(url)
-        self.clock = SteppedClock(MONDAY)
+        self.clock = SteppedClock(NOW)
         self.sender = ScriptedSender()
         self.worker = Worker(rules_of(PLACES), self.database, self.clock, lambda **_: None)
         self.dispatch = self.dispatcher(self.sender)
@@ -136,7 +136,7 @@ class Rig:
 
     async def course(self) -> Course:
         async with self.database.begin() as connection:
-            return (await courses.load_courses(connection, [COURSE_ID]))[COURSE_ID]
+            return (await courses.load_courses(connection, [COURSE]))[COURSE]
 
     async def became(self) -> dict[TextKind, tuple[TextState, str | None]]:
         """Each kind of text with its state and reason; the newest version's, where there are several."""
@@ -155,7 +155,7 @@ class Rig:
 
     async def planned(self) -> None:
         """A patient who agreed, and one confirmed session."""
-        await self.hear(contact(), course_accepted(1), session_confirmed())
+        await self.hear(contact_updated(), course_accepted(1), session_confirmed())
 
 
 @asynccontextmanager

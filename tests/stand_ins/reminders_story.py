@@ -11,7 +11,7 @@ from services.reminders.profile import read_places
 from services.reminders.rules.course import Course
 from services.reminders.rules.decide import aggregate_of, decide
 from services.reminders.rules.last_look import wording_of
-from services.reminders.text.aggregates import COURSE
+from services.reminders.text.aggregates import COURSE as ABOUT_COURSE
 from services.reminders.text.text import Text, TextState
 from shared.contract.closed_sets import TextKind
 from shared.contract.internal import TimerDue
@@ -19,8 +19,8 @@ from shared.contract.register import EventData
 from shared.decision.decision import Attention, Timer
 from shared.decision.message import NAMESPACE, Message
 from tests.facts.booking import course_accepted, session_confirmed
-from tests.facts.clinic import companion, contact
-from tests.facts.texted_course import COMPANION, COURSE_ID, MONDAY, PATIENT
+from tests.facts.clinic import companion, contact_updated
+from tests.facts.course import COMPANION, COURSE, NOW, PATIENT
 
 PROFILES = Path(__file__).parents[2] / "deploy" / "clinics"
 PLACES = read_places(PROFILES, ("albany", "stella"))
@@ -47,10 +47,10 @@ class Story:
         self.timers: dict[str, Timer] = {}
         self.attention: list[Attention] = []
 
-    def hear(self, data: EventData, at: datetime = MONDAY) -> list[EventData]:
+    def hear(self, data: EventData, at: datetime = NOW) -> list[EventData]:
         """Take one event in; returns what it made reminders tell."""
         told = message(data, at)
-        about_course = aggregate_of(told).startswith(COURSE)
+        about_course = aggregate_of(told).startswith(ABOUT_COURSE)
         state = self.course if about_course else self.contacts.get(data.key)
         decision = decide(PLACES, state, told, at, self.contacts)
         if isinstance(decision.state, Course):
@@ -69,7 +69,7 @@ class Story:
 
     def fall_due(self, kind: str, at: datetime) -> None:
         """One of the course's timers."""
-        self.hear(TimerDue(of=f"{COURSE}{COURSE_ID}", kind=kind, subject="", due_at=at), at)
+        self.hear(TimerDue(of=f"{ABOUT_COURSE}{COURSE}", kind=kind, subject="", due_at=at), at)
 
     def texts(self, *states: TextState) -> list[Text]:
         """The course's texts in these states, all where none is named, in order of time."""
@@ -98,7 +98,7 @@ def plan_of(texts: Iterable[Text]) -> set[tuple[Any, ...]]:
 
 def told(*events: EventData) -> Story:
     """A story of these events."""
-    return told_at(*((event, MONDAY) for event in events))
+    return told_at(*((event, NOW) for event in events))
 
 
 def told_at(*events: tuple[EventData, datetime]) -> Story:
@@ -112,7 +112,7 @@ def told_at(*events: tuple[EventData, datetime]) -> Story:
 def listed() -> Story:
     """Two confirmed sessions, and everybody has got the list of dates."""
     both = (COMPANION,)
-    story = told(contact(), companion(), course_accepted(1, 2, companions=both))
+    story = told(contact_updated(), companion(), course_accepted(2, companions=both))
     story.hear(session_confirmed(1, companions=both))
     story.hear(session_confirmed(2, companions=both))
     story.attempted(K.BOOKED)

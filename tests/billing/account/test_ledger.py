@@ -8,12 +8,10 @@ import pytest
 from services.billing.account import ledger
 from services.billing.account.ledger import Entry, EntryKind, Posting
 from services.billing.account.tariff import MissedPolicy, Policy
-from shared.contract.booking import SessionCompleted, SessionMissed
 from shared.contract.closed_sets import Method
-from tests.facts.booking import accepted, confirmed, told
-from tests.facts.clinic import paid, reversed_
-from tests.facts.course import COURSE, DAY
-from tests.facts.infusions import begins_at
+from tests.facts.booking import course_accepted, session_completed, session_confirmed, session_missed
+from tests.facts.clinic import payment_captured, payment_reversed
+from tests.facts.course import COURSE, DAY, start
 from tests.stand_ins.billed_clinics import PRICE
 from tests.stand_ins.billing_story import Story
 
@@ -41,9 +39,9 @@ def test_the_same_cause_makes_the_same_entry() -> None:
 
 def test_money_goes_from_cash_to_revenue_when_the_session_was_given() -> None:
     story = Story()
-    story.hear_all(accepted(1), paid(PRICE, method=Method.HSA), confirmed(1))
+    story.hear_all(course_accepted(1), payment_captured(PRICE, method=Method.HSA), session_confirmed(1))
     assert ledger.credit(story.account.unposted, ledger.PREPAID) == PRICE
-    story.hear(told(SessionCompleted, 1))
+    story.hear(session_completed(1))
     books = story.account.unposted
     assert [e.kind for e in books] == [EntryKind.CAPTURED, EntryKind.ALLOCATED, EntryKind.RECOGNIZED]
     assert ledger.credit(books, "cash:hsa") == -PRICE
@@ -54,7 +52,7 @@ def test_money_goes_from_cash_to_revenue_when_the_session_was_given() -> None:
 
 def test_a_missed_session_that_the_clinic_keeps_is_a_fee_not_revenue() -> None:
     story = Story(Policy(missed=MissedPolicy.KEEP))
-    story.hear_all(accepted(1), paid(PRICE), confirmed(1), told(SessionMissed, 1))
+    story.hear_all(course_accepted(1), payment_captured(PRICE), session_confirmed(1), session_missed(1))
     assert ledger.credit(story.account.unposted, ledger.FEES) == PRICE
     assert ledger.credit(story.account.unposted, ledger.REVENUE) == 0
     assert story.account.refunds == ()
@@ -62,11 +60,11 @@ def test_a_missed_session_that_the_clinic_keeps_is_a_fee_not_revenue() -> None:
 
 def test_a_refund_waits_in_its_own_account_until_the_money_has_left() -> None:
     story = Story()
-    story.hear_all(accepted(1), paid(PRICE + 700))
-    story.hear(confirmed(1))
-    story.hear(told(SessionCompleted, 1), begins_at(1) + DAY)
+    story.hear_all(course_accepted(1), payment_captured(PRICE + 700))
+    story.hear(session_confirmed(1))
+    story.hear(session_completed(1), start(1) + DAY)
     (refund,) = story.account.refunds
     assert ledger.credit(story.account.unposted, ledger.REFUNDS_DUE) == 700
-    story.hear(reversed_(700, refund.refund_id))
+    story.hear(payment_reversed(700, refund.refund_id))
     assert ledger.credit(story.account.unposted, ledger.REFUNDS_DUE) == 0
     assert ledger.credit(story.account.unposted, "cash:card") == -PRICE

@@ -1,5 +1,6 @@
 """What a session that did not take place costs: by the policy that was in force when its course was accepted."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,13 +9,20 @@ from services.billing.account import ledger
 from services.billing.account.tariff import Counted, Late, MissedPolicy, Policy
 from services.billing.account.terms import Terms, open_time, terms_for
 from shared.contract.billing import RefundDue
-from shared.contract.booking import SessionCancelled, SessionMissed
 from shared.contract.closed_sets import By, Payer, RefundReason, SessionState
-from tests.facts.booking import accepted, confirmed, insured, kept, released, told
-from tests.facts.clinic import approved, paid
-from tests.facts.course import DAY, HOUR
-from tests.facts.infusions import T0, begins_at
-from tests.facts.wishes import please
+from shared.contract.register import EventData
+from tests.facts.booking import (
+    course_accepted,
+    insured,
+    session_cancelled,
+    session_confirmed,
+    session_missed,
+    session_released,
+    session_withdrawal_refused,
+)
+from tests.facts.clinic import approved, payment_captured
+from tests.facts.course import DAY, HOUR, NOW, start
+from tests.facts.wishes import refund_requested
 from tests.stand_ins.billed_clinics import COPAY, PLACES, PRICE, place
 from tests.stand_ins.billing_story import Story
 
@@ -26,8 +34,8 @@ BUSINESS = TIERS.model_copy(update={"hours": Counted.BUSINESS})
 def cancelled_at(at: datetime, policy: Policy, by: By = By.PATIENT) -> Story:
     """One session, paid and confirmed, cancelled at an instant."""
     story = Story(policy)
-    story.hear_all(accepted(1), paid(PRICE), confirmed(1))
-    story.hear(told(SessionCancelled, 1, by=by), at)
+    story.hear_all(course_accepted(1), payment_captured(PRICE), session_confirmed(1))
+    story.hear(session_cancelled(1, by=by), at)
     return story
 
 
@@ -41,7 +49,7 @@ def fees(story: Story) -> int:
     ids=str,
 )
 def test_the_shorter_the_notice_the_higher_the_fee(notice: timedelta, fee: int) -> None:
-    story = cancelled_at(begins_at(1) - notice, TIERS)
+    story = cancelled_at(start(1) - notice, TIERS)
     assert fees(story) == story.share(1).fee_cents == fee
     (refund,) = story.events_of(RefundDue)
     assert (refund.amount_cents, refund.reason) == (PRICE - fee, RefundReason.CANCELLED)
@@ -49,13 +57,13 @@ def test_the_shorter_the_notice_the_higher_the_fee(notice: timedelta, fee: int) 
 
 
 def test_the_clinics_own_fault_is_always_returned_whole() -> None:
-    story = cancelled_at(begins_at(1) - HOUR, TIERS, By.CLINIC)
+    story = cancelled_at(start(1) - HOUR, TIERS, By.CLINIC)
     (refund,) = story.events_of(RefundDue)
     assert (refund.amount_cents, refund.reason) == (PRICE, RefundReason.CLINIC_FAULT)
 
 
 def test_without_tiers_a_late_cancellation_costs_nothing() -> None:
-    assert fees(cancelled_at(begins_at(1) - HOUR, Policy(missed=RETURN))) == 0
+    assert fees(cancelled_at(start(1) - HOUR, Policy(missed=RETURN))) == 0
 
 
 def test_business_hours_leave_out_the_night_the_weekend_and_holidays() -> None:
@@ -77,44 +85,44 @@ def test_business_hours_through_both_nights_of_the_change_of_clocks() -> None:
 
 
 def test_a_notice_in_business_hours_counts_those_alone() -> None:
-    thursday = begins_at(1)  # 12 November, nine in the morning
+    thursday = start(1)  # 12 November, nine in the morning
     assert fees(cancelled_at(thursday - 2 * DAY, BUSINESS)) == 15000  # 16 business hours
     assert fees(cancelled_at(thursday - 2 * DAY, TIERS)) == 5000
-    assert fees(cancelled_at(T0, BUSINESS)) == 5000  # eight working days of eight hours, less an hour
+    assert fees(cancelled_at(NOW, BUSINESS)) == 5000  # eight working days of eight hours, less an hour
 
 
 def test_the_policy_is_the_one_of_the_day_of_acceptance() -> None:
     story = Story(TIERS)
-    story.hear_all(accepted(1), paid(PRICE), confirmed(1))
-    story.places = {"carbondale": place()}
-    story.hear(told(SessionCancelled, 1), begins_at(1) - HOUR)
+    story.hear_all(course_accepted(1), payment_captured(PRICE), session_confirmed(1))
+    story.places = {"stella": place()}
+    story.hear(session_cancelled(1), start(1) - HOUR)
     assert fees(story) == 15000
 
 
 def test_where_the_location_is_not_served_any_more_the_clock_counts() -> None:
     story = Story(BUSINESS)
-    story.hear_all(accepted(1), paid(PRICE), confirmed(1))
+    story.hear_all(course_accepted(1), payment_captured(PRICE), session_confirmed(1))
     story.places = {}
-    story.hear(told(SessionCancelled, 1), begins_at(1) - 2 * DAY)
+    story.hear(session_cancelled(1), start(1) - 2 * DAY)
     assert fees(story) == 5000
 
 
 def test_who_never_had_the_place_pays_no_fee() -> None:
     story = Story(TIERS)
-    story.hear_all(accepted(1), paid(PRICE))
-    story.hear(told(SessionCancelled, 1), begins_at(1) - HOUR)
+    story.hear_all(course_accepted(1), payment_captured(PRICE))
+    story.hear(session_cancelled(1), start(1) - HOUR)
     assert fees(story) == 0
-    story.hear(released(1, "slot_taken", grant=1, state=SessionState.CANCELLED))
+    story.hear(session_released(1, "slot_taken", grant=1, state=SessionState.CANCELLED))
     assert (fees(story), story.events_of(RefundDue)[0].amount_cents) == (0, PRICE)
     unpaid = Story(TIERS)
-    unpaid.hear_all(accepted(1), told(SessionCancelled, 1))
+    unpaid.hear_all(course_accepted(1), session_cancelled(1))
     assert fees(unpaid) == 0
 
 
 def test_a_fee_is_at_most_what_was_paid() -> None:
     story = Story(TIERS)
-    story.hear_all(insured(1), approved(), paid(COPAY), confirmed(1))
-    story.hear(told(SessionCancelled, 1), begins_at(1) - HOUR)
+    story.hear_all(insured(1), approved(), payment_captured(COPAY), session_confirmed(1))
+    story.hear(session_cancelled(1), start(1) - HOUR)
     assert (fees(story), story.events_of(RefundDue)) == (COPAY, [])
 
 
@@ -129,44 +137,44 @@ def test_a_fee_is_at_most_what_was_paid() -> None:
 )
 def test_a_missed_session_goes_where_the_policy_says(policy: Policy, fee: int, back: int) -> None:
     story = Story(policy)
-    story.hear_all(accepted(1), paid(PRICE), confirmed(1))
-    story.hear(told(SessionMissed, 1), begins_at(1) + HOUR)
+    story.hear_all(course_accepted(1), payment_captured(PRICE), session_confirmed(1))
+    story.hear(session_missed(1), start(1) + HOUR)
     assert fees(story) == story.share(1).fee_cents == fee
     assert sum(refund.amount_cents for refund in story.events_of(RefundDue)) == back
     assert story.account.balance_cents == 0
 
 
-@pytest.mark.parametrize("end", [SessionMissed, SessionCancelled])
+@pytest.mark.parametrize("end", [session_missed, session_cancelled])
 @pytest.mark.parametrize(
     "policy",
     [TIERS, Policy(missed=KEEP, late=TIERS.late), Policy(missed=RETURN, missed_fee_cents=5)],
     ids=["tiers", "keep", "fee"],
 )
 def test_patients_of_a_plan_without_such_fees_are_never_charged(
-    end: type[SessionMissed | SessionCancelled], policy: Policy
+    end: Callable[[int], EventData], policy: Policy
 ) -> None:
     story = Story(policy)
     aid = {"payer": Payer.INSURANCE, "insurance": {"plan": "State Aid"}}
-    story.hear_all(accepted(1, **aid), paid(PRICE), confirmed(1))
-    story.hear(told(end, 1), begins_at(1) - HOUR)
+    story.hear_all(course_accepted(1, **aid), payment_captured(PRICE), session_confirmed(1))
+    story.hear(end(1), start(1) - HOUR)
     assert fees(story) == 0
     assert story.events_of(RefundDue)[0].amount_cents == PRICE
 
 
 def test_a_fee_of_one_session_does_not_give_back_what_another_may_use() -> None:
     story = Story(TIERS)
-    story.hear_all(accepted(2), paid(2 * PRICE + 15000), confirmed(1), confirmed(2))
-    story.hear(told(SessionCancelled, 1), begins_at(1) - HOUR)
+    story.hear_all(course_accepted(2), payment_captured(2 * PRICE + 15000), session_confirmed(1), session_confirmed(2))
+    story.hear(session_cancelled(1), start(1) - HOUR)
     assert [refund.amount_cents for refund in story.events_of(RefundDue)] == [PRICE - 15000]
     assert story.account.balance_cents == 15000
 
 
 def test_the_fee_counts_from_the_cancellation_even_if_booking_answers_later() -> None:
     story = Story(TIERS)
-    story.hear_all(accepted(1), paid(PRICE), confirmed(1))
-    story.hear(please(1), begins_at(1) - 80 * HOUR)
-    story.hear(told(SessionCancelled, 1), begins_at(1) - 30 * HOUR)
-    story.hear(kept(1, state=SessionState.CANCELLED), begins_at(1) - HOUR)
+    story.hear_all(course_accepted(1), payment_captured(PRICE), session_confirmed(1))
+    story.hear(refund_requested(1), start(1) - 80 * HOUR)
+    story.hear(session_cancelled(1), start(1) - 30 * HOUR)
+    story.hear(session_withdrawal_refused(1, state=SessionState.CANCELLED), start(1) - HOUR)
     assert fees(story) == 5000
     assert [refund.amount_cents for refund in story.events_of(RefundDue)] == [PRICE - 5000]
 
@@ -199,5 +207,5 @@ def test_terms_of_another_plan_are_others() -> None:
     ],
 )
 def test_due_two_days_ahead_with_a_day_of_grace(starts_in: int, due_in: int) -> None:
-    due_at = terms_for(place(), "infusion", None).due_at(T0 + starts_in * HOUR, T0)
-    assert due_at == T0 + due_in * HOUR
+    due_at = terms_for(place(), "ketamine_induction", None).due_at(NOW + starts_in * HOUR, NOW)
+    assert due_at == NOW + due_in * HOUR

@@ -6,18 +6,16 @@ from uuid import UUID
 
 import pytest
 
-from shared.contract.booking import SessionUnconfirmed
-from tests.facts.booking import accepted, at_albany, confirmed, told
-from tests.facts.clinic import paid
-from tests.facts.course import COURSE, DAY, HOUR, session_id
-from tests.facts.infusions import T0, begins_at
+from tests.facts.booking import at_albany, session_confirmed, session_unconfirmed
+from tests.facts.clinic import payment_captured
+from tests.facts.course import COURSE, DAY, HOUR, NOW, session_id, start
 from tests.stand_ins.billed_clinics import PRICE
 from tests.stand_ins.billing_rig import Billing
 from tests.stand_ins.callers import key_of
 
 
 def body(**other: Any) -> dict[str, Any]:
-    return paid(PRICE).model_dump(mode="json") | other
+    return payment_captured(PRICE).model_dump(mode="json") | other
 
 
 async def test_the_till_books_money_and_the_desk_sees_the_account(billing: Billing) -> None:
@@ -37,7 +35,7 @@ async def test_the_till_books_money_and_the_desk_sees_the_account(billing: Billi
     first, second = account["sessions"]
     assert (first["basis"], first["due_at"], first["prepaid_cents"]) == ("paid", None, PRICE)
     due_at = datetime.fromisoformat(second["due_at"])
-    assert (second["basis"], due_at.astimezone(UTC)) == (None, begins_at(2) - 2 * DAY)
+    assert (second["basis"], due_at.astimezone(UTC)) == (None, start(2) - 2 * DAY)
 
 
 async def test_the_same_request_again_gets_the_same_answer(billing: Billing) -> None:
@@ -83,15 +81,15 @@ async def test_only_the_till_takes_money_in(billing: Billing) -> None:
 
 async def test_a_course_that_nobody_spoke_of_has_no_account(billing: Billing) -> None:
     assert (await billing.get(f"/v1/courses/{UUID(int=5)}/account")).status_code == 404
-    await billing.hear(confirmed(1))
+    await billing.hear(session_confirmed(1))
     assert (await billing.get(f"/v1/courses/{COURSE}/account")).status_code == 404
 
 
 async def test_money_that_waits_for_its_course_can_be_seen(billing: Billing) -> None:
-    await billing.hear(paid(PRICE))
+    await billing.hear(payment_captured(PRICE))
     account = (await billing.get(f"/v1/courses/{COURSE}/account")).json()
     assert (account["stage"], account["balance_cents"]) == ("unknown", PRICE)
-    await billing.until(T0 + DAY + HOUR)
+    await billing.until(NOW + DAY + HOUR)
     (shown,) = await billing.query("SELECT kind FROM attention")
     assert shown.kind == "payment_without_course"
 
@@ -104,8 +102,8 @@ REASON = {"reason": "moves away"}
 
 async def book(billing: Billing, of: int = 2, cents: int = 0) -> None:
     """A course of infusions at Albany, with money."""
-    money = [paid(cents)] if cents else []
-    await billing.hear(accepted(of, treatment="ketamine_induction"), *money)
+    money = [payment_captured(cents)] if cents else []
+    await billing.hear(at_albany(of), *money)
 
 
 async def trail(billing: Billing) -> list[tuple[str, ...]]:
@@ -115,7 +113,7 @@ async def trail(billing: Billing) -> list[tuple[str, ...]]:
 
 async def test_what_rests_in_the_balance_goes_back_at_once(billing: Billing) -> None:
     await book(billing, 1, PRICE + 700)
-    await billing.hear(confirmed(1))
+    await billing.hear(session_confirmed(1))
     answer = await billing.post({"amount_cents": 500, **REASON}, role="biller", path=REFUNDS)
     assert answer.status_code == 201
     (refund,) = answer.json()["refunds"]
@@ -128,13 +126,13 @@ async def test_what_rests_in_the_balance_goes_back_at_once(billing: Billing) -> 
 
 async def test_a_sessions_money_follows_bookings_answer(billing: Billing) -> None:
     await book(billing, 2, 2 * PRICE)
-    await billing.hear(confirmed(1), confirmed(2))
+    await billing.hear(session_confirmed(1), session_confirmed(2))
     wish = {"sessions": [str(session_id(2))], "by": "Avery Brooks", **REASON}
     answer = await billing.post(wish, role="biller", path=REFUNDS)
     assert (answer.status_code, answer.json()["refunds"]) == (202, [])
     assert answer.json()["asked_back"] == [str(session_id(2))]
     assert "refund.due" not in await billing.published()
-    await billing.hear(told(SessionUnconfirmed, 2, grant=1, reason="refund"))
+    await billing.hear(session_unconfirmed(2, grant=1, reason="refund"))
     assert (await billing.published()).count("refund.due") == 1
 
 
@@ -169,7 +167,7 @@ async def test_a_refund_asked_for_twice_is_one_refund(billing: Billing) -> None:
     ],
 )
 async def test_a_refund_that_cannot_be_is_refused_by_name(billing: Billing, wish: Any, status: int, code: str) -> None:
-    await billing.hear(accepted(1, treatment="ketamine_induction", hold_expires_at=T0 + DAY), paid(700))
+    await billing.hear(at_albany(1, hold_expires_at=NOW + DAY), payment_captured(700))
     answer = await billing.post(wish, role="biller", path=REFUNDS)
     assert (answer.status_code, answer.json()["title"]) == (status, code)
     assert answer.headers["content-type"] == "application/problem+json"
@@ -241,7 +239,7 @@ async def test_money_moves_for_those_alone_whose_work_it_is(
     billing: Billing, path: str, role: str, status: int
 ) -> None:
     await book(billing, 1, 700)
-    body = paid(100, "pay-2").model_dump(mode="json") if "payments" in path else REASON
+    body = payment_captured(100, "pay-2").model_dump(mode="json") if "payments" in path else REASON
     answer = await billing.post(body, role=role, path=path)
     assert answer.status_code == status
     assert (await trail(billing) == []) is (status == 403)
@@ -261,7 +259,7 @@ async def test_a_request_without_an_idempotency_key_is_refused(billing: Billing)
 
 async def test_the_trail_tells_who_asked_for_what_and_the_ledger_names_the_request(billing: Billing) -> None:
     await book(billing, 2)
-    await billing.post(paid(PRICE + 200).model_dump(mode="json"), key="a")
+    await billing.post(payment_captured(PRICE + 200).model_dump(mode="json"), key="a")
     await billing.post({"amount_cents": 200, "by": "Avery Brooks", **REASON}, key="b", role="biller", path=REFUNDS)
     other = f"/v1/sessions/{session_id(2)}/waiver"
     await billing.post({"reason": "hardship"}, key="c", role="biller", path=other)
@@ -280,9 +278,9 @@ async def test_what_is_due_when_is_told_until_it_is_paid(billing: Billing) -> No
     due = (await billing.get(path)).json()
     assert (due["owed_cents"], due["due_at"]) == (
         2 * PRICE,
-        (begins_at(1) - 2 * DAY).isoformat().replace("+00:00", "Z"),
+        (start(1) - 2 * DAY).isoformat().replace("+00:00", "Z"),
     )
-    await billing.hear(paid(2 * PRICE))
+    await billing.hear(payment_captured(2 * PRICE))
     due = (await billing.get(path)).json()
     assert (due["owed_cents"], due["due_at"]) == (0, None)
 

@@ -3,22 +3,20 @@
 import pytest
 
 from services.billing.papers.folder import Kind
-from shared.contract.booking import SessionCancelled
-from tests.facts.booking import told
-from tests.facts.course import COURSE, DAY
-from tests.facts.infusions import T0
+from tests.facts.booking import session_cancelled
+from tests.facts.course import COURSE, DAY, NOW
 from tests.stand_ins.billing_papers import ESTIMATE, ROBIN, course, events_of
 from tests.stand_ins.billing_rig import Billing
 
 
 async def test_every_version_can_be_shown_again(billing: Billing) -> None:
     await billing.hear(ROBIN, course(2))
-    await billing.until(T0)
+    await billing.until(NOW)
     first = (await billing.get(ESTIMATE)).text
-    await billing.hear(told(SessionCancelled, 2), at=T0 + DAY)
-    await billing.until(T0 + DAY)
+    await billing.hear(session_cancelled(2), at=NOW + DAY)
+    await billing.until(NOW + DAY)
     newest = (await billing.get(ESTIMATE)).text
-    assert ("version 1, issued Mon Nov 2" in first, "version 2, issued Tue Nov 3" in newest) == (True, True)
+    assert ("version 1, issued Mon Mar 2" in first, "version 2, issued Tue Mar 3" in newest) == (True, True)
     assert (await billing.get(f"{ESTIMATE}?version=1")).text == first
     assert (await billing.get(f"{ESTIMATE}?version=2")).text == newest
     assert (await billing.get(f"{ESTIMATE}?version=3")).status_code == 404
@@ -27,7 +25,7 @@ async def test_every_version_can_be_shown_again(billing: Billing) -> None:
 
 async def test_who_looked_at_a_paper_is_known(billing: Billing) -> None:
     await billing.hear(ROBIN, course(1))
-    await billing.until(T0)
+    await billing.until(NOW)
     await billing.get(ESTIMATE, "front_desk")
     await billing.get(ESTIMATE, "biller")
     found = await billing.query("SELECT caller, action, subject, detail FROM audit ORDER BY caller")
@@ -39,7 +37,7 @@ async def test_who_looked_at_a_paper_is_known(billing: Billing) -> None:
 
 async def test_a_page_is_kept_nowhere_and_fetches_nothing(billing: Billing) -> None:
     await billing.hear(ROBIN, course(1))
-    await billing.until(T0)
+    await billing.until(NOW)
     headers = (await billing.get(ESTIMATE)).headers
     assert headers["cache-control"] == "no-store"
     assert headers["content-security-policy"].startswith("default-src 'none'; style-src 'unsafe-inline'")

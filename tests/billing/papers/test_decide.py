@@ -10,19 +10,21 @@ from services.billing.account.messages import WaiverGranted
 from services.billing.papers.decide import look_again
 from services.billing.papers.folder import Kind
 from shared.contract.billing import EstimateIssued, SuperbillIssued
-from shared.contract.booking import (
-    SessionCancelled,
-    SessionCompleted,
-    SessionMissed,
-    SessionRescheduled,
-    SessionUnconfirmed,
-)
 from shared.contract.closed_sets import Basis, Payer, ReleaseReason, SessionState
 from shared.contract.register import EventData
-from tests.facts.booking import accepted, changed, confirmed, released, told
-from tests.facts.clinic import approved, paid
-from tests.facts.course import COURSE, DAY, HOUR, session_id
-from tests.facts.infusions import T0
+from tests.facts.booking import (
+    course_accepted,
+    course_changed,
+    session_cancelled,
+    session_completed,
+    session_confirmed,
+    session_missed,
+    session_released,
+    session_rescheduled,
+    session_unconfirmed,
+)
+from tests.facts.clinic import approved, payment_captured
+from tests.facts.course import COURSE, DAY, HOUR, NOW, session_id
 from tests.stand_ins.papers_story import ROBIN, TWO_WEEKS_ON, PapersStory, local
 
 WAIVED = WaiverGranted(course_id=COURSE, session_id=session_id(1), waived_by="A. Person", reason="hardship")
@@ -183,15 +185,15 @@ def looked_at(fact: EventData, owing: bool = False, **account: Any) -> list[time
     if owing:
         story.change(1, state=SessionState.COMPLETED, basis=None)
     after = story.account._replace(**account)
-    return [timer.due_at - T0 for timer in look_again(story.account, after, fact, T0) if timer.due_at]
+    return [timer.due_at - NOW for timer in look_again(story.account, after, fact, NOW) if timer.due_at]
 
 
 ALWAYS = [
-    told(SessionRescheduled, 1),
-    told(SessionCancelled, 1),
-    told(SessionMissed, 1),
-    released(1, ReleaseReason.OVERDUE),
-    changed(1),
+    session_rescheduled(1),
+    session_cancelled(1),
+    session_missed(1),
+    session_released(1, ReleaseReason.OVERDUE),
+    course_changed(1),
 ]
 
 
@@ -203,22 +205,22 @@ def test_what_changes_an_estimate_has_it_looked_at_where_one_is_owed(fact: Event
 
 
 def test_a_course_is_looked_at_half_a_day_after_acceptance_if_nothing_wakes_it_before() -> None:
-    assert looked_at(accepted(1)) == [12 * HOUR]
-    assert looked_at(accepted(1), payer=Payer.INSURANCE) == []
+    assert looked_at(course_accepted(1)) == [12 * HOUR]
+    assert looked_at(course_accepted(1), payer=Payer.INSURANCE) == []
 
 
 def test_care_that_was_given_has_its_papers_whoever_pays() -> None:
-    assert looked_at(told(SessionCompleted, 1)) == looked_at(told(SessionCompleted, 1), payer=Payer.INSURANCE)
-    assert looked_at(told(SessionCompleted, 1)) == [timedelta()]
+    assert looked_at(session_completed(1)) == looked_at(session_completed(1), payer=Payer.INSURANCE)
+    assert looked_at(session_completed(1)) == [timedelta()]
 
 
-@pytest.mark.parametrize("fact", [paid(45000), approved(), WAIVED], ids=lambda fact: fact.type)
+@pytest.mark.parametrize("fact", [payment_captured(45000), approved(), WAIVED], ids=lambda fact: fact.type)
 def test_money_has_papers_looked_at_only_where_care_was_given_unpaid(fact: EventData) -> None:
     assert looked_at(fact) == []
     assert looked_at(fact, owing=True) == [timedelta()]
 
 
-@pytest.mark.parametrize("fact", [confirmed(1), told(SessionUnconfirmed, 1, grant=1, reason="refund")])
+@pytest.mark.parametrize("fact", [session_confirmed(1), session_unconfirmed(1, grant=1, reason="refund")])
 def test_most_facts_change_no_paper(fact: EventData) -> None:
     assert looked_at(fact, owing=True) == []
 

@@ -12,6 +12,7 @@ from services.billing.papers.folder import Kind
 from services.billing.papers.html import clock, day, dollars
 from shared.contract.clinic import PatientUpdated
 from shared.contract.closed_sets import Basis
+from tests.facts.clinic import patient_updated
 from tests.stand_ins.papers_story import ROBIN, SIX, PapersStory
 
 
@@ -223,7 +224,7 @@ def test_a_receipt_tells_no_diagnosis() -> None:
 
 
 def test_a_patient_of_whom_little_is_known_gets_a_page_without_holes() -> None:
-    little = PatientUpdated(patient_id="p-1", name="Robin", born_on=ROBIN.born_on)
+    little = patient_updated(name="Robin", born_on=ROBIN.born_on, diagnoses=None)
     story = PapersStory(*SIX, patient=little)
     story.look()
     html = story.printed[0].html

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.facts.booking import accepted, confirmed
-from tests.facts.clinic import paid
+from tests.facts.booking import course_accepted, session_confirmed
+from tests.facts.clinic import payment_captured
 from tests.stand_ins.billed_clinics import PRICE
 from tests.stand_ins.billing_story import Story
 
@@ -17,5 +17,5 @@ def story() -> Story:
 def paid_story() -> Story:
     """Two sessions, paid and confirmed."""
     story = Story()
-    story.hear_all(accepted(2), paid(2 * PRICE), confirmed(1), confirmed(2))
+    story.hear_all(course_accepted(2), payment_captured(2 * PRICE), session_confirmed(1), session_confirmed(2))
     return story

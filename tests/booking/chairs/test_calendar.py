@@ -13,7 +13,7 @@ from services.booking.chairs.calendar import FEW, Calendar, Closed, DayNotLoaded
 from services.booking.chairs.location import Room
 from services.booking.chairs.seating import Seat, Seated, Visitor, seat, seat_course
 from shared.contract.closed_sets import Refusal
-from tests.facts.clinic import requested, wish
+from tests.facts.clinic import course_requested, requested_at
 from tests.facts.course import DAY, HOUR, MINUTE, NOW, TEN, session_id
 from tests.stand_ins.booking_places import ONE_CHAIR, PLACES, STELLA, room
 from tests.stand_ins.booking_story import Story
@@ -22,29 +22,31 @@ from tests.stand_ins.seats import VISIT, calendar_of, refusals, taken
 
 def test_one_person_is_not_at_two_clinics_at_once_whatever_their_zones() -> None:
     story = Story(room(4))
-    story.tell(requested(1, patient_id="anna"))
+    story.tell(course_requested(1, patient_id="anna"))
     at = story.session().starts_at + HOUR
     wish = {"session_id": session_id(9), "starts_at": at}
-    [event] = story.tell(requested(course=session_id(8), patient_id="anna", location="stabilization", sessions=(wish,)))
+    [event] = story.tell(
+        course_requested(course=session_id(8), patient_id="anna", location="stabilization", sessions=(wish,))
+    )
     assert [conflict["code"] for conflict in event.model_dump()["conflicts"]] == [Refusal.PATIENT_BUSY]
 
 
 def test_neighbours_may_touch() -> None:
-    assert refusals(wish(TEN), taken(TEN - VISIT), taken(TEN + VISIT), place=ONE_CHAIR) == []
+    assert refusals(requested_at(TEN), taken(TEN - VISIT), taken(TEN + VISIT), place=ONE_CHAIR) == []
 
 
 @pytest.mark.parametrize("by", [-VISIT + MINUTE, -MINUTE, timedelta(), MINUTE, VISIT - MINUTE])
 def test_a_minute_of_overlap_takes_the_chair(by: timedelta) -> None:
-    assert refusals(wish(TEN), taken(TEN + by), place=ONE_CHAIR) == [(0, Refusal.CHAIR_TAKEN)]
+    assert refusals(requested_at(TEN), taken(TEN + by), place=ONE_CHAIR) == [(0, Refusal.CHAIR_TAKEN)]
 
 
 def test_a_patient_is_busy_wherever_the_other_appointment_is() -> None:
     elsewhere = taken(TEN + HOUR, location="albany", patient="patient-1")
-    assert refusals(wish(TEN), elsewhere) == [(0, Refusal.PATIENT_BUSY)]
+    assert refusals(requested_at(TEN), elsewhere) == [(0, Refusal.PATIENT_BUSY)]
 
 
 def test_a_chair_of_the_same_name_at_another_location_is_another_chair() -> None:
-    assert refusals(wish(TEN), taken(TEN, location="albany"), place=ONE_CHAIR) == []
+    assert refusals(requested_at(TEN), taken(TEN, location="albany"), place=ONE_CHAIR) == []
 
 
 SLOTS = st.lists(st.integers(0, 3 * 8), min_size=1, max_size=4, unique=True)
@@ -70,7 +72,9 @@ def test_no_chair_provider_or_patient_is_ever_booked_twice(
     places = {name: replace(PLACES[name], room=room, protocols=calm) for name in ("stella", "carbondale")}
     calendar, booked = calendar_of(patients="1234"), list[Taken]()
     for number, (slots, patient, location) in enumerate(courses):
-        request = wish(*(slot(n) for n in slots), course=UUID(int=number), patient_id=str(patient), location=location)
+        request = requested_at(
+            *(slot(n) for n in slots), course=UUID(int=number), patient_id=str(patient), location=location
+        )
         seated = seat_course(calendar, places[location], request, NOW)
         if isinstance(seated, Seated):
             calendar = seated.calendar
@@ -91,7 +95,7 @@ def _really_taken(code: Refusal, booked: list[Taken]) -> bool:
 def test_what_is_freed_can_be_taken_again() -> None:
     other = taken(TEN)
     calendar = calendar_of(other)
-    where = (ONE_CHAIR, Visitor.from_request(wish(TEN), ONE_CHAIR), TEN)
+    where = (ONE_CHAIR, Visitor.from_request(requested_at(TEN), ONE_CHAIR), TEN)
     assert seat(calendar, *where) is Refusal.CHAIR_TAKEN
     seated = seat(calendar.without(other.session_id), *where)
     assert isinstance(seated, Seat)

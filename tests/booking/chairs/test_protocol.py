@@ -8,7 +8,7 @@ import pytest
 from services.booking.chairs.location import Room
 from services.booking.chairs.seating import Seated, seat_course
 from shared.contract.closed_sets import Refusal
-from tests.facts.clinic import requested
+from tests.facts.clinic import course_requested
 from tests.facts.course import NOW, OTHER, start
 from tests.stand_ins.booking_places import AUTUMN, SPRING, STELLA, always_open
 from tests.stand_ins.booking_story import accepted
@@ -23,7 +23,7 @@ def test_the_requests_own_minutes_go_before_the_protocols() -> None:
 @pytest.mark.parametrize(("night", "ends"), [(SPRING, "04:15"), (AUTUMN, "02:15")])
 def test_a_visit_over_the_change_lasts_as_long_as_any_other(night: date, ends: str) -> None:
     place = always_open()
-    found = seat_course(calendar_of(), place, requested(sessions=wishes(place, f"{night} 01:30")), NOW)
+    found = seat_course(calendar_of(), place, course_requested(sessions=wishes(place, f"{night} 01:30")), NOW)
     assert isinstance(found, Seated)
     [seat] = found.taken
     assert seat.ends_at - seat.starts_at == timedelta(minutes=105)
@@ -35,7 +35,7 @@ def test_two_visits_share_a_provider_who_stays_for_the_treatment_only() -> None:
     place = replace(
         STELLA, protocols={"ketamine_induction": protocol}, room=Room(chairs=("a", "b"), providers=("provider-1",))
     )
-    first = seat_course(calendar_of(), place, requested(1), NOW)
+    first = seat_course(calendar_of(), place, course_requested(1), NOW)
     assert isinstance(first, Seated)
     [seat] = first.taken
     assert (seat.provider_from, seat.provider_until) == (
@@ -44,7 +44,7 @@ def test_two_visits_share_a_provider_who_stays_for_the_treatment_only() -> None:
     )
     for minutes, free in ((44, False), (45, True)):
         at = seat.starts_at + timedelta(minutes=minutes)
-        wish = requested(1, OTHER, sessions=({"session_id": OTHER, "starts_at": at},))
+        wish = course_requested(1, OTHER, sessions=({"session_id": OTHER, "starts_at": at},))
         second = seat_course(first.calendar, place, wish, NOW)
         assert isinstance(second, Seated) is free
         if not isinstance(second, Seated):

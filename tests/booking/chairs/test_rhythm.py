@@ -8,14 +8,14 @@ import pytest
 from services.booking.chairs.location import ChairPlan
 from services.booking.chairs.seating import Seated, seat_course
 from shared.contract.closed_sets import Refusal
-from tests.facts.clinic import requested, wish
+from tests.facts.clinic import course_requested, requested_at
 from tests.facts.course import DAY, HOUR, MINUTE, NOW, TEN
 from tests.stand_ins.booking_places import ALWAYS, STELLA, always_open
 from tests.stand_ins.seats import calendar_of, refusals, wishes
 
 
 def codes(place: ChairPlan, *walls: str) -> list[Refusal]:
-    found = seat_course(calendar_of(), place, requested(sessions=wishes(place, *walls)), NOW)
+    found = seat_course(calendar_of(), place, course_requested(sessions=wishes(place, *walls)), NOW)
     return [] if isinstance(found, Seated) else [conflict.code for conflict in found]
 
 
@@ -45,14 +45,14 @@ def test_a_day_between_sessions_is_a_day_on_the_wall_in_both_nights(
 )
 def test_gaps_count_from_start_to_start(later: timedelta, code: Refusal | None) -> None:
     wide = replace(STELLA, location=STELLA.location.model_copy(update={"hours": ALWAYS}))
-    assert refusals(wish(TEN, TEN + later), place=wide) == ([(1, code)] if code else [])
+    assert refusals(requested_at(TEN, TEN + later), place=wide) == ([(1, code)] if code else [])
 
 
 def test_wishes_are_judged_in_order_of_time_whatever_their_order() -> None:
-    assert refusals(wish(TEN + 2 * DAY, TEN, TEN + 3 * HOUR)) == [(2, Refusal.TOO_CLOSE)]
+    assert refusals(requested_at(TEN + 2 * DAY, TEN, TEN + 3 * HOUR)) == [(2, Refusal.TOO_CLOSE)]
 
 
 def test_the_window_reaches_from_the_first_to_the_last_session() -> None:
     weekly = [TEN + n * 7 * DAY for n in range(4)]
-    assert refusals(wish(*weekly)) == []
-    assert refusals(wish(*weekly, weekly[-1] + DAY)) == [(4, Refusal.OUTSIDE_WINDOW)]
+    assert refusals(requested_at(*weekly)) == []
+    assert refusals(requested_at(*weekly, weekly[-1] + DAY)) == [(4, Refusal.OUTSIDE_WINDOW)]

@@ -21,7 +21,7 @@ from services.booking.chairs.series import FIRST_WITHIN, days_of_request, plan_c
 from shared.configuration.clinic import WEEKDAYS
 from shared.contract.booking import CourseAccepted
 from shared.contract.clinic import CoursePlan, CourseRequested, RecordOnFile, RequestedSession
-from tests.facts.clinic import asked, requested
+from tests.facts.clinic import course_requested, plan_requested
 from tests.facts.course import DAY, HOUR, NEXT_MONDAY, NOW, OTHER
 from tests.stand_ins.booking_places import AUTUMN, PLACES, SPRING, STELLA, always_open, room, with_hours
 from tests.stand_ins.booking_story import Story, names
@@ -32,7 +32,7 @@ from tests.stand_ins.seats import calendar_of, planned
 def test_a_daily_series_keeps_its_hour_over_the_night(night: date) -> None:
     place = always_open(opens=time(10), closes=time(12), usual_gap_hours=24, smallest_gap_hours=24)
     plan = CoursePlan(first_day=night - DAY, count=3)
-    found = plan_course(calendar_of(), place, requested(sessions=None, plan=plan), plan, NOW)
+    found = plan_course(calendar_of(), place, course_requested(sessions=None, plan=plan), plan, NOW)
     assert isinstance(found, tuple)
     walls = [place.location.local(one.starts_at) for one in found]
     assert [wall.date() for wall in walls] == [night - DAY, night, night + DAY]
@@ -43,7 +43,7 @@ def test_a_plan_is_in_the_hours_of_the_clinic_and_not_of_the_patient() -> None:
     """Eight to ten in Los Angeles is eleven to one where a patient of New York lives."""
     plan = CoursePlan(first_day=date(2026, 3, 9), earliest="08:00", latest="10:00")
     story = Story()
-    [event] = story.tell(requested(sessions=None, plan=plan, location="stabilization"))
+    [event] = story.tell(course_requested(sessions=None, plan=plan, location="stabilization"))
     assert isinstance(event, CourseAccepted)
     assert {s.time_zone for s in event.sessions} == {"America/Los_Angeles"}
     for session in event.sessions:
@@ -57,17 +57,17 @@ ENROLLED = (RecordOnFile(kind="rems_enrolment", recorded_on=date(2026, 1, 5)),)
 
 def test_six_infusions_are_planned_over_three_weeks_and_held_whole() -> None:
     story = Story()
-    [event] = story.tell(asked())
+    [event] = story.tell(plan_requested())
     assert isinstance(event, CourseAccepted)
     assert [f"{STELLA.location.local(s.starts_at):%a %d}" for s in event.sessions] == [
         "Mon 09", "Thu 12", "Mon 16", "Thu 19", "Mon 23", "Thu 26",
     ]  # fmt: skip
     assert [s.number for s in event.sessions] == [1, 2, 3, 4, 5, 6]
-    assert story.course().request == asked()
+    assert story.course().request == plan_requested()
 
 
 def test_a_plan_keeps_to_the_patients_weekdays_and_hours() -> None:
-    wish = asked(weekdays=("tue", "fri"), earliest="13:00", latest="15:30")
+    wish = plan_requested(weekdays=("tue", "fri"), earliest="13:00", latest="15:30")
     found = planned(wish)
     assert len(found) == 6
     assert {at.weekday() for at in found} == {1, 4}
@@ -76,13 +76,13 @@ def test_a_plan_keeps_to_the_patients_weekdays_and_hours() -> None:
 
 def test_a_requests_own_count_and_minutes_go_before_the_protocols() -> None:
     story = Story()
-    [event] = story.tell(asked(count=3, minutes=200))
+    [event] = story.tell(plan_requested(count=3, minutes=200))
     assert isinstance(event, CourseAccepted)
     assert [s.ends_at - s.starts_at for s in event.sessions] == [timedelta(minutes=200)] * 3
 
 
 def test_spravato_is_planned_in_its_three_phases() -> None:
-    wish = asked(location="albany", treatment="spravato", count=16, records=ENROLLED)
+    wish = plan_requested(location="albany", treatment="spravato", count=16, records=ENROLLED)
     gaps = [(later - earlier) / DAY for earlier, later in pairwise(planned(wish, ALBANY))]
     assert len(gaps) == 15
     assert all(2 <= gap <= 5 for gap in gaps[:7])
@@ -92,7 +92,7 @@ def test_spravato_is_planned_in_its_three_phases() -> None:
 
 
 def test_stimulation_is_planned_daily_on_weekdays_for_six_weeks_and_tapers() -> None:
-    found = planned(asked(location="albany", treatment="tms"), ALBANY)
+    found = planned(plan_requested(location="albany", treatment="tms"), ALBANY)
     assert [at.date() for at in found[:30]] == [
         NEXT_MONDAY + week * 7 * DAY + n * DAY for week in range(6) for n in range(5)
     ]
@@ -103,14 +103,14 @@ def test_stimulation_is_planned_daily_on_weekdays_for_six_weeks_and_tapers() -> 
 
 def test_a_holiday_is_stepped_over() -> None:
     place = with_hours(ALBANY, ("08:00", "19:00"), holidays=[date(2026, 3, 11)])
-    found = planned(asked(location="albany", treatment="tms"), place)
+    found = planned(plan_requested(location="albany", treatment="tms"), place)
     assert [at.day for at in found[:4]] == [9, 10, 12, 13]
 
 
 def test_nothing_is_planned_into_a_break() -> None:
     place = with_hours(STELLA, ("08:00", "12:00"), ("13:00", "17:00"))
     for n in range(8):
-        [at] = planned(asked(count=1, course=UUID(int=n), minutes=120), place, *full(place, n))
+        [at] = planned(plan_requested(count=1, course=UUID(int=n), minutes=120), place, *full(place, n))
         ends = at + timedelta(minutes=120)
         assert ends.time() <= time(12) or at.time() >= time(13)
 
@@ -131,14 +131,14 @@ def test_an_earlier_session_gives_way_where_a_later_one_finds_no_place() -> None
     )
     place = with_hours(STELLA, ("08:00", "19:00"), holidays=[date(2026, 3, 11), date(2026, 3, 12)])
     place = replace(place, protocols={"ketamine_induction": protocol})
-    assert [at.day for at in planned(asked(count=3), place)] == [9, 10, 13]
+    assert [at.day for at in planned(plan_requested(count=3), place)] == [9, 10, 13]
 
 
 def test_a_long_series_that_cannot_be_is_given_up_soon() -> None:
     """Two closed weeks in the middle, which no gap of the protocol reaches over."""
     weeks = [date(2026, 4, 6) + n * DAY for n in range(14)]
     place = with_hours(ALBANY, ("08:00", "19:00"), holidays=weeks)
-    wish = asked(location="albany", treatment="tms")
+    wish = plan_requested(location="albany", treatment="tms")
     assert wish.plan is not None
     assert not isinstance(plan_course(calendar_of(), place, wish, wish.plan, NOW), tuple)
 
@@ -148,7 +148,7 @@ def test_a_day_is_filled_evenly_and_not_from_the_morning() -> None:
     story = Story()
     peaks = []
     for n in range(1, 25):
-        wish = asked(course=UUID(int=n), count=1, weekdays=("mon",), treatment="ketamine_maintenance")
+        wish = plan_requested(course=UUID(int=n), count=1, weekdays=("mon",), treatment="ketamine_maintenance")
         assert names(story.tell(wish)) == ["course.accepted"]
         busy = Counter(at for course in story.courses.values() for at in quarters(course.sessions[0]))
         peaks.append(max(busy.values()))
@@ -190,7 +190,7 @@ def test_a_plan_breaks_no_rule_is_the_same_again_and_a_start_that_it_names_can_b
 ) -> None:
     place = room(chairs)["stella"]
     calendar = calendar_of(*strangers(place, busy), closed=closures(place, closed))
-    wish = asked(count=count, weekdays=weekdays, earliest=earliest, latest=latest, treatment=treatment)
+    wish = plan_requested(count=count, weekdays=weekdays, earliest=earliest, latest=latest, treatment=treatment)
     assert wish.plan is not None
     found = plan_course(calendar, place, wish, wish.plan, NOW)
     assert plan_course(calendar, place, wish, wish.plan, NOW) == found

@@ -8,7 +8,7 @@ import pytest
 
 from shared.contract.closed_sets import Intent, Needs
 from shared.contract.reminders import ReplyReceived
-from tests.facts.billing import required, satisfied
+from tests.facts.billing import prepayment_required, prepayment_satisfied
 from tests.facts.course import COURSE, DAY, HOUR, OTHER, session_id, start
 from tests.stand_ins.booking_desk import COURSE_PATH, SESSION_PATH, Desk, course_at, free, wish
 from tests.stand_ins.booking_places import STELLA
@@ -27,22 +27,22 @@ async def test_the_board_says_why_a_session_is_not_confirmed_as_billing_last_tol
     courses = [UUID(int=COURSE.int + hour) for hour in range(4)]
     assert await board(booking) == [(n, "held", "money") for n in (1, 2, 3, 4)]
     await booking.hear(
-        required(course=courses[0]),
-        *(required(needs=Needs.AUTHORIZATION, course=courses[n]) for n in (1, 2, 3)),
-        required(course=courses[2]),
+        prepayment_required(course=courses[0]),
+        *(prepayment_required(needs=Needs.AUTHORIZATION, course=courses[n]) for n in (1, 2, 3)),
+        prepayment_required(course=courses[2]),
     )
-    await booking.hear(satisfied(course=courses[3]))
+    await booking.hear(prepayment_satisfied(course=courses[3]))
     told = [(1, "held", "money"), (2, "held", "authorization"), (3, "held", "money"), (4, "confirmed", None)]
     assert await board(booking) == told
-    await booking.hear(required(needs=Needs.AUTHORIZATION, course=courses[1]))  # a relay tells it once more
+    await booking.hear(prepayment_required(needs=Needs.AUTHORIZATION, course=courses[1]))  # a relay tells it once more
     assert await board(booking) == told
-    await booking.hear(required(course=courses[1]))  # approved, and the copay is missing
+    await booking.hear(prepayment_required(course=courses[1]))  # approved, and the copay is missing
     assert await board(booking) == [told[0], (2, "held", "money"), *told[2:]]
     assert not await booking.rows("SELECT 1 FROM inbox WHERE type = 'billing.prepayment.required.v1'"), "cheap"
 
 
 async def test_what_billing_needs_may_be_told_before_the_course_is_known(booking: Desk) -> None:
-    await booking.hear(required(needs=Needs.AUTHORIZATION))
+    await booking.hear(prepayment_required(needs=Needs.AUTHORIZATION))
     assert (await booking.get(COURSE_PATH)).status_code == 404
     await booking.post("/v1/courses", wish())
     assert await board(booking) == [(1, "held", "authorization")]
@@ -71,8 +71,8 @@ async def test_the_board_shows_what_a_patient_replied_about_the_time_that_holds_
 
 async def test_a_batch_that_the_database_refuses_as_a_whole_keeps_its_notes(booking: Desk) -> None:
     await booking.post("/v1/courses", wish())
-    beyond_int = satisfied(grant=2**40)
-    await booking.hear(required(needs=Needs.AUTHORIZATION), beyond_int, satisfied(course=OTHER))
+    beyond_int = prepayment_satisfied(grant=2**40)
+    await booking.hear(prepayment_required(needs=Needs.AUTHORIZATION), beyond_int, prepayment_satisfied(course=OTHER))
     assert [row.kind for row in await booking.rows("SELECT kind FROM dead_letters")] == ["defect"]
     assert await board(booking) == [(1, "held", "authorization")]
 

@@ -4,8 +4,8 @@ import hashlib
 
 import icalendar
 
-from tests.facts.billing import satisfied
-from tests.facts.clinic import cancel
+from tests.facts.billing import prepayment_satisfied
+from tests.facts.clinic import session_cancel_requested
 from tests.facts.course import OTHER, session_id, start
 from tests.stand_ins.booking_desk import Desk, wish
 
@@ -20,7 +20,7 @@ async def link(booking: Desk, location: str = "stella") -> str:
 
 async def test_the_calendar_shows_chairs_and_times_and_names_nobody(booking: Desk) -> None:
     await booking.post("/v1/courses", wish(3))
-    await booking.hear(satisfied(2), cancel(3))
+    await booking.hear(prepayment_satisfied(2), session_cancel_requested(3))
     answer = await booking.client.get(await link(booking))
     assert (answer.status_code, answer.headers["content-type"]) == (200, "text/calendar; charset=utf-8")
     shown = icalendar.Calendar.from_ical(answer.content)

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from shared.contract.closed_sets import Needs
-from tests.facts.billing import required, satisfied
+from tests.facts.billing import prepayment_required, prepayment_satisfied
 from tests.facts.course import COURSE, DAY, HOUR, NOW, OTHER, session_id, start
 from tests.stand_ins.booking_desk import COURSE_PATH, SESSION_PATH, Desk, course_at, free, wish
 from tests.stand_ins.booking_places import STELLA
@@ -133,7 +133,7 @@ async def test_a_session_is_moved_and_its_chair_goes_with_it(booking: Desk) -> N
 
 async def test_an_unpaid_check_in_is_402_and_remembered_until_the_money_comes(booking: Desk) -> None:
     await booking.post("/v1/courses", wish(2))
-    await booking.hear(satisfied(2))
+    await booking.hear(prepayment_satisfied(2))
     booking.clock.time = start(1) - timedelta(minutes=5)
     here = {"at": booking.clock.time.isoformat(), "starts_at": start(1).isoformat()}
     refused = await booking.post(f"{SESSION_PATH}/check-in", here)
@@ -141,7 +141,7 @@ async def test_an_unpaid_check_in_is_402_and_remembered_until_the_money_comes(bo
     assert (refused.json()["title"], refused.json()["needs"]) == ("not_paid", "money")
     waiting = (await booking.get(COURSE_PATH)).json()["sessions"][0]
     assert datetime.fromisoformat(waiting["here_at"]) == booking.clock.time
-    await booking.hear(satisfied())
+    await booking.hear(prepayment_satisfied())
     assert await states(booking) == ["checked_in", "confirmed"]
     late = await booking.post(f"{SESSION_PATH}/check-in", here)
     assert (late.status_code, late.json()["title"]) == (409, "wrong_state")
@@ -149,7 +149,7 @@ async def test_an_unpaid_check_in_is_402_and_remembered_until_the_money_comes(bo
 
 async def test_an_unpaid_check_in_tells_that_the_insurer_is_waited_for(booking: Desk) -> None:
     await booking.post("/v1/courses", wish())
-    await booking.hear(required(needs=Needs.AUTHORIZATION))
+    await booking.hear(prepayment_required(needs=Needs.AUTHORIZATION))
     booking.clock.time = start(1)
     refused = await booking.post(f"{SESSION_PATH}/check-in", {"at": start(1).isoformat()})
     assert (refused.status_code, refused.json()["needs"]) == (402, "authorization")
@@ -165,7 +165,7 @@ async def test_a_check_in_too_early_or_for_another_time_is_a_conflict(booking: D
 
 async def test_a_visit_is_told_from_check_in_to_completion(booking: Desk) -> None:
     await booking.post("/v1/courses", wish(2))
-    await booking.hear(satisfied(1), satisfied(2))
+    await booking.hear(prepayment_satisfied(1), prepayment_satisfied(2))
     booking.clock.time = start(1)
     here = await booking.post(f"{SESSION_PATH}/check-in", {"at": start(1).isoformat()})
     assert [event["type"] for event in here.json()] == ["booking.session.checked_in.v1"]

@@ -7,27 +7,31 @@ import pytest
 
 from services.booking.rules.course import CourseState
 from services.booking.rules.decide import decide
-from shared.contract.billing import PricingRejected
 from shared.contract.booking import (
     CourseChanged,
     SessionEvent,
     SessionReleased,
     SessionRescheduled,
 )
-from shared.contract.clinic import CourseChangeRequested, Insurance
-from shared.contract.closed_sets import Payer, PricingRefusal, Refusal
+from shared.contract.clinic import Insurance
+from shared.contract.closed_sets import Payer, Refusal
 from shared.contract.register import EventData
 from shared.decision.message import Message
-from tests.facts.billing import overdue, satisfied
-from tests.facts.clinic import cancel, checked_in, completed, missed, moved, requested
+from tests.facts.billing import prepayment_overdue, prepayment_satisfied, pricing_rejected
+from tests.facts.clinic import (
+    course_cancel_requested,
+    course_change_requested,
+    course_requested,
+    patient_checked_in,
+    patient_missed,
+    session_cancel_requested,
+    session_reschedule_requested,
+    treatment_completed,
+)
 from tests.facts.course import COURSE, DAY, HOUR, NOW, OTHER, session_id, start
 from tests.stand_ins.booking_places import room
 from tests.stand_ins.booking_story import accepted, confirmed, names, refused
 from tests.stand_ins.seats import calendar_of
-
-
-def change(**told: object) -> CourseChangeRequested:
-    return CourseChangeRequested.model_validate({"course_id": COURSE} | told)
 
 
 def further(*starts: datetime) -> tuple[dict[str, object], ...]:
@@ -44,7 +48,9 @@ def changed(events: list[EventData]) -> CourseChanged:
 def test_a_change_is_told_with_the_whole_course_and_touches_no_session() -> None:
     story = confirmed(2)
     before = story.course().sessions
-    event = changed(story.tell(change(payer="insurance", insurance={"plan": "gold"}, companions=["therapist"])))
+    event = changed(
+        story.tell(course_change_requested(payer="insurance", insurance={"plan": "gold"}, companions=["therapist"]))
+    )
     assert (event.payer, event.insurance, event.companions) == (Payer.INSURANCE, Insurance(plan="gold"), ("therapist",))
     assert [(s.session_id, s.state, s.version) for s in event.sessions] == [
         (s.session_id, s.state, s.version) for s in before
@@ -54,33 +60,33 @@ def test_a_change_is_told_with_the_whole_course_and_touches_no_session() -> None
 
 def test_what_is_not_named_stays_as_it_is() -> None:
     story = accepted(payer=Payer.INSURANCE, insurance={"plan": "gold"}, companions=("driver",), package="induction")
-    event = changed(story.tell(change(payer="self_pay")))
+    event = changed(story.tell(course_change_requested(payer="self_pay")))
     assert (event.insurance, event.companions, event.package) == (Insurance(plan="gold"), ("driver",), "induction")
 
 
 def test_the_first_request_again_has_no_effect_after_a_change_either() -> None:
     story = accepted()
-    story.tell(change(companions=["driver"]))
-    story.tell(change(payer="insurance"))
-    assert story.tell(requested()) == []
-    assert refused(story.tell(requested(companions=("driver",), payer="insurance"))) is Refusal.COURSE_EXISTS
+    story.tell(course_change_requested(companions=["driver"]))
+    story.tell(course_change_requested(payer="insurance"))
+    assert story.tell(course_requested()) == []
+    assert refused(story.tell(course_requested(companions=("driver",), payer="insurance"))) is Refusal.COURSE_EXISTS
 
 
 def test_the_last_companion_cannot_be_taken_away_where_one_is_mandatory() -> None:
     story = accepted(location="sturges", companions=("therapist",))
-    assert refused(story.tell(change(companions=[]))) is Refusal.COMPANION_MISSING
-    assert changed(story.tell(change(companions=["other"]))).companions == ("other",)
+    assert refused(story.tell(course_change_requested(companions=[]))) is Refusal.COMPANION_MISSING
+    assert changed(story.tell(course_change_requested(companions=["other"]))).companions == ("other",)
 
 
 def test_a_course_that_is_over_cannot_be_changed() -> None:
     story = accepted()
-    story.tell(cancel())
-    assert refused(story.tell(change(payer="insurance"))) is Refusal.WRONG_STATE
+    story.tell(course_cancel_requested())
+    assert refused(story.tell(course_change_requested(payer="insurance"))) is Refusal.WRONG_STATE
 
 
 def test_further_sessions_are_held_behind_the_others() -> None:
     story = confirmed(2)
-    event = changed(story.tell(change(add_sessions=further(start(4), start(3)))))
+    event = changed(story.tell(course_change_requested(add_sessions=further(start(4), start(3)))))
     assert [(s.number, s.of, s.state, s.starts_at) for s in event.sessions] == [
         (1, 4, "confirmed", start(1)),
         (2, 4, "confirmed", start(2)),
@@ -88,7 +94,7 @@ def test_further_sessions_are_held_behind_the_others() -> None:
         (4, 4, "held", start(4)),
     ]
     assert len(story.course().sessions) == 4
-    [confirmation] = story.tell(satisfied(1).model_copy(update={"session_id": UUID(int=71)}))
+    [confirmation] = story.tell(prepayment_satisfied(1).model_copy(update={"session_id": UUID(int=71)}))
     assert isinstance(confirmation, SessionEvent)
     assert (confirmation.number, confirmation.of) == (3, 4)
 
@@ -105,116 +111,116 @@ def test_further_sessions_are_held_behind_the_others() -> None:
 )
 def test_all_of_a_change_or_nothing(starts: list[datetime], code: Refusal) -> None:
     story = confirmed(2, room(1))
-    story.tell(requested(course=OTHER, sessions=({"session_id": OTHER, "starts_at": start(3)},)))
+    story.tell(course_requested(course=OTHER, sessions=({"session_id": OTHER, "starts_at": start(3)},)))
     if code in (Refusal.OUTSIDE_WINDOW, Refusal.CLOSED):
-        story.tell(cancel(course=OTHER))
+        story.tell(course_cancel_requested(course=OTHER))
     before = story.course()
-    assert refused(story.tell(change(companions=["driver"], add_sessions=further(*starts)))) is code
+    assert refused(story.tell(course_change_requested(companions=["driver"], add_sessions=further(*starts)))) is code
     assert story.course() is before
 
 
 def test_no_more_sessions_than_the_treatment_has_are_added() -> None:
     story = accepted(2, location="albany", treatment="sgb")
-    assert refused(story.tell(change(add_sessions=further(start(3))))) is Refusal.WRONG_COUNT
+    assert refused(story.tell(course_change_requested(add_sessions=further(start(3))))) is Refusal.WRONG_COUNT
 
 
 def test_a_session_id_of_another_course_is_not_taken() -> None:
     story = accepted()
-    story.tell(requested(course=OTHER, patient_id="x"))
+    story.tell(course_requested(course=OTHER, patient_id="x"))
     wish = ({"session_id": session_id(1, OTHER), "starts_at": start(3)},)
-    assert refused(story.tell(change(add_sessions=wish))) is Refusal.COURSE_EXISTS
+    assert refused(story.tell(course_change_requested(add_sessions=wish))) is Refusal.COURSE_EXISTS
 
 
 def test_a_missed_session_that_is_moved_is_held_again_and_must_be_granted_anew() -> None:
     story = confirmed(2)
     story.now = start(1) + HOUR
-    story.tell(missed(1))
-    [event] = story.tell(moved(1, start(3)))
+    story.tell(patient_missed(1))
+    [event] = story.tell(session_reschedule_requested(1, start(3)))
     assert isinstance(event, SessionRescheduled)
     assert (event.state, event.previous_starts_at, event.starts_at) == ("held", start(1), start(3))
-    assert names(story.tell(checked_in(1), start(3))) == ["session.check_in_refused"]
-    assert names(story.tell(satisfied(1, grant=2))) == ["session.confirmed", "session.checked_in"]
+    assert names(story.tell(patient_checked_in(1), start(3))) == ["session.check_in_refused"]
+    assert names(story.tell(prepayment_satisfied(1, grant=2))) == ["session.confirmed", "session.checked_in"]
 
 
 def test_a_course_that_had_ended_goes_on_when_its_missed_session_is_moved() -> None:
     story = confirmed(1)
     story.now = start(1) + HOUR
-    assert names(story.tell(missed(1))) == ["session.missed", "course.closed"]
-    story.tell(moved(1, start(2)))
+    assert names(story.tell(patient_missed(1))) == ["session.missed", "course.closed"]
+    story.tell(session_reschedule_requested(1, start(2)))
     assert story.course().state is CourseState.ACCEPTED
-    story.tell(satisfied(1, grant=2))
+    story.tell(prepayment_satisfied(1, grant=2))
     story.now = start(2)
-    story.tell(checked_in(1))
-    assert names(story.tell(completed(1))) == ["session.completed", "course.completed"]
+    story.tell(patient_checked_in(1))
+    assert names(story.tell(treatment_completed(1))) == ["session.completed", "course.completed"]
 
 
 def test_a_missed_session_is_not_moved_into_the_past_or_onto_another() -> None:
     story = confirmed(2)
     story.now = start(1) + HOUR
-    story.tell(missed(1))
-    assert refused(story.tell(moved(1, start(1)))) is Refusal.IN_PAST
-    assert refused(story.tell(moved(1, start(2)))) is Refusal.PATIENT_BUSY
-    assert refused(story.tell(moved(1, start(2) + 2 * HOUR))) is Refusal.TOO_CLOSE
+    story.tell(patient_missed(1))
+    assert refused(story.tell(session_reschedule_requested(1, start(1)))) is Refusal.IN_PAST
+    assert refused(story.tell(session_reschedule_requested(1, start(2)))) is Refusal.PATIENT_BUSY
+    assert refused(story.tell(session_reschedule_requested(1, start(2) + 2 * HOUR))) is Refusal.TOO_CLOSE
     assert story.states() == ["missed", "confirmed"]
 
 
 def test_a_missed_session_may_be_moved_far_from_what_is_left_of_the_series() -> None:
     story = confirmed(4)
     for number in (2, 3):
-        story.tell(cancel(number))
+        story.tell(session_cancel_requested(number))
     story.now = start(1) + HOUR
-    story.tell(missed(1))
-    assert names(story.tell(moved(1, start(4) + 12 * DAY))) == ["session.rescheduled"]
+    story.tell(patient_missed(1))
+    assert names(story.tell(session_reschedule_requested(1, start(4) + 12 * DAY))) == ["session.rescheduled"]
 
 
 def test_a_stale_miss_of_the_old_time_does_not_touch_a_session_that_was_moved() -> None:
     story = confirmed(2)
     story.now = start(1) + HOUR
-    story.tell(missed(1, starts_at=start(1)))
-    story.tell(moved(1, start(3)))
-    assert refused(story.tell(missed(1, starts_at=start(1)))) is Refusal.STALE
+    story.tell(patient_missed(1, starts_at=start(1)))
+    story.tell(session_reschedule_requested(1, start(3)))
+    assert refused(story.tell(patient_missed(1, starts_at=start(1)))) is Refusal.STALE
     assert story.states() == ["held", "confirmed"]
 
 
 def test_a_released_session_can_be_moved_to_where_there_is_room() -> None:
     story = accepted(2, room(1))
-    story.tell(satisfied(2))
-    story.tell(overdue(1))
-    story.tell(requested(1, OTHER))
-    [lost] = story.tell(satisfied(1))
+    story.tell(prepayment_satisfied(2))
+    story.tell(prepayment_overdue(1))
+    story.tell(course_requested(1, OTHER))
+    [lost] = story.tell(prepayment_satisfied(1))
     assert isinstance(lost, SessionReleased)
-    assert names(story.tell(moved(1, start(1) + 3 * HOUR))) == ["session.rescheduled"]
+    assert names(story.tell(session_reschedule_requested(1, start(1) + 3 * HOUR))) == ["session.rescheduled"]
     assert story.states() == ["held", "confirmed"]
-    assert names(story.tell(satisfied(1, grant=2))) == ["session.confirmed"]
+    assert names(story.tell(prepayment_satisfied(1, grant=2))) == ["session.confirmed"]
 
 
 def test_a_course_that_was_released_whole_does_not_begin_again_by_a_move_unless_it_was_paid_late() -> None:
     """What billing could not price would be held for ever."""
     story = accepted(1, room(1))
-    story.tell(PricingRejected(course_id=COURSE, code=PricingRefusal.NO_PRICE, detail=""))
-    assert refused(story.tell(moved(1, start(2)))) is Refusal.WRONG_STATE
+    story.tell(pricing_rejected())
+    assert refused(story.tell(session_reschedule_requested(1, start(2)))) is Refusal.WRONG_STATE
     story = accepted(1, room(1))
     story.deliver(NOW + 72 * HOUR)
-    story.tell(requested(1, OTHER))
-    story.tell(satisfied(1))
-    assert names(story.tell(moved(1, start(2)))) == ["session.rescheduled"]
+    story.tell(course_requested(1, OTHER))
+    story.tell(prepayment_satisfied(1))
+    assert names(story.tell(session_reschedule_requested(1, start(2)))) == ["session.rescheduled"]
     assert story.course().state is CourseState.ACCEPTED
 
 
 def test_a_moved_session_keeps_its_payment_and_its_old_place_is_free() -> None:
     story = confirmed(1, room(1))
-    [event] = story.tell(moved(1, start(2)))
+    [event] = story.tell(session_reschedule_requested(1, start(2)))
     assert isinstance(event, SessionRescheduled)
     assert (event.previous_starts_at, event.starts_at, event.state) == (start(1), start(2), "confirmed")
     assert story.timers[str(COURSE), "unreported", str(session_id(1))] == event.ends_at + 12 * HOUR
-    assert names(story.tell(requested(1, OTHER))) == ["course.accepted"]
+    assert names(story.tell(course_requested(1, OTHER))) == ["course.accepted"]
 
 
 def test_the_next_message_of_the_batch_sees_the_old_place_free_and_the_new_one_taken() -> None:
     story = confirmed(1, room(1))
     before = story.session()
-    seat = story.taken(before, requested(1))
-    wish = moved(1, start(2))
+    seat = story.taken(before, course_requested(1))
+    wish = session_reschedule_requested(1, start(2))
     message = Message("m", wish.type, "", NOW, NOW, wish)
     after = decide(room(1), story.course(), message, NOW, calendar_of(seat)).context
     assert after is not None
@@ -225,7 +231,7 @@ def test_the_next_message_of_the_batch_sees_the_old_place_free_and_the_new_one_t
 
 def test_a_session_can_be_moved_by_an_hour_onto_its_own_place() -> None:
     story = confirmed(1, room(1))
-    assert names(story.tell(moved(1, start(1) + HOUR))) == ["session.rescheduled"]
+    assert names(story.tell(session_reschedule_requested(1, start(1) + HOUR))) == ["session.rescheduled"]
 
 
 @pytest.mark.parametrize(
@@ -241,45 +247,49 @@ def test_a_session_can_be_moved_by_an_hour_onto_its_own_place() -> None:
 def test_a_session_that_cannot_be_moved_there_stays_where_it_is(to: datetime, code: Refusal) -> None:
     story = confirmed(2)
     before = story.course()
-    assert refused(story.tell(moved(1, to))) is code
+    assert refused(story.tell(session_reschedule_requested(1, to))) is code
     assert story.course() is before
 
 
 def test_a_session_is_not_moved_into_a_chair_that_is_taken() -> None:
     story = confirmed(1, room(1))
-    story.tell(requested(course=OTHER, sessions=({"session_id": OTHER, "starts_at": start(2)},)))
-    assert refused(story.tell(moved(1, start(2) + HOUR))) is Refusal.CHAIR_TAKEN
+    story.tell(course_requested(course=OTHER, sessions=({"session_id": OTHER, "starts_at": start(2)},)))
+    assert refused(story.tell(session_reschedule_requested(1, start(2) + HOUR))) is Refusal.CHAIR_TAKEN
 
 
 def test_the_gap_to_a_session_that_was_given_counts_when_another_is_moved() -> None:
     story = confirmed(2)
     story.now = start(1)
-    story.tell(checked_in(1))
-    story.tell(completed(1))
-    assert refused(story.tell(moved(2, start(1) + 3 * HOUR))) is Refusal.TOO_CLOSE
+    story.tell(patient_checked_in(1))
+    story.tell(treatment_completed(1))
+    assert refused(story.tell(session_reschedule_requested(2, start(1) + 3 * HOUR))) is Refusal.TOO_CLOSE
 
 
 def test_a_gap_that_a_cancelled_session_left_does_not_nail_the_others_down() -> None:
     story = confirmed(5)
-    story.tell(cancel(2))
-    story.tell(cancel(3))
-    story.tell(cancel(4))
-    assert names(story.tell(moved(5, start(5) + HOUR))) == ["session.rescheduled"]
+    story.tell(session_cancel_requested(2))
+    story.tell(session_cancel_requested(3))
+    story.tell(session_cancel_requested(4))
+    assert names(story.tell(session_reschedule_requested(5, start(5) + HOUR))) == ["session.rescheduled"]
 
 
 def test_who_stood_at_the_desk_for_the_old_time_is_not_checked_in_for_the_new_one() -> None:
     story = accepted(3)
-    story.tell(satisfied(3))
+    story.tell(prepayment_satisfied(3))
     story.deliver(start(1) - HOUR)
-    story.tell(checked_in(1))
-    assert names(story.tell(moved(1, start(1) + DAY))) == ["session.rescheduled"]
-    assert names(story.tell(satisfied(1))) == ["session.confirmed"]
+    story.tell(patient_checked_in(1))
+    assert names(story.tell(session_reschedule_requested(1, start(1) + DAY))) == ["session.rescheduled"]
+    assert names(story.tell(prepayment_satisfied(1))) == ["session.confirmed"]
 
 
-@pytest.mark.parametrize("before", [[checked_in()], [completed()], [cancel(1)]], ids=lambda facts: facts[0].type)
+@pytest.mark.parametrize(
+    "before",
+    [[patient_checked_in()], [treatment_completed()], [session_cancel_requested(1)]],
+    ids=lambda facts: facts[0].type,
+)
 def test_a_session_that_has_begun_or_ended_cannot_be_moved(before: list[EventData]) -> None:
     story = confirmed(2)
     story.now = start(1)
     for fact in before:
         story.tell(fact)
-    assert refused(story.tell(moved(1, start(1) + DAY))) is Refusal.WRONG_STATE
+    assert refused(story.tell(session_reschedule_requested(1, start(1) + DAY))) is Refusal.WRONG_STATE

@@ -11,8 +11,13 @@ from shared.contract.booking import CourseRejected, SessionRescheduled
 from shared.contract.closed_sets import Refusal
 from shared.contract.register import EventData
 from shared.contract.topics import CLINIC_TOPICS
-from tests.facts.billing import satisfied
-from tests.facts.clinic import cancel, checked_in, moved, requested
+from tests.facts.billing import prepayment_satisfied
+from tests.facts.clinic import (
+    course_requested,
+    patient_checked_in,
+    session_cancel_requested,
+    session_reschedule_requested,
+)
 from tests.facts.course import COURSE, DAY, HOUR, OTHER, session_id, start
 from tests.stand_ins.booking_places import PLACES, STELLA, room
 from tests.stand_ins.booking_story import DAY_ONE, Story, accepted, closure, confirmed, names
@@ -32,7 +37,7 @@ def concerned(story: Story) -> list[UUID]:
 
 def test_a_closed_day_moves_each_of_its_sessions_by_a_message_of_its_own() -> None:
     story = confirmed(2, room(2))
-    story.tell(requested(1, OTHER))
+    story.tell(course_requested(1, OTHER))
     assert story.tell(closure()) == []
     assert set(concerned(story)) == {session_id(1), session_id(1, OTHER)}
     assert {course for course, kind, _ in story.timers if kind == "displaced"} == {str(COURSE), str(OTHER)}
@@ -94,11 +99,11 @@ def test_a_session_for_which_there_is_no_place_stays_and_goes_to_a_person() -> N
 def test_who_is_in_the_chair_or_was_moved_or_cancelled_meanwhile_is_left_alone() -> None:
     story = confirmed(3)
     story.now = start(1)
-    story.tell(checked_in(1))
+    story.tell(patient_checked_in(1))
     story.tell(closure(ends=DAY_ONE + 8 * DAY))
     assert concerned(story) == [session_id(n) for n in (1, 2, 3)]
-    story.tell(moved(3, start(3) + 2 * DAY))
-    story.tell(cancel(2))
+    story.tell(session_reschedule_requested(3, start(3) + 2 * DAY))
+    story.tell(session_cancel_requested(2))
     assert story.deliver(story.now) == []
     assert story.states() == ["checked_in", "cancelled", "confirmed"]
 
@@ -107,7 +112,7 @@ def test_a_session_that_is_held_only_is_moved_too() -> None:
     story = accepted(1)
     assert names(close(story)) == ["session.rescheduled"]
     assert story.states() == ["held"]
-    assert names(story.tell(satisfied(1))) == ["session.confirmed"]
+    assert names(story.tell(prepayment_satisfied(1))) == ["session.confirmed"]
 
 
 @pytest.mark.parametrize(
@@ -123,7 +128,7 @@ def test_nobody_is_booked_into_a_closed_stretch(
 ) -> None:
     story = Story(places)
     close(story, closure(**what))
-    rejection = story.tell(requested(2))[0]
+    rejection = story.tell(course_requested(2))[0]
     assert isinstance(rejection, CourseRejected)
     assert [(c.session_id, c.code) for c in rejection.conflicts] == [(session_id(1), code)]
 
@@ -132,7 +137,7 @@ def test_late_money_does_not_take_a_place_that_was_closed_meanwhile() -> None:
     story = accepted(1)
     story.deliver(story.now + 72 * HOUR)
     close(story)
-    assert [event.model_dump()["reason"] for event in story.tell(satisfied(1))] == ["slot_taken"]
+    assert [event.model_dump()["reason"] for event in story.tell(prepayment_satisfied(1))] == ["slot_taken"]
 
 
 def test_the_same_closure_again_has_no_effect() -> None:

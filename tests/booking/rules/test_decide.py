@@ -11,8 +11,15 @@ from shared.contract.booking import CourseClosed, CourseCompleted, CourseRejecte
 from shared.contract.closed_sets import Refusal
 from shared.contract.internal import TimerDue
 from shared.contract.register import EVENTS, EventData
-from tests.facts.billing import overdue, satisfied, withdrawn
-from tests.facts.clinic import cancel, checked_in, completed, missed, moved, requested
+from tests.facts.billing import prepayment_overdue, prepayment_satisfied, prepayment_withdrawn
+from tests.facts.clinic import (
+    course_requested,
+    patient_checked_in,
+    patient_missed,
+    session_cancel_requested,
+    session_reschedule_requested,
+    treatment_completed,
+)
 from tests.facts.course import COURSE, DAY, HOUR, NOW, start
 from tests.stand_ins.booking_story import Story, accepted, confirmed, names, refused
 
@@ -20,11 +27,11 @@ from tests.stand_ins.booking_story import Story, accepted, confirmed, names, ref
 def test_a_course_from_its_request_to_its_completion() -> None:
     story = accepted(2)
     for number in (1, 2):
-        assert names(story.tell(satisfied(number))) == ["session.confirmed"]
+        assert names(story.tell(prepayment_satisfied(number))) == ["session.confirmed"]
     for number in (1, 2):
         story.now = start(number)
-        assert names(story.tell(checked_in(number))) == ["session.checked_in"]
-        *_, last = story.tell(completed(number))
+        assert names(story.tell(patient_checked_in(number))) == ["session.checked_in"]
+        *_, last = story.tell(treatment_completed(number))
     assert last == CourseCompleted(course_id=COURSE, sessions_completed=2)
     assert story.course().state is CourseState.COMPLETED
     assert (story.timers, story.attention) == ({}, [])
@@ -33,54 +40,54 @@ def test_a_course_from_its_request_to_its_completion() -> None:
 def test_a_course_with_one_completed_session_is_completed_whatever_became_of_the_others() -> None:
     story = confirmed(4)
     story.now = start(4)
-    story.tell(completed(1))
-    story.tell(missed(2))
-    story.tell(cancel(3))
-    *_, end = story.tell(missed(4))
+    story.tell(treatment_completed(1))
+    story.tell(patient_missed(2))
+    story.tell(session_cancel_requested(3))
+    *_, end = story.tell(patient_missed(4))
     assert end == CourseCompleted(course_id=COURSE, sessions_completed=1)
 
 
 def test_a_course_of_which_nothing_was_given_is_closed() -> None:
     story = confirmed(2)
-    story.tell(missed(1))
-    *_, end = story.tell(cancel(2))
+    story.tell(patient_missed(1))
+    *_, end = story.tell(session_cancel_requested(2))
     assert end == CourseClosed.model_validate({"course_id": COURSE, "reason": "cancelled"})
 
 
 def test_facts_wait_for_their_course_and_are_decided_after_it() -> None:
     story = Story(now=start(1) - HOUR)
-    assert story.tell(satisfied()) == []
-    assert story.tell(checked_in()) == []
+    assert story.tell(prepayment_satisfied()) == []
+    assert story.tell(patient_checked_in()) == []
     assert story.course().state is CourseState.AWAITED
-    assert names(story.tell(requested(1))) == ["course.accepted", "session.confirmed", "session.checked_in"]
+    assert names(story.tell(course_requested(1))) == ["course.accepted", "session.confirmed", "session.checked_in"]
     assert story.course().waiting == ()
     assert (str(COURSE), "unknown_course", "") not in story.timers
 
 
 def test_a_person_hears_after_a_day_of_what_waits_for_a_course_that_nobody_requests() -> None:
     story = Story()
-    story.tell(satisfied(1))
+    story.tell(prepayment_satisfied(1))
     story.now += HOUR
-    story.tell(satisfied(2))
+    story.tell(prepayment_satisfied(2))
     story.deliver(NOW + DAY - HOUR)
     assert story.attention == []
     story.deliver(NOW + DAY)
     assert [(a.kind, a.subject) for a in story.attention] == [("unknown_course", str(COURSE))]
-    assert names(story.tell(requested())) == ["course.accepted", "session.confirmed", "session.confirmed"]
+    assert names(story.tell(course_requested())) == ["course.accepted", "session.confirmed", "session.confirmed"]
 
 
 def test_what_waited_is_judged_by_when_it_came_not_by_when_it_is_decided() -> None:
     story = Story(now=start(1) - 13 * HOUR)
-    story.tell(checked_in())
+    story.tell(patient_checked_in())
     story.now = start(1) - HOUR
-    assert names(story.tell(requested(1))) == ["course.accepted", "session.check_in_refused"]
+    assert names(story.tell(course_requested(1))) == ["course.accepted", "session.check_in_refused"]
     assert story.session().here_at is None
 
 
 def test_what_waited_for_a_course_that_is_rejected_is_refused() -> None:
     story = Story()
-    story.tell(checked_in())
-    rejected, refusal = story.tell(requested(location="nowhere"))
+    story.tell(patient_checked_in())
+    rejected, refusal = story.tell(course_requested(location="nowhere"))
     assert isinstance(rejected, CourseRejected)
     assert isinstance(refusal, RequestRejected)
     assert (refusal.code, refusal.request_id) == (Refusal.UNKNOWN_COURSE, "message-1")
@@ -90,13 +97,22 @@ def test_what_waited_for_a_course_that_is_rejected_is_refused() -> None:
 
 def test_a_fact_about_a_rejected_course_is_refused() -> None:
     story = Story()
-    story.tell(requested(location="nowhere"))
-    assert refused(story.tell(satisfied())) is Refusal.UNKNOWN_COURSE
+    story.tell(course_requested(location="nowhere"))
+    assert refused(story.tell(prepayment_satisfied())) is Refusal.UNKNOWN_COURSE
 
 
 @pytest.mark.parametrize(
     "fact",
-    [satisfied(), overdue(), withdrawn(), checked_in(), completed(), missed(), cancel(1), moved(1, start(2))],
+    [
+        prepayment_satisfied(),
+        prepayment_overdue(),
+        prepayment_withdrawn(),
+        patient_checked_in(),
+        treatment_completed(),
+        patient_missed(),
+        session_cancel_requested(1),
+        session_reschedule_requested(1, start(2)),
+    ],
     ids=lambda fact: fact.type,
 )
 def test_a_session_that_the_course_does_not_have_is_refused(fact: EventData) -> None:

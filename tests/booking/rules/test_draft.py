@@ -7,7 +7,7 @@ from services.booking.rules.course import TRANSITIONS
 from services.booking.rules.draft import Draft, IllegalTransition
 from shared.contract.closed_sets import SessionState
 from shared.decision.message import Message
-from tests.facts.billing import satisfied
+from tests.facts.billing import prepayment_satisfied
 from tests.facts.course import NOW
 from tests.stand_ins.booking_places import PLACES
 from tests.stand_ins.booking_story import accepted
@@ -18,7 +18,7 @@ from tests.stand_ins.booking_story import accepted
 )
 def test_no_rule_can_move_a_session_off_the_table(state: SessionState, to: SessionState) -> None:
     story = accepted(1)
-    message = Message("m", "", "", NOW, NOW, satisfied())
+    message = Message("m", "", "", NOW, NOW, prepayment_satisfied())
     draft = Draft(PLACES, story.course(), message, NOW, Calendar())
     with pytest.raises(IllegalTransition, match=f"{state} -> {to}"):
         draft.move(story.session()._replace(state=state), to, grant=1)

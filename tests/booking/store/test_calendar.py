@@ -10,7 +10,7 @@ from services.booking.chairs.calendar import DayNotLoaded
 from services.booking.chairs.free_starts import first_seats
 from services.booking.store.calendar import occupancy
 from shared.contract.clinic import CoursePlan
-from tests.facts.clinic import requested
+from tests.facts.clinic import course_requested
 from tests.facts.course import COURSE, DAY, NOW, OTHER, session_id, start
 from tests.stand_ins.booking_places import STELLA, room
 from tests.stand_ins.booking_story import closure
@@ -20,9 +20,9 @@ FIRST_DAY = STELLA.location.local(start(1)).date()
 
 
 async def test_a_plan_is_held_whole_around_what_is_taken(booking: Road) -> None:
-    await booking.hear(requested(6))
+    await booking.hear(course_requested(6))
     plan = CoursePlan(first_day=FIRST_DAY, weekdays=("tue", "thu"), earliest="10:00", latest="10:00")
-    await booking.hear(requested(course=OTHER, patient_id="x", sessions=None, plan=plan))
+    await booking.hear(course_requested(course=OTHER, patient_id="x", sessions=None, plan=plan))
     assert await booking.types(OTHER) == ["course.accepted"]
     chairs = await booking.rows(
         "SELECT starts_at, array_agg(chair ORDER BY chair) AS chairs FROM sessions GROUP BY 1 ORDER BY 1"
@@ -34,7 +34,8 @@ async def test_a_plan_is_held_whole_around_what_is_taken(booking: Road) -> None:
 async def test_plans_that_come_at_once_see_each_other(booking: Road) -> None:
     plan = CoursePlan(first_day=FIRST_DAY, count=1, weekdays=("tue",))
     wishes = [
-        requested(course=UUID(int=n), patient_id=f"x{n}", sessions=None, plan=plan, minutes=300) for n in range(1, 7)
+        course_requested(course=UUID(int=n), patient_id=f"x{n}", sessions=None, plan=plan, minutes=300)
+        for n in range(1, 7)
     ]
     await asyncio.gather(*(booking.hear(wish) for wish in wishes))
     told = await booking.published()
@@ -48,19 +49,19 @@ async def test_plans_that_come_at_once_see_each_other(booking: Road) -> None:
 
 async def test_a_rejection_names_other_times_that_are_free(booking: Road) -> None:
     for n in (1, 2):
-        await booking.hear(requested(1, UUID(int=n), patient_id=f"x{n}"))
-    await booking.hear(requested(1))
+        await booking.hear(course_requested(1, UUID(int=n), patient_id=f"x{n}"))
+    await booking.hear(course_requested(1))
     [(_, event)] = await booking.published(COURSE)
     assert [conflict["code"] for conflict in event["conflicts"]] == ["chair_taken"]
     [other] = event["alternatives"]
     at = datetime.fromisoformat(other["starts_at"][0])
-    await booking.hear(requested(1, sessions=({"session_id": session_id(1), "starts_at": at},)))
+    await booking.hear(course_requested(1, sessions=({"session_id": session_id(1), "starts_at": at},)))
     assert await booking.types(COURSE) == ["course.rejected", "course.accepted"]
 
 
 async def test_the_first_free_places_are_read_without_a_lock(booking: Road) -> None:
     for n in (1, 2):
-        await booking.hear(requested(1, UUID(int=n), patient_id=f"x{n}"))
+        await booking.hear(course_requested(1, UUID(int=n), patient_id=f"x{n}"))
     await booking.submit(closure(chair="chair-2"))
     place = room(2)["stella"]
     async with booking.database.begin() as connection:

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from services.booking.store.closures import closure_results
 from shared.contract.register import EventData
-from tests.facts.billing import satisfied
-from tests.facts.clinic import requested
+from tests.facts.billing import prepayment_satisfied
+from tests.facts.clinic import course_requested
 from tests.facts.course import COURSE, DAY, HOUR, NOW, OTHER, session_id, start
 from tests.stand_ins.booking_places import STELLA
 from tests.stand_ins.booking_story import closure
@@ -27,8 +27,8 @@ async def seats(booking: Road) -> Sequence[dict[str, Any]]:
 
 
 async def test_a_closure_lists_who_sits_there_and_each_is_moved_by_a_message_of_its_own(booking: Road) -> None:
-    await booking.hear(requested(2), requested(1, OTHER, patient_id="x"))
-    await booking.hear(satisfied(1))
+    await booking.hear(course_requested(2), course_requested(1, OTHER, patient_id="x"))
+    await booking.hear(prepayment_satisfied(1))
     assert await booking.submit(closure()) == []
     waiting = {session_id(1), session_id(1, OTHER)}
     assert set(await results(booking)) == {(id, "waiting") for id in waiting}
@@ -41,7 +41,7 @@ async def test_a_closure_lists_who_sits_there_and_each_is_moved_by_a_message_of_
 
 
 async def test_a_closure_tells_who_stays_and_who_is_over(booking: Road) -> None:
-    await booking.hear(requested(1), satisfied(1), requested(1, OTHER, patient_id="x"))
+    await booking.hear(course_requested(1), prepayment_satisfied(1), course_requested(1, OTHER, patient_id="x"))
     await booking.submit(closure(ends_at=start(1) + 60 * DAY))
     booking.clock.time = NOW + 73 * HOUR
     await booking.worker.on_timers(booking.clock.time)
@@ -50,7 +50,7 @@ async def test_a_closure_tells_who_stays_and_who_is_over(booking: Road) -> None:
 
 
 async def test_the_same_closure_again_lists_the_same(booking: Road) -> None:
-    await booking.hear(requested(1))
+    await booking.hear(course_requested(1))
     await booking.submit(closure(chair="chair-1"), "once")
     await booking.worker.on_timers(NOW)
     await booking.submit(closure(chair="chair-1"), "twice")
@@ -61,7 +61,7 @@ async def test_the_same_closure_again_lists_the_same(booking: Road) -> None:
 
 async def test_a_request_that_comes_with_a_closure_finds_it(booking: Road) -> None:
     """They meet at the location's lock, in whichever order: nobody is left in a closed chair."""
-    wishes: list[EventData] = [requested(1, UUID(int=n), patient_id=f"x{n}") for n in range(1, 7)]
+    wishes: list[EventData] = [course_requested(1, UUID(int=n), patient_id=f"x{n}") for n in range(1, 7)]
     await asyncio.gather(booking.submit(closure(chair="chair-1")), *(booking.hear(wish) for wish in wishes))
     await booking.worker.on_timers(NOW)
     assert [row["chair"] for row in await seats(booking) if row["starts_at"] == start(1)] in (["chair-2"], [])

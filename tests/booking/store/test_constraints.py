@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 from asyncpg import IntegrityConstraintViolationError
 
-from tests.facts.clinic import requested
+from tests.facts.clinic import course_requested
 from tests.facts.course import COURSE, HOUR, start
 from tests.stand_ins.road import Road, road
 
@@ -21,7 +21,7 @@ MICROSECOND = timedelta(microseconds=1)
 async def booking(databases: dict[str, str]) -> AsyncIterator[Road]:
     """A course at Stella, in chair 1 with provider 1, whose one session starts at `start(1)`."""
     async with road(databases["booking"]) as on:
-        await on.hear(requested(1, patient_id="anna"))
+        await on.hear(course_requested(1, patient_id="anna"))
         yield on
 
 

@@ -9,7 +9,8 @@ from uuid import UUID, uuid4
 import pytest
 from confluent_kafka import Producer
 
-from shared.contract.clinic import PaymentCaptured, SessionRescheduleRequested
+from shared.contract.clinic import SessionRescheduleRequested
+from tests.facts.clinic import payment_captured, session_reschedule_requested
 from tests.failures.test_defects import Defect
 from tests.journeys.conftest import Course, Journey, weekday_mornings
 from tests.stand_ins.callers import key_of, keys_file
@@ -92,9 +93,7 @@ async def test_what_a_mended_rule_had_held_back_is_retried_once_several_at_a_tim
     defect = Defect(journey, "booking", lambda m: isinstance(m.data, SessionRescheduleRequested))
     for course in courses:
         later = course.starts[0] + timedelta(hours=1)
-        await journey.publish(
-            SessionRescheduleRequested(course_id=course.id, session_id=course.sessions[0], starts_at=later)
-        )
+        await journey.publish(session_reschedule_requested(1, later, course.id, session_id=course.sessions[0]))
     failing = await house.run("dead-letters", "retry", "--error-type", "ZeroDivisionError", "--yes", "--json")
     assert (failing.code, failing.json["retried"], len(failing.json["failed"])) == (1, 0, 2)
     story = await house.run("course", str(courses[0].id))
@@ -110,14 +109,7 @@ async def test_what_a_mended_rule_had_held_back_is_retried_once_several_at_a_tim
 
 async def test_a_matter_is_listed_and_settled_once_with_its_reason(house: House) -> None:
     journey = house.journey
-    orphan = PaymentCaptured(
-        payment_id="till-1",
-        course_id=uuid4(),
-        amount_cents=PRICE,
-        currency="USD",
-        method="card",
-        captured_at=journey.now,
-    )
+    orphan = payment_captured(PRICE, "till-1", journey.now, course_id=uuid4())
     await journey.publish(orphan)
     await journey.pass_time(timedelta(hours=25))
     listed = (await house.run("attention", "list", "--service", "billing", "--json")).json

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.facts.clinic import contact
-from tests.facts.texted_course import HOUR, MONDAY, PATIENT, PHONE
+from tests.facts.clinic import contact_updated
+from tests.facts.course import HOUR, NOW, PATIENT, PHONE
 from tests.stand_ins.reminders_front import CONSENT, Front
 
 
@@ -21,7 +21,7 @@ async def test_consent_is_shown_with_its_ledger_and_without_the_number(desk: Fro
 
 async def test_what_a_person_tells_the_desk_counts_and_is_kept_with_whose_key_it_was(desk: Front) -> None:
     declined = await desk.post(CONSENT, {"allowed": False, "wording": "said so at the desk"})
-    await desk.rig.walk(MONDAY + HOUR)
+    await desk.rig.walk(NOW + HOUR)
 
     assert declined.json()["allowed"] is False
     assert declined.json()["entries"][-1]["source"] == "staff"
@@ -34,17 +34,17 @@ async def test_what_a_person_tells_the_desk_counts_and_is_kept_with_whose_key_it
 async def test_an_older_word_never_undoes_a_later_one(desk: Front) -> None:
     await desk.send()
     await desk.write("stop")
-    earlier = {"allowed": True, "wording": "form-2", "recorded_at": (MONDAY - HOUR).isoformat()}
+    earlier = {"allowed": True, "wording": "form-2", "recorded_at": (NOW - HOUR).isoformat()}
 
     assert (await desk.post(CONSENT, earlier)).json()["allowed"] is False
-    desk.rig.clock.move(MONDAY + HOUR)
+    desk.rig.clock.move(NOW + HOUR)
     assert (await desk.post(CONSENT, {"allowed": True, "wording": "form-3"})).json()["allowed"] is True
 
 
 async def test_the_same_key_has_one_effect_and_another_body_is_refused(desk: Front) -> None:
     body: dict[str, Any] = {"allowed": False, "wording": "at the desk"}
     first = await desk.post(CONSENT, body, key="k1")
-    desk.rig.clock.move(MONDAY + HOUR)
+    desk.rig.clock.move(NOW + HOUR)
     again = await desk.post(CONSENT, body, key="k1")
     other = await desk.post(CONSENT, body | {"allowed": True}, key="k1")
 
@@ -60,7 +60,7 @@ async def test_the_same_key_has_one_effect_and_another_body_is_refused(desk: Fro
         {"allowed": True, "wording": "form", "phone": PHONE},
         {"allowed": True, "wording": "", "recorded_at": None},
         {"allowed": True, "wording": "form", "recorded_at": "2026-03-02T10:00:00"},
-        {"allowed": True, "wording": "form", "recorded_at": (MONDAY + HOUR).isoformat()},
+        {"allowed": True, "wording": "form", "recorded_at": (NOW + HOUR).isoformat()},
         {"allowed": True, "wording": "fo\u202erm"},
     ],
 )
@@ -75,13 +75,13 @@ async def test_consent_that_cannot_be_meant_is_refused(desk: Front, body: dict[s
 @pytest.mark.parametrize("what", [{}, {"clinic": "stella"}, {"contact_id": PATIENT}])
 async def test_a_pause_stops_texts_at_once_and_a_resumption_lets_them_go(desk: Front, what: dict[str, str]) -> None:
     paused = await desk.post("/v1/pause", what | {"reason": "a fire drill"})
-    await desk.rig.walk(MONDAY + HOUR)
+    await desk.rig.walk(NOW + HOUR)
     assert desk.rig.sender.texts == []
     assert (paused.json()[0]["paused_by"], paused.json()[0]["reason"]) == ("front_desk", "a fire drill")
     assert (await desk.get("/v1/pauses")).json() == paused.json()
 
     resumed = await desk.post("/v1/resume", what)
-    await desk.rig.walk(MONDAY + 2 * HOUR)
+    await desk.rig.walk(NOW + 3 * HOUR)
     assert (resumed.status_code, resumed.json()) == (200, [])
     assert [text.kind for text in desk.rig.sender.texts] == ["booked"]
     assert [row["action"] for row in await desk.rows("SELECT action FROM audit ORDER BY at")] == ["pause", "resume"]
@@ -122,7 +122,7 @@ async def test_a_pause_of_nothing_is_refused(desk: Front, body: dict[str, Any], 
 
 
 async def test_a_change_of_an_audit_row_is_refused_by_the_database(desk: Front) -> None:
-    await desk.rig.hear(contact())
+    await desk.rig.hear(contact_updated())
     await desk.post("/v1/pause", {})
     for statement in ("UPDATE audit SET caller = 'somebody else'", "DELETE FROM audit"):
         with pytest.raises(Exception, match="permission denied"):

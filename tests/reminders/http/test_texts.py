@@ -4,7 +4,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from tests.facts.texted_course import COURSE_ID, MINUTE, MONDAY, PATIENT, PHONE
+from tests.facts.course import COURSE, MINUTE, NOW, PATIENT, PHONE
 from tests.stand_ins.reminders_front import TEXTS, Front, sid
 
 
@@ -15,7 +15,7 @@ async def test_texts_are_shown_with_the_wording_that_they_would_have(desk: Front
     texts = answer.json()
     assert [text["kind"] for text in texts] == ["booked", "preparation", "day_before", "day_of"]
     assert {text["state"] for text in texts} == {"scheduled"}
-    assert texts[3]["body"].startswith("Stella: see you on Mon Mar 16 at 10:00 AM.")
+    assert texts[3]["body"].startswith("Stella: see you on Tue Mar 10 at 10:00 AM.")
     assert PHONE not in answer.text
 
 
@@ -46,7 +46,7 @@ async def test_pages_lead_through_all_texts_once(desk: Front) -> None:
         (f"/v1/texts?course_id={UUID(int=404)}", 404),
         ("/v1/texts?course_id=no-id", 422),
         ("/v1/texts?contact_id=nobody", 404),
-        (f"/v1/texts?course_id={COURSE_ID}&contact_id={PATIENT}", 422),
+        (f"/v1/texts?course_id={COURSE}&contact_id={PATIENT}", 422),
         ("/v1/texts", 422),
         (f"{TEXTS}&limit=0", 422),
         (f"{TEXTS}&contact={PATIENT}", 422),
@@ -61,7 +61,7 @@ async def test_what_is_not_there_is_not_found(desk: Front, path: str, status: in
 async def test_replies_are_shown_with_what_answered_them(desk: Front) -> None:
     await desk.send()
     await desk.write("what?")
-    desk.rig.clock.move(MONDAY + MINUTE)
+    desk.rig.clock.move(NOW + MINUTE)
     await desk.write("C")
     await desk.write("who is this", phone="+13125550199")
     await desk.send()

@@ -10,7 +10,7 @@ import pytest
 from deploy.local.fake_twilio import ACCOUNT_SID, signature
 from services.reminders.http.webhooks import Account
 from services.reminders.text.provider import Unknown
-from tests.facts.texted_course import PATIENT, PHONE
+from tests.facts.course import PATIENT, PHONE
 from tests.stand_ins.reminders_front import INBOUND, PUBLIC, STATUS, Front, open_front, sid, what_came
 
 

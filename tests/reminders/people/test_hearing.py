@@ -14,9 +14,9 @@ from shared.contract.register import EventData
 from shared.contract.reminders import ConsentChanged, ReplyReceived
 from shared.decision.decision import Attention
 from shared.decision.message import Message
-from tests.facts.clinic import contact
-from tests.facts.texted_course import COURSE_ID, DAY, HOUR, MONDAY, OTHER, PATIENT, id_of, start_of
-from tests.facts.texted_course import PHONE as NUMBER
+from tests.facts.clinic import contact_updated
+from tests.facts.course import COURSE, DAY, HOUR, NOW, OTHER_PATIENT, PATIENT, session_id, start
+from tests.facts.course import PHONE as NUMBER
 from tests.stand_ins.reminders_story import PLACES, message
 
 CONVERSATION = UUID(int=77)
@@ -24,7 +24,7 @@ CONVERSATION = UUID(int=77)
 
 def visit(person: str = PATIENT, number: int = 1, at: datetime | None = None) -> Visit:
     """An appointment that a person was texted about."""
-    return Visit(person, COURSE_ID, id_of(number), at or start_of(number), "stella")
+    return Visit(person, COURSE, session_id(number), at or start(number), "stella")
 
 
 class Phone:
@@ -34,11 +34,11 @@ class Phone:
         self.contacts: dict[str, Contact] = {}
         self.events: list[EventData] = []
         self.attention: list[Attention] = []
-        self.now = MONDAY
-        told = contact(allowed=allowed)
-        self.tell(message(told, MONDAY))
+        self.now = NOW
+        told = contact_updated(allowed=allowed)
+        self.tell(message(told, NOW))
         if others:
-            self.tell(message(told.model_copy(update={"contact_id": OTHER}), MONDAY))
+            self.tell(message(told.model_copy(update={"contact_id": OTHER_PATIENT}), NOW))
         self.events.clear()
         newest = Newest(visits[0].contact_id, visits[0].course_id, "stella") if visits else None
         in_order = tuple(sorted(visits, key=lambda v: v.starts_at))
@@ -79,16 +79,16 @@ class Phone:
 
 
 def test_stop_covers_everybody_on_the_phone_and_is_confirmed_once() -> None:
-    phone = Phone(visit(OTHER), others=True)
+    phone = Phone(visit(OTHER_PATIENT), others=True)
     told = phone.write("Stop.")
 
     assert [(e.contact_id, e.allowed, e.source) for e in told if isinstance(e, ConsentChanged)] == [
         (PATIENT, False, "text"),
-        (OTHER, False, "text"),
+        (OTHER_PATIENT, False, "text"),
     ]
     assert all(person.opted_out for person in phone.contacts.values())
-    assert phone.answers() == [(OTHER, TextKind.OPT_OUT_CONFIRMED)]  # who was texted last
-    assert phone.intents() == [(OTHER, Intent.OPT_OUT, None)]
+    assert phone.answers() == [(OTHER_PATIENT, TextKind.OPT_OUT_CONFIRMED)]  # who was texted last
+    assert phone.intents() == [(OTHER_PATIENT, Intent.OPT_OUT, None)]
     assert phone.matters() == []
 
 
@@ -106,8 +106,8 @@ def test_after_the_confirmation_there_is_silence() -> None:
 
 def test_an_opt_out_counts_whatever_was_recorded_at_the_same_instant_or_for_a_later_one() -> None:
     phone = Phone(visit())
-    ahead = contact(recorded_at=MONDAY + DAY, wording="form-2")
-    phone.tell(message(ahead, MONDAY))
+    ahead = contact_updated(recorded_at=NOW + DAY, wording="form-2")
+    phone.tell(message(ahead, NOW))
     phone.write("stop")
 
     assert not phone.contacts[PATIENT].allowed
@@ -121,7 +121,7 @@ def test_who_opted_out_may_come_back_even_at_once(word: str) -> None:
 
     assert [(e.contact_id, e.allowed) for e in told if isinstance(e, ConsentChanged)] == [
         (PATIENT, True),
-        (OTHER, True),
+        (OTHER_PATIENT, True),
     ]
     assert phone.intents()[-1][1] is Intent.OPT_IN
 
@@ -137,14 +137,14 @@ def test_yes_of_somebody_who_is_texted_anyway_is_an_answer() -> None:
     phone = Phone(visit())
     told = phone.write("yes")
 
-    assert phone.intents() == [(PATIENT, Intent.CONFIRM, id_of(1))]
+    assert phone.intents() == [(PATIENT, Intent.CONFIRM, session_id(1))]
     assert not [e for e in told if isinstance(e, ConsentChanged)]
 
 
 def test_an_old_record_of_the_clinic_never_undoes_a_stop() -> None:
     phone = Phone(visit())
     phone.write("stop")
-    phone.tell(message(contact(recorded_at=MONDAY - HOUR, wording="form-2"), MONDAY + HOUR))
+    phone.tell(message(contact_updated(recorded_at=NOW - HOUR, wording="form-2"), NOW + HOUR))
 
     assert not phone.contacts[PATIENT].allowed
 
@@ -153,20 +153,22 @@ def test_an_old_record_of_the_clinic_never_undoes_a_stop() -> None:
 def test_a_stop_covers_who_gets_the_number_afterwards_unless_they_agreed_later(later: timedelta, allowed: bool) -> None:
     phone = Phone(visit())
     phone.write("stop")
-    agreed = contact(recorded_at=MONDAY + later).model_copy(update={"contact_id": OTHER})
-    phone.tell(message(agreed, MONDAY + DAY))
+    agreed = contact_updated(recorded_at=NOW + later).model_copy(update={"contact_id": OTHER_PATIENT})
+    phone.tell(message(agreed, NOW + DAY))
 
-    assert phone.contacts[OTHER].allowed is allowed
-    assert [e.contact_id for e in phone.events if isinstance(e, ConsentChanged) and e.allowed] == [OTHER] * allowed
+    assert phone.contacts[OTHER_PATIENT].allowed is allowed
+    assert [e.contact_id for e in phone.events if isinstance(e, ConsentChanged) and e.allowed] == [
+        OTHER_PATIENT
+    ] * allowed
 
 
 def test_an_opt_out_at_the_desk_is_a_persons_own() -> None:
     phone = Phone(visit())
     person = phone.contacts[PATIENT]
-    phone.contacts[PATIENT] = opt_out(person, "said so", "staff", MONDAY)
-    phone.tell(message(contact(recorded_at=MONDAY - HOUR).model_copy(update={"contact_id": OTHER}), MONDAY))
+    phone.contacts[PATIENT] = opt_out(person, "said so", "staff", NOW)
+    phone.tell(message(contact_updated(recorded_at=NOW - HOUR).model_copy(update={"contact_id": OTHER_PATIENT}), NOW))
 
-    assert phone.contacts[OTHER].allowed
+    assert phone.contacts[OTHER_PATIENT].allowed
 
 
 def test_an_opt_out_that_says_more_is_read_by_a_person() -> None:
@@ -185,17 +187,17 @@ def test_c_and_r_are_about_the_next_appointment_that_was_texted(body: str, inten
     phone = Phone(visit(number=1), visit(number=2))
     (told,) = phone.write(body)
 
-    assert told == ReplyReceived(contact_id=PATIENT, course_id=COURSE_ID, session_id=id_of(1), intent=intent)
+    assert told == ReplyReceived(contact_id=PATIENT, course_id=COURSE, session_id=session_id(1), intent=intent)
     assert phone.answers() == []
     assert phone.matters() == (["cannot_come"] if intent is Intent.CANNOT_COME else [])
 
 
 def test_the_time_names_another_appointment() -> None:
-    later = visit(number=2, at=start_of(2) + timedelta(minutes=30))
+    later = visit(number=2, at=start(2) + timedelta(minutes=30))
     phone = Phone(visit(number=1), later)
     phone.write("R 10:30")
 
-    assert phone.intents() == [(PATIENT, Intent.CANNOT_COME, id_of(2))]
+    assert phone.intents() == [(PATIENT, Intent.CANNOT_COME, session_id(2))]
 
 
 def test_the_clock_of_a_location_that_is_served_no_more_tells_nothing() -> None:
@@ -207,17 +209,17 @@ def test_the_clock_of_a_location_that_is_served_no_more_tells_nothing() -> None:
 
 
 def test_two_patients_on_one_phone_are_told_apart_by_the_time() -> None:
-    phone = Phone(visit(), visit(OTHER, 2, start_of(1) + HOUR), others=True)
+    phone = Phone(visit(), visit(OTHER_PATIENT, 2, start(1) + HOUR), others=True)
     assert phone.write("C") == []
     assert phone.answers() == [(PATIENT, TextKind.HELP)]  # which says how to name the time
 
     phone.write("11 am")
 
-    assert phone.intents() == [(OTHER, Intent.CONFIRM, id_of(2))]
+    assert phone.intents() == [(OTHER_PATIENT, Intent.CONFIRM, session_id(2))]
 
 
 def test_a_question_that_is_never_answered_loses_nothing_of_who_cannot_come() -> None:
-    phone = Phone(visit(), visit(OTHER, 2, start_of(1) + HOUR), others=True)
+    phone = Phone(visit(), visit(OTHER_PATIENT, 2, start(1) + HOUR), others=True)
     phone.write("R")
     assert phone.matters() == ["cannot_come"]
 
@@ -228,7 +230,7 @@ def test_a_question_that_is_never_answered_loses_nothing_of_who_cannot_come() ->
 
 
 def test_times_that_do_not_tell_two_patients_apart_go_to_a_person() -> None:
-    phone = Phone(visit(), visit(OTHER, 2, start_of(1) + DAY), others=True)
+    phone = Phone(visit(), visit(OTHER_PATIENT, 2, start(1) + DAY), others=True)
     phone.write("C 10:00")
 
     assert phone.intents() == [(PATIENT, Intent.UNCLEAR, None)]
@@ -236,10 +238,10 @@ def test_times_that_do_not_tell_two_patients_apart_go_to_a_person() -> None:
 
 
 def test_two_people_who_come_to_the_same_appointment_are_not_asked() -> None:
-    phone = Phone(visit(), visit(OTHER), others=True)
+    phone = Phone(visit(), visit(OTHER_PATIENT), others=True)
     phone.write("C")
 
-    assert [(intent, session) for _, intent, session in phone.intents()] == [(Intent.CONFIRM, id_of(1))]
+    assert [(intent, session) for _, intent, session in phone.intents()] == [(Intent.CONFIRM, session_id(1))]
 
 
 def test_who_cannot_come_without_an_appointment_is_told_to_the_desk_all_the_same() -> None:
@@ -264,7 +266,7 @@ def test_what_is_not_understood_is_answered_at_once_and_read_by_a_person(body: s
     phone = Phone(visit())
     (told,) = phone.write(body)
 
-    assert told == ReplyReceived(contact_id=PATIENT, course_id=COURSE_ID, intent=Intent.UNCLEAR)
+    assert told == ReplyReceived(contact_id=PATIENT, course_id=COURSE, intent=Intent.UNCLEAR)
     assert phone.answers() == [(PATIENT, TextKind.UNMONITORED_REPLY)]
     (answer,) = phone.contacts[PATIENT].answers
     assert answer.look_at == phone.now
@@ -281,11 +283,11 @@ def test_help_is_answered_and_nobody_else_need_read_it() -> None:
 
 def test_an_answer_goes_to_somebody_on_the_phone_who_may_be_texted() -> None:
     phone = Phone(visit(), others=True)
-    declined = contact(allowed=False, recorded_at=MONDAY)
-    phone.tell(message(declined, MONDAY))
+    declined = contact_updated(allowed=False, recorded_at=NOW)
+    phone.tell(message(declined, NOW))
     phone.write("what?")
 
-    assert phone.answers() == [(OTHER, TextKind.UNMONITORED_REPLY)]
+    assert phone.answers() == [(OTHER_PATIENT, TextKind.UNMONITORED_REPLY)]
 
 
 def test_a_machine_that_answers_our_answers_is_left_alone() -> None:
@@ -329,9 +331,9 @@ def test_what_people_write_is_in_no_event_and_in_no_matter() -> None:
 
 
 def test_a_companion_is_heard_like_anybody_else() -> None:
-    phone = Phone(visit(OTHER), others=True)
-    friend = contact().model_copy(update={"contact_id": OTHER, "kind": ContactKind.COMPANION})
-    phone.tell(message(friend, MONDAY))
+    phone = Phone(visit(OTHER_PATIENT), others=True)
+    friend = contact_updated().model_copy(update={"contact_id": OTHER_PATIENT, "kind": ContactKind.COMPANION})
+    phone.tell(message(friend, NOW))
     phone.write("r")
 
-    assert phone.intents() == [(OTHER, Intent.CANNOT_COME, id_of(1))]
+    assert phone.intents() == [(OTHER_PATIENT, Intent.CANNOT_COME, session_id(1))]

@@ -17,26 +17,25 @@ from services.reminders.rules.last_look import (
     wording_of,
 )
 from services.reminders.text.text import TextState
-from shared.contract.booking import SessionConfirmed
-from shared.contract.closed_sets import SessionState, SuppressedReason, TextKind
+from shared.contract.closed_sets import SuppressedReason, TextKind
 from shared.contract.internal import PersonErased
 from tests.facts.billing import prepayment_required
-from tests.facts.booking import course_accepted, session_confirmed, session_event
-from tests.facts.clinic import contact
-from tests.facts.reminders import answer_wanted, said
-from tests.facts.texted_course import DAY, HOUR, MIDNIGHT, MONDAY, PATIENT, PHONE, start_of
+from tests.facts.booking import course_accepted, session_confirmed
+from tests.facts.clinic import contact_updated
+from tests.facts.course import DAY, HOUR, MIDNIGHT, NOW, PATIENT, PHONE, start
+from tests.facts.reminders import answer_wanted, consent_recorded
 from tests.stand_ins.reminders_story import STELLA, K, Story, says, told, told_at
 
 
 @pytest.mark.parametrize(("locale", "words"), [("es-US", "Siga su hoja"), ("en-US", "Please follow"), ("fr", "Please")])
 def test_everybody_is_texted_in_their_language_or_the_clinics_own(locale: str, words: str) -> None:
-    story = told(contact(locale=locale), course_accepted(1), session_confirmed(1))
+    story = told(contact_updated(locale=locale), course_accepted(1), session_confirmed(1))
 
     assert words in says(story, K.DAY_BEFORE)
 
 
 def test_nobody_is_asked_for_a_driver_where_none_is_needed() -> None:
-    story = told(contact(), course_accepted(1), session_confirmed(1))
+    story = told(contact_updated(), course_accepted(1), session_confirmed(1))
     assert "take you home" in says(story, K.DAY_OF)
     assert story.course is not None
     story.course = story.course._replace(treatment="consultation")
@@ -45,16 +44,16 @@ def test_nobody_is_asked_for_a_driver_where_none_is_needed() -> None:
 
 
 R = SuppressedReason
-EARLY = start_of(1).replace(hour=12)
+EARLY = start(1).replace(hour=12)
 """7:00 in Chicago: two hours before it is night."""
 
 
-def planned(start: datetime | None = None, person: bool = True) -> Story:
+def planned(at: datetime | None = None, person: bool = True) -> Story:
     story = Story()
     if person:
-        story.hear(contact())
+        story.hear(contact_updated())
     story.hear(course_accepted(1))
-    story.hear(session_event(SessionConfirmed, 1, SessionState.CONFIRMED, 2, start, grant=1))
+    story.hear(session_confirmed(1, starts_at=at or start(1)))
     return story
 
 
@@ -65,39 +64,39 @@ def look(story: Story, kind: TextKind, now: datetime) -> object:
 
 def test_a_due_text_is_sent_to_the_number_as_it_is_now() -> None:
     story = planned()
-    verdict = look(story, TextKind.DAY_OF, start_of(1) - 2 * HOUR + timedelta(minutes=45))
+    verdict = look(story, TextKind.DAY_OF, start(1) - 2 * HOUR + timedelta(minutes=45))
 
     assert isinstance(verdict, Send)
     assert verdict.contact.phone == PHONE
-    assert verdict.until == start_of(1) - HOUR / 2
+    assert verdict.until == start(1) - HOUR / 2
 
 
 def test_the_provider_may_not_keep_it_into_the_night() -> None:
     story = Story()
-    story.hear(contact())
+    story.hear(contact_updated())
     story.hear(course_accepted(1))
-    evening = MONDAY + 9 * HOUR
+    evening = NOW + 10 * HOUR
     story.hear(prepayment_required(1), evening)
 
     verdict = look(story, TextKind.PAYMENT_DUE, evening)
 
     assert isinstance(verdict, Send)
-    assert verdict.until == MONDAY + 11 * HOUR  # 21:00
+    assert verdict.until == NOW + 12 * HOUR  # 21:00
 
 
 def test_a_day_of_text_for_an_early_appointment_goes_out_the_evening_before() -> None:
     story = planned(EARLY)
     text = story.text(TextKind.DAY_OF)
 
-    assert STELLA.location.local(text.due_at).isoformat() == "2026-03-15T20:45:00-05:00"
+    assert STELLA.location.local(text.due_at).isoformat() == "2026-03-09T20:45:00-05:00"
     assert look(story, TextKind.DAY_OF, text.due_at - HOUR) == Wait(text.due_at)
     assert isinstance(look(story, TextKind.DAY_OF, text.due_at), Send)
     assert look(story, TextKind.DAY_OF, text.due_at + HOUR) == Suppress(R.QUIET_HOURS_TOO_LATE)
 
 
 def test_a_person_who_is_elsewhere_is_texted_by_their_own_clock() -> None:
-    story = planned(start_of(1) - HOUR)
-    story.hear(contact(time_zone="Pacific/Honolulu", region="US-HI"))
+    story = planned(start(1) - HOUR)
+    story.hear(contact_updated(time_zone="Pacific/Honolulu", region="US-HI"))
     text = story.text(TextKind.DAY_OF)
 
     verdict = look(story, TextKind.DAY_OF, text.nominal_at - 20 * HOUR)
@@ -110,15 +109,15 @@ def test_a_person_who_is_elsewhere_is_texted_by_their_own_clock() -> None:
     ("story", "reason"),
     [
         (lambda: planned(person=False), R.NO_NUMBER),
-        (lambda: _with(contact(allowed=False)), R.NO_CONSENT),
-        (lambda: _with(contact(), contact(allowed=False, recorded_at=MONDAY)), R.OPTED_OUT),
-        (lambda: _with(contact(), contact(phone="+13125550177")), R.NO_CONSENT),
-        (lambda: _with(contact(), PersonErased(person_id=PATIENT)), R.NO_NUMBER),
+        (lambda: _with(contact_updated(allowed=False)), R.NO_CONSENT),
+        (lambda: _with(contact_updated(), contact_updated(allowed=False, recorded_at=NOW)), R.OPTED_OUT),
+        (lambda: _with(contact_updated(), contact_updated(phone="+13125550177")), R.NO_CONSENT),
+        (lambda: _with(contact_updated(), PersonErased(person_id=PATIENT)), R.NO_NUMBER),
     ],
 )
 def test_without_number_or_consent_it_is_never_sent(story: object, reason: SuppressedReason) -> None:
     told: Story = story()  # type: ignore[operator]
-    noon = start_of(1) - DAY + 2 * HOUR
+    noon = start(1) - DAY + 2 * HOUR
 
     assert look(told, TextKind.DAY_BEFORE, noon) == Suppress(reason)
 
@@ -131,19 +130,19 @@ def _with(*records: object) -> Story:
 
 
 def test_consent_is_not_judged_before_the_text_is_due() -> None:
-    story = _with(contact(allowed=False))
+    story = _with(contact_updated(allowed=False))
 
-    assert isinstance(look(story, TextKind.DAY_BEFORE, MONDAY), Wait)
+    assert isinstance(look(story, TextKind.DAY_BEFORE, NOW), Wait)
 
 
 def test_a_text_that_comes_too_late_is_not_sent() -> None:
-    assert look(planned(), TextKind.DAY_OF, start_of(1)) == Suppress(R.TOO_LATE)
+    assert look(planned(), TextKind.DAY_OF, start(1)) == Suppress(R.TOO_LATE)
 
 
 def test_a_text_of_another_version_is_not_sent() -> None:
     story = planned()
     text = story.text(TextKind.DAY_BEFORE)
-    story.hear(session_event(SessionConfirmed, 1, SessionState.CONFIRMED, 3, grant=2))
+    story.hear(session_confirmed(1, version=3, grant=2))
     assert story.course is not None
 
     assert judge(text, story.course, None, STELLA, text.due_at) == Suppress(R.SUPERSEDED)
@@ -151,9 +150,9 @@ def test_a_text_of_another_version_is_not_sent() -> None:
 
 def test_a_second_payment_text_on_the_same_day_is_not_sent() -> None:
     story = Story()
-    story.hear(contact())
-    story.hear(course_accepted(1, 2))
-    night = MONDAY + 13 * HOUR  # 23:00: waits for the morning
+    story.hear(contact_updated())
+    story.hear(course_accepted(2))
+    night = NOW + 14 * HOUR  # 23:00: waits for the morning
     story.hear(prepayment_required(1), night)
     story.hear(prepayment_required(2), night + 2 * HOUR)
     first, second = story.texts(TextState.SCHEDULED)
@@ -172,7 +171,7 @@ def test_the_list_of_dates_holds_what_is_confirmed_when_it_goes_out() -> None:
 
     body = wording_of(story.text(TextKind.BOOKED), story.course, Contact(PATIENT), STELLA)
 
-    assert "Mon Mar 16 10:00 AM" in body
+    assert "Tue Mar 10 10:00 AM" in body
     assert "STOP" in body
 
 
@@ -182,7 +181,7 @@ def look_at_answer(story: Story, now: datetime, pauses: Pauses = NONE) -> object
 
 @pytest.mark.parametrize("kind", [TextKind.HELP, TextKind.UNMONITORED_REPLY])
 def test_a_person_is_answered_at_any_hour(kind: TextKind) -> None:
-    story = told_at((contact(), MONDAY), (answer_wanted(kind), MIDNIGHT))
+    story = told_at((contact_updated(), NOW), (answer_wanted(kind), MIDNIGHT))
 
     verdict = look_at_answer(story, MIDNIGHT)
 
@@ -191,7 +190,7 @@ def test_a_person_is_answered_at_any_hour(kind: TextKind) -> None:
 
 
 def test_the_answer_to_what_is_not_understood_names_who_helps() -> None:
-    story = told_at((contact(locale="es"), MONDAY), (answer_wanted(TextKind.UNMONITORED_REPLY), MIDNIGHT))
+    story = told_at((contact_updated(locale="es"), NOW), (answer_wanted(TextKind.UNMONITORED_REPLY), MIDNIGHT))
 
     body = wording_of(story.person.answers[0], None, story.person, STELLA)
 
@@ -202,7 +201,7 @@ def test_the_answer_to_what_is_not_understood_names_who_helps() -> None:
 
 
 def test_the_one_confirmation_goes_out_after_the_opt_out_and_nothing_else() -> None:
-    story = told_at((contact(), MONDAY), (said(False, MIDNIGHT), MIDNIGHT))
+    story = told_at((contact_updated(), NOW), (consent_recorded(False, MIDNIGHT), MIDNIGHT))
     assert isinstance(look_at_answer(story, MIDNIGHT), Send)
 
     story.hear(answer_wanted(TextKind.HELP), MIDNIGHT)
@@ -210,30 +209,32 @@ def test_the_one_confirmation_goes_out_after_the_opt_out_and_nothing_else() -> N
 
 
 def test_an_answer_that_is_late_is_not_sent() -> None:
-    story = told_at((contact(), MONDAY), (answer_wanted(TextKind.HELP), MONDAY))
+    story = told_at((contact_updated(), NOW), (answer_wanted(TextKind.HELP), NOW))
 
-    assert look_at_answer(story, MONDAY + timedelta(minutes=5)) == Suppress(SuppressedReason.TOO_LATE)
+    assert look_at_answer(story, NOW + timedelta(minutes=5)) == Suppress(SuppressedReason.TOO_LATE)
 
 
 def test_who_came_back_meanwhile_gets_no_confirmation_of_the_opt_out() -> None:
-    story = told_at((contact(), MONDAY), (said(False, MONDAY), MONDAY), (said(True, MONDAY + DAY), MONDAY + DAY))
+    story = told_at(
+        (contact_updated(), NOW), (consent_recorded(False, NOW), NOW), (consent_recorded(True, NOW + DAY), NOW + DAY)
+    )
 
-    assert look_at_answer(story, MONDAY + timedelta(minutes=1)) == Suppress(SuppressedReason.SUPERSEDED)
+    assert look_at_answer(story, NOW + timedelta(minutes=1)) == Suppress(SuppressedReason.SUPERSEDED)
 
 
 def test_a_stranger_and_an_erased_person_are_not_answered() -> None:
-    story = told_at((contact(allowed=False), MONDAY), (answer_wanted(TextKind.HELP), MONDAY))
-    assert look_at_answer(story, MONDAY) == Suppress(SuppressedReason.NO_CONSENT)
+    story = told_at((contact_updated(allowed=False), NOW), (answer_wanted(TextKind.HELP), NOW))
+    assert look_at_answer(story, NOW) == Suppress(SuppressedReason.NO_CONSENT)
 
     story.hear(PersonErased(person_id=PATIENT))
-    assert look_at_answer(story, MONDAY) == Suppress(SuppressedReason.NO_NUMBER)
+    assert look_at_answer(story, NOW) == Suppress(SuppressedReason.NO_NUMBER)
 
 
 @pytest.mark.parametrize(
     "pauses", [Pauses(True), Pauses(clinics=frozenset({"stella"})), Pauses(contacts=frozenset({PATIENT}))]
 )
 def test_a_pause_stops_answers_too(pauses: Pauses) -> None:
-    story = told_at((contact(), MONDAY), (answer_wanted(TextKind.HELP), MONDAY))
+    story = told_at((contact_updated(), NOW), (answer_wanted(TextKind.HELP), NOW))
 
-    assert look_at_answer(story, MONDAY, pauses) == Paused(MONDAY + timedelta(minutes=5))
-    assert look_at_answer(story, MONDAY + HOUR, pauses) == Suppress(SuppressedReason.PAUSED)
+    assert look_at_answer(story, NOW, pauses) == Paused(NOW + timedelta(minutes=5))
+    assert look_at_answer(story, NOW + HOUR, pauses) == Suppress(SuppressedReason.PAUSED)

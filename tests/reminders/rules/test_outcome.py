@@ -22,8 +22,8 @@ from shared.contract.register import EventData
 from shared.contract.reminders import TextDelivered, TextFailed, TextSent
 from tests.facts.billing import prepayment_required
 from tests.facts.booking import course_accepted
-from tests.facts.clinic import contact
-from tests.facts.texted_course import COURSE_ID, MINUTE, MONDAY
+from tests.facts.clinic import contact_updated
+from tests.facts.course import COURSE, MINUTE, NOW
 from tests.stand_ins.reminders_story import Story
 
 SID = "SM" + "1" * 32
@@ -32,11 +32,11 @@ T = TextState
 
 def attempt(state: TextState = T.SENDING, sid: str | None = None, status: str | None = None) -> Attempted:
     story = Story()
-    story.hear(contact())
+    story.hear(contact_updated())
     story.hear(course_accepted(1))
     story.hear(prepayment_required(1))
     text = story.text(TextKind.PAYMENT_DUE)._replace(state=state)
-    return Attempted(COURSE_ID, text, UUID(int=1), 1, MONDAY, 2, MONDAY.date(), sid, status)
+    return Attempted(COURSE, text, UUID(int=1), 1, NOW, 2, NOW.date(), sid, status)
 
 
 def after(one: Attempted, settled: Settled) -> Attempted:
@@ -58,7 +58,7 @@ def after(one: Attempted, settled: Settled) -> Attempted:
 def test_each_outcome_has_its_state_and_is_told(
     outcome: Outcome, state: TextState, told: list[type[EventData]]
 ) -> None:
-    settled = from_outcome(attempt(), outcome, MONDAY + MINUTE, traceable=True)
+    settled = from_outcome(attempt(), outcome, NOW + MINUTE, traceable=True)
 
     assert settled.columns["state"] == state
     assert [type(event) for event in settled.events] == told
@@ -68,9 +68,9 @@ def test_each_outcome_has_its_state_and_is_told(
 
 
 def test_the_provider_s_list_is_looked_through_for_a_day() -> None:
-    at, seen = MONDAY, []
-    while (at := next_search(MONDAY, at)) < MONDAY + GIVE_UP:
-        seen.append(at - MONDAY)
+    at, seen = NOW, []
+    while (at := next_search(NOW, at)) < NOW + GIVE_UP:
+        seen.append(at - NOW)
 
     assert tuple(seen) == SEARCHES
 
@@ -84,7 +84,7 @@ def test_reports_in_any_order_and_twice_end_delivered_and_tell_each_thing_once(s
         one = attempt(state, SID if state is T.SENT else None)
         told: list[type[EventData]] = [TextSent] if state is T.SENT else []
         for status in (*order, *order):
-            settled = from_report(one, Report(one.attempt_id, SID, status), MONDAY + MINUTE)
+            settled = from_report(one, Report(one.attempt_id, SID, status), NOW + MINUTE)
             if settled is not None:
                 one = after(one, settled)
                 told += [type(event) for event in settled.events]
@@ -94,23 +94,23 @@ def test_reports_in_any_order_and_twice_end_delivered_and_tell_each_thing_once(s
 
 @pytest.mark.parametrize("status", ["undelivered", "failed", "canceled"])
 def test_what_the_carrier_lost_is_told_as_failed_after_it_was_sent_and_not_sent_again(status: str) -> None:
-    settled = from_report(attempt(T.SENT, SID), Report(UUID(int=1), SID, status, "30003"), MONDAY + MINUTE)
+    settled = from_report(attempt(T.SENT, SID), Report(UUID(int=1), SID, status, "30003"), NOW + MINUTE)
 
     assert settled is not None
     assert (settled.columns["state"], settled.columns["code"]) == (T.FAILED, "30003")
     (event,) = settled.events
     assert isinstance(event, TextFailed)
-    assert (event.code, event.sent_at) == ("30003", MONDAY)
+    assert (event.code, event.sent_at) == ("30003", NOW)
     lost = after(attempt(T.SENT, SID), settled)
     for late in (*STATUSES, "undelivered"):
-        assert from_report(lost, Report(UUID(int=1), SID, late), MONDAY + MINUTE) is None
+        assert from_report(lost, Report(UUID(int=1), SID, late), NOW + MINUTE) is None
 
 
 @pytest.mark.parametrize("state", [T.SCHEDULED, T.SUPPRESSED])
 def test_a_report_about_an_attempt_that_was_proven_unsent_changes_nothing(state: TextState) -> None:
-    assert from_report(attempt(state), Report(UUID(int=1), SID, "sent"), MONDAY) is None
+    assert from_report(attempt(state), Report(UUID(int=1), SID, "sent"), NOW) is None
 
 
 def test_a_report_under_another_sid_or_of_no_known_status_changes_nothing() -> None:
-    assert from_report(attempt(T.SENT, SID), Report(UUID(int=1), "SM" + "2" * 32, "delivered"), MONDAY) is None
-    assert from_report(attempt(T.SENT, SID, "sent"), Report(UUID(int=1), SID, "teleported"), MONDAY) is None
+    assert from_report(attempt(T.SENT, SID), Report(UUID(int=1), "SM" + "2" * 32, "delivered"), NOW) is None
+    assert from_report(attempt(T.SENT, SID, "sent"), Report(UUID(int=1), SID, "teleported"), NOW) is None

@@ -11,11 +11,10 @@ from services.reminders.rules.last_look import NONE, Pauses
 from services.reminders.rules.why import EXPLAINED, trace_of
 from services.reminders.text.provider import Sent
 from services.reminders.text.text import Text, TextState
-from shared.contract.booking import SessionConfirmed
-from shared.contract.closed_sets import SessionState, SuppressedReason, TextKind
-from tests.facts.booking import course_accepted, session_event
-from tests.facts.clinic import contact
-from tests.facts.texted_course import HOUR, MONDAY, PATIENT, PHONE, start_of
+from shared.contract.closed_sets import SuppressedReason, TextKind
+from tests.facts.booking import course_accepted, session_confirmed
+from tests.facts.clinic import contact_updated
+from tests.facts.course import HOUR, NOW, PATIENT, PHONE, start
 from tests.stand_ins.reminders_story import PLACES, Story
 
 NOTHING = Sent(None, None, 0, None, None, None, None, None, None, None, None, None)
@@ -24,24 +23,24 @@ TRIED = replace(
     body="...",
     segments=1,
     attempts=2,
-    attempted_at=MONDAY,
+    attempted_at=NOW,
     wording="form-1",
     source="intake",
-    recorded_at=MONDAY - HOUR,
+    recorded_at=NOW - HOUR,
 )
 T = TextState
 
 
-def story(start: datetime | None = None, person: bool = True) -> Story:
+def story(at: datetime | None = None, person: bool = True) -> Story:
     told = Story()
     if person:
-        told.hear(contact())
+        told.hear(contact_updated())
     told.hear(course_accepted(1))
-    told.hear(session_event(SessionConfirmed, 1, SessionState.CONFIRMED, 2, start, grant=1))
+    told.hear(session_confirmed(1, starts_at=at or start(1)))
     return told
 
 
-def steps(told: Story, text: Text, record: Sent = NOTHING, now: datetime = MONDAY, pauses: Pauses = NONE) -> list[str]:
+def steps(told: Story, text: Text, record: Sent = NOTHING, now: datetime = NOW, pauses: Pauses = NONE) -> list[str]:
     due = Due(text, told.course, told.contacts.get(PATIENT), PLACES["stella"], 0)
     return [f"{step.what}: {step.why}" for step in trace_of(due, record, pauses, now)]
 
@@ -60,7 +59,7 @@ def test_a_waiting_text_tells_what_would_become_of_it() -> None:
 
 
 def test_a_text_that_goes_out_earlier_tells_why() -> None:
-    told = story(start_of(1) - 3 * HOUR)
+    told = story(start(1) - 3 * HOUR)
     text = told.text(TextKind.DAY_OF)
 
     assert steps(told, text)[1].startswith("shifted: quiet hours")
@@ -71,10 +70,10 @@ def test_a_text_that_goes_out_earlier_tells_why() -> None:
     ("state", "record", "last"),
     [
         (T.SENDING, {}, "sending: in the provider's hands"),
-        (T.SENT, {"sent_at": MONDAY}, "sent: the provider took it; its last word: none"),
+        (T.SENT, {"sent_at": NOW}, "sent: the provider took it; its last word: none"),
         (
             T.DELIVERED,
-            {"sent_at": MONDAY, "delivered_at": MONDAY, "provider_status": "delivered"},
+            {"sent_at": NOW, "delivered_at": NOW, "provider_status": "delivered"},
             "delivered: the handset has it",
         ),
         (T.FAILED, {"code": "21211"}, "failed: the provider or the carrier refused it for good, code 21211"),
@@ -92,7 +91,7 @@ def test_every_state_is_told_with_the_consent_on_which_the_text_stood(
     told = story()
     found = steps(told, told.text(TextKind.BOOKED)._replace(state=state), replace(TRIED, **record))
 
-    assert found[1] == "attempt 2: consent 'form-1' from 'intake', recorded at 2026-03-02T15:00:00+00:00"
+    assert found[1] == "attempt 2: consent 'form-1' from 'intake', recorded at 2026-03-02T14:00:00+00:00"
     assert found[-1].endswith(last)
 
 
@@ -106,7 +105,7 @@ def test_every_reason_not_to_send_is_explained(reason: SuppressedReason) -> None
 
 def test_no_story_holds_a_number_or_a_name() -> None:
     told = story()
-    whole = " ".join(step for text in told.texts() for step in steps(told, text, TRIED, MONDAY + timedelta(days=1)))
+    whole = " ".join(step for text in told.texts() for step in steps(told, text, TRIED, NOW + timedelta(days=1)))
 
     assert PHONE not in whole
     assert PATIENT not in whole

@@ -6,7 +6,7 @@ import pytest
 
 from services.reminders.text.text import TextState
 from tests.facts.billing import prepayment_required
-from tests.facts.texted_course import MINUTE, MONDAY
+from tests.facts.course import MINUTE, NOW
 from tests.stand_ins.reminders_rig import Rig
 from tests.stand_ins.reminders_story import K
 
@@ -38,7 +38,7 @@ async def test_a_call_that_hangs_holds_back_no_other_text(rig: Rig) -> None:
 
 async def test_a_stop_of_the_service_carries_a_begun_sending_through(rig: Rig) -> None:
     await rig.planned()
-    rig.clock.move(MONDAY + 5 * MINUTE)
+    rig.clock.move(NOW + 5 * MINUTE)
     begun, go_on = asyncio.Event(), asyncio.Event()
 
     async def wait() -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from services.reminders.sending.sender import ConsoleSender
 from services.reminders.store.texts import texts_on_record
 from services.reminders.text.provider import Accepted, OutgoingText
-from tests.facts.texted_course import HOUR, MONDAY, PHONE
+from tests.facts.course import HOUR, NOW, PHONE
 from tests.stand_ins.outgoing_text import TEXT
 from tests.stand_ins.reminders_rig import Rig
 
@@ -14,7 +14,7 @@ async def test_console_texts_are_on_record(rig: Rig) -> None:
     shown: list[OutgoingText] = []
     rig.dispatch = rig.dispatcher(ConsoleSender(shown.append))
     await rig.planned()
-    await rig.walk(MONDAY + HOUR)
+    await rig.walk(NOW + HOUR)
 
     assert [replace(text, body="") for text in shown] == [replace(text, body="") for text in shown if text.to == PHONE]
     ids = [text.text_id for text in (await rig.course()).texts]

@@ -14,9 +14,9 @@ from services.reminders.text.provider import Found, ProviderRefused, Unknown
 from services.reminders.text.text import TextState
 from shared.contract.closed_sets import TextKind
 from tests.facts.billing import prepayment_required
-from tests.facts.clinic import contact
+from tests.facts.clinic import contact_updated
+from tests.facts.course import DAY, HOUR, MINUTE, NOW, PATIENT, PHONE, start
 from tests.facts.reminders import answer_wanted
-from tests.facts.texted_course import DAY, HOUR, MINUTE, MONDAY, PATIENT, PHONE, start_of
 from tests.stand_ins.reminders_rig import Rig
 from tests.stand_ins.reminders_story import K
 
@@ -30,7 +30,7 @@ async def test_a_refusal_is_final_and_told_with_its_code(rig: Rig) -> None:
     await rig.planned()
     rig.sender.outcome = ProviderRefused("21211")
     counted = refusals()
-    await rig.walk(MONDAY + HOUR)
+    await rig.walk(NOW + HOUR)
 
     assert len(rig.sender.texts) == 1
     assert refusals() == counted + 1
@@ -41,7 +41,7 @@ async def test_a_refusal_is_final_and_told_with_its_code(rig: Rig) -> None:
 async def test_a_number_that_the_carrier_blocks_is_an_opt_out(rig: Rig) -> None:
     await rig.planned()
     rig.sender.outcome = ProviderRefused("21610")
-    await rig.walk(start_of(1))
+    await rig.walk(start(1))
 
     assert len(rig.sender.texts) == 1
     changed = [data for type, data in await rig.told() if type == "reminders.consent.changed.v1"]
@@ -57,7 +57,7 @@ async def test_an_unknown_outcome_is_never_sent_again_and_goes_to_a_person(rig: 
     await rig.planned()
     rig.sender.outcome = Unknown("TimeoutError")
     rig.sender.before = fail if defect else None
-    await rig.walk(MONDAY + DAY)
+    await rig.walk(NOW + DAY)
 
     assert len(rig.sender.texts) == 1
     assert (await rig.became())[K.BOOKED] == (TextState.UNKNOWN, None)
@@ -66,12 +66,12 @@ async def test_an_unknown_outcome_is_never_sent_again_and_goes_to_a_person(rig: 
 
 async def test_a_text_whose_process_died_while_sending_goes_to_a_person(rig: Rig) -> None:
     await rig.planned()
-    rig.clock.move(MONDAY + 5 * MINUTE)
+    rig.clock.move(NOW + 5 * MINUTE)
     async with rig.database.begin() as connection:
         await rig.dispatch._claim(connection, rig.clock.now())
-    assert await rig.next_due() == MONDAY + 10 * MINUTE  # the lease
+    assert await rig.next_due() == NOW + 10 * MINUTE  # the lease
 
-    await rig.walk(MONDAY + HOUR)
+    await rig.walk(NOW + HOUR)
 
     assert rig.sender.texts == []
     assert (await rig.became())[K.BOOKED] == (TextState.UNKNOWN, None)
@@ -91,7 +91,7 @@ async def lost(rig: Rig) -> UUID:
     rig.sender.outcome = Unknown("TimeoutError")
     rig.dispatch = rig.dispatcher(rig.sender)
     await rig.planned()
-    rig.clock.move(MONDAY)
+    rig.clock.move(NOW)
     await rig.send()
     rig.sender.outcome = None
     return rig.sender.texts[0].attempt_id
@@ -99,7 +99,7 @@ async def lost(rig: Rig) -> UUID:
 
 async def searched(rig: Rig, until_hours: float) -> None:
     """Walk on; each search of the provider's list is carried through."""
-    await rig.walk(MONDAY + timedelta(hours=until_hours))
+    await rig.walk(NOW + timedelta(hours=until_hours))
 
 
 async def test_a_report_settles_an_attempt_of_unknown_outcome(rig: Rig) -> None:
@@ -123,7 +123,7 @@ async def test_a_report_that_comes_before_the_call_has_ended_counts_once(rig: Ri
 
     rig.sender.before = report
     await rig.planned()
-    await rig.walk(MONDAY)
+    await rig.walk(NOW)
 
     assert (await rig.became())[K.BOOKED] == (TextState.DELIVERED, None)
     told = [type for type, _ in await rig.told() if "reminders.text" in type]
@@ -147,21 +147,21 @@ async def test_a_report_about_nothing_of_ours_is_told_so(rig: Rig) -> None:
 
 async def test_a_carrier_that_reports_an_opt_out_ends_all_texts(rig: Rig) -> None:
     await rig.planned()
-    await rig.walk(MONDAY)
+    await rig.walk(NOW)
     await writer(rig).report(Report(rig.sender.texts[0].attempt_id, SID, "sent"))
     sid = f"SM{rig.sender.texts[0].attempt_id.hex}"
     await writer(rig).report(Report(None, sid, "failed", "21610"))
-    await rig.walk(start_of(1))
+    await rig.walk(start(1))
 
     assert (await rig.became())[K.BOOKED] == (TextState.FAILED, None)
     assert (await rig.became())[K.DAY_OF] == (TextState.SUPPRESSED, "opted_out")
 
 
 async def test_all_who_have_a_number_that_the_carrier_blocks_have_opted_out(rig: Rig) -> None:
-    await rig.hear(contact(contact_id="patient-2"))
+    await rig.hear(contact_updated(contact_id="patient-2"))
     await rig.planned()
     rig.sender.outcome = Unknown("500")
-    await rig.walk(MONDAY)
+    await rig.walk(NOW)
     await writer(rig).report(Report(rig.sender.texts[0].attempt_id, SID, "undelivered", "21610"))
 
     async with rig.database.begin() as connection:
@@ -178,7 +178,7 @@ async def test_one_message_in_the_list_settles_it(rig: Rig) -> None:
     assert len(rig.sender.texts) == 1
     assert (await rig.became())[K.BOOKED] == (TextState.DELIVERED, None)
     assert {sought.to for sought in rig.sender.sought} == {PHONE}
-    assert [sought.attempted_at for sought in rig.sender.sought] == [MONDAY] * 4
+    assert [sought.attempted_at for sought in rig.sender.sought] == [NOW] * 4
     await searched(rig, 30)
     assert await rig.attention() == []
 
@@ -200,7 +200,7 @@ async def test_without_one_clear_match_it_goes_to_a_person_after_a_day(rig: Rig,
 async def test_a_message_that_is_another_text_proves_nothing(rig: Rig) -> None:
     await lost(rig)
     await rig.hear(prepayment_required(1))
-    rig.clock.move(MONDAY + MINUTE)
+    rig.clock.move(NOW + MINUTE)
     await rig.send()
     other = f"SM{rig.sender.texts[1].attempt_id.hex}"
     rig.sender.listed = [Found(other, "sent", None)]
@@ -223,10 +223,10 @@ async def test_a_text_whose_process_died_is_looked_for_when_its_lease_has_run_ou
 
 
 async def test_an_answer_has_outcomes_like_every_text(rig: Rig) -> None:
-    await rig.hear(contact())
+    await rig.hear(contact_updated())
     rig.sender.outcome = Unknown("500")
     await rig.say(answer_wanted(TextKind.HELP))
-    await rig.walk(MONDAY)
+    await rig.walk(NOW)
     await writer(rig).report(Report(rig.sender.texts[0].attempt_id, SID, "delivered"))
 
     assert [type for type, _ in await rig.told()][1:] == ["reminders.text.sent.v1", "reminders.text.delivered.v1"]

@@ -12,8 +12,8 @@ from services.reminders.text.provider import Accepted, Barred, Outcome, Outgoing
 from services.reminders.text.text import TextState
 from shared.postgres.query import rows
 from tests.facts.booking import course_accepted, session_confirmed
-from tests.facts.clinic import contact
-from tests.facts.texted_course import HOUR, MINUTE, MONDAY
+from tests.facts.clinic import contact_updated
+from tests.facts.course import HOUR, MINUTE, NOW
 from tests.stand_ins.reminders_front import NUMBERS
 from tests.stand_ins.reminders_rig import Rig, ScriptedSender
 from tests.stand_ins.reminders_story import K
@@ -31,7 +31,7 @@ class OneNumberRefused(ScriptedSender):
 
 async def many(rig: Rig) -> None:
     """Many courses of one patient, each with a text that is due now."""
-    await rig.hear(contact())
+    await rig.hear(contact_updated())
     for n in range(1, COURSES + 1):
         session = course_accepted(1).sessions[0].model_copy(update={"session_id": UUID(int=n)})
         course = {"course_id": UUID(int=1000 + n)}
@@ -60,14 +60,14 @@ async def test_texts_wait_while_the_sender_is_refused_and_all_go_afterwards(rig:
     await rig.send()
     assert await states(rig) == {TextState.SCHEDULED}
     calls = len(rig.sender.texts)
-    await rig.walk(MONDAY + HOUR)
+    await rig.walk(NOW + HOUR)
     assert await states(rig) == {TextState.SCHEDULED}
     assert len(rig.sender.texts) == calls + 7, "30 s, then 1, 2, 4, 8, 15 and 15 minutes later one text tries"
     assert await rig.attention() == ["sender_refused"]
     assert [type for type, _ in await rig.told() if type.startswith("reminders.text.")] == []
 
     rig.sender.outcome = None
-    await rig.walk(MONDAY + 2 * HOUR)
+    await rig.walk(NOW + 2 * HOUR)
     assert await states(rig) == {TextState.SENT}
     assert await tries(rig) == 0
     accepted = [text.text_id for text in rig.sender.texts[calls + 7 :]]
@@ -79,13 +79,13 @@ async def test_a_refused_text_shows_that_the_sender_is_taken_again(rig: Rig) -> 
     await many(rig)
     await rig.send()
     rig.sender.outcome = ProviderRefused("21211")
-    await rig.walk(MONDAY + MINUTE)
+    await rig.walk(NOW + MINUTE)
     assert await tries(rig) == 0
     assert await states(rig) == {TextState.FAILED}
 
 
 async def test_a_refused_number_stops_no_other_clinic(rig: Rig) -> None:
-    await rig.hear(contact(), course_accepted(1), session_confirmed())
+    await rig.hear(contact_updated(), course_accepted(1), session_confirmed())
     elsewhere = {"course_id": UUID(int=2000), "location": "albany"}
     session = course_accepted(1).sessions[0].model_copy(update={"session_id": UUID(int=2001)})
     await rig.hear(
@@ -93,7 +93,7 @@ async def test_a_refused_number_stops_no_other_clinic(rig: Rig) -> None:
         session_confirmed().model_copy(update=elsewhere | {"session_id": UUID(int=2001)}),
     )
     rig.dispatch = rig.dispatcher(OneNumberRefused())
-    await rig.walk(MONDAY + MINUTE)
+    await rig.walk(NOW + MINUTE)
     assert (await rig.became())[K.BOOKED][0] is TextState.SCHEDULED
     async with rig.database.begin() as connection:
         sent = await rows(
@@ -107,7 +107,7 @@ async def test_two_replicas_try_with_one_text_between_them(rig: Rig) -> None:
     await many(rig)
     await rig.send(rig.dispatcher(rig.sender))
     calls = len(rig.sender.texts)
-    rig.clock.move(MONDAY + MINUTE)
+    rig.clock.move(NOW + MINUTE)
     await rig.send(rig.dispatcher(rig.sender))
     assert len(rig.sender.texts) == calls + 1
 
@@ -123,7 +123,7 @@ async def test_the_sdk_meets_each_refusal_and_nothing_is_lost(rig: Rig, mood: Mo
             await rig.send()
             assert await states(rig) == {TextState.SCHEDULED}
             twilio.mood = Mood.ACCEPT
-            rig.clock.move(MONDAY + MINUTE)
+            rig.clock.move(NOW + MINUTE)
             await rig.send()
             assert await states(rig) == {TextState.SENT}
         finally:
@@ -135,7 +135,7 @@ async def test_a_stop_is_told_to_prometheus_and_its_texts_are_not_called_late(ri
     rig.sender.outcome = Barred("20003")
     await many(rig)
     await rig.send()
-    now: datetime = MONDAY + HOUR
+    now: datetime = NOW + HOUR
     async with rig.database.begin() as connection:
         read = {family.name: family.samples for family in await look({"stella": "stella"})(connection, now)}
     assert [(s.labels["clinic"], s.value) for s in read["chairtime_sender_refused"]] == [("", 1)]

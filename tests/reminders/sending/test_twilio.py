@@ -10,7 +10,7 @@ from aiohttp import ClientTimeout
 from deploy.local.fake_twilio import ACCOUNT_SID, AUTH_TOKEN, FakeTwilio, Mood
 from services.reminders.sending.twilio import TwilioSender, outcome_from_answer
 from services.reminders.text.provider import Accepted, Barred, Outcome, ProviderRefused, Unknown, Unsent
-from tests.facts.texted_course import PHONE
+from tests.facts.course import PHONE
 from tests.stand_ins.outgoing_text import TEXT
 
 RETRIED = [(429, 20429), (429, None), (400, 21611), (400, 30001), (400, 30022), (400, 30003), (400, 30008)]

@@ -4,8 +4,8 @@ from services.reminders.text.text import TextState
 from shared.contract.internal import PersonErased
 from shared.postgres.query import rows
 from tests.facts.booking import course_accepted, session_confirmed
-from tests.facts.clinic import contact
-from tests.facts.texted_course import HOUR, MONDAY, PATIENT, start_of
+from tests.facts.clinic import contact_updated
+from tests.facts.course import HOUR, NOW, PATIENT, start
 from tests.stand_ins.reminders_ledger import allowed_then
 from tests.stand_ins.reminders_rig import Rig
 from tests.stand_ins.reminders_story import K
@@ -14,7 +14,7 @@ from tests.stand_ins.reminders_story import K
 async def test_an_erased_person_has_no_number_left_and_gets_nothing(rig: Rig) -> None:
     await rig.planned()
     await rig.erase()
-    await rig.walk(MONDAY + HOUR)
+    await rig.walk(NOW + HOUR)
 
     assert (await rig.became())[K.BOOKED] == (TextState.SUPPRESSED, "no_number")
     async with rig.database.begin() as connection:
@@ -24,10 +24,10 @@ async def test_an_erased_person_has_no_number_left_and_gets_nothing(rig: Rig) ->
 
 
 async def test_a_change_of_zone_plans_waiting_texts_anew(rig: Rig) -> None:
-    early = start_of(1) - HOUR
-    await rig.hear(contact(), course_accepted(1), session_confirmed(start=early))
-    await rig.hear(contact(time_zone="Pacific/Honolulu", region="US-HI"))
-    await rig.walk(MONDAY + HOUR)
+    early = start(1) - HOUR
+    await rig.hear(contact_updated(), course_accepted(1), session_confirmed(starts_at=early))
+    await rig.hear(contact_updated(time_zone="Pacific/Honolulu", region="US-HI"))
+    await rig.walk(NOW + HOUR)
 
     (text,) = [t for t in (await rig.course()).texts if t.kind is K.DAY_OF]
     assert text.due_at.hour == 6  # 20:15 of the evening before in Honolulu
@@ -35,23 +35,25 @@ async def test_a_change_of_zone_plans_waiting_texts_anew(rig: Rig) -> None:
 
 
 async def test_texts_planned_in_the_batch_in_which_a_contact_moves_are_looked_at_again(rig: Rig) -> None:
-    await rig.hear(contact())
-    await rig.hear(course_accepted(1), session_confirmed(), contact(time_zone="Pacific/Honolulu", region="US-HI"))
+    await rig.hear(contact_updated())
+    await rig.hear(
+        course_accepted(1), session_confirmed(), contact_updated(time_zone="Pacific/Honolulu", region="US-HI")
+    )
     async with rig.database.begin() as connection:
         found = await rows(connection, "SELECT kind, look_at FROM texts WHERE state = 'scheduled'")
     assert found
-    assert {row.look_at for row in found} == {MONDAY}
+    assert {row.look_at for row in found} == {NOW}
 
 
 async def test_a_past_instant_can_be_rebuilt_and_an_erased_person_leaves_no_number(rig: Rig) -> None:
     await rig.planned()
-    await rig.walk(MONDAY + HOUR)
-    await rig.hear(contact(phone="+13125550177"))
-    await rig.walk(MONDAY + 2 * HOUR)
+    await rig.walk(NOW + HOUR)
+    await rig.hear(contact_updated(phone="+13125550177"))
+    await rig.walk(NOW + 3 * HOUR)
     await rig.erase()
 
     async with rig.database.begin() as connection:
-        then = [await allowed_then(connection, PATIENT, MONDAY + hours * HOUR) is not None for hours in (-1, 0, 1, 2)]
+        then = [await allowed_then(connection, PATIENT, NOW + hours * HOUR) is not None for hours in (-1, 0, 1, 2)]
         (dump,) = await rows(
             connection,
             """SELECT (SELECT json_agg(c) FROM contacts c)::text || (SELECT json_agg(c) FROM consents c)::text

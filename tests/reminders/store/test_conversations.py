@@ -2,17 +2,17 @@
 
 import asyncio
 
-from tests.facts.clinic import contact
-from tests.facts.texted_course import OTHER, PATIENT, PHONE, id_of, start_of
+from tests.facts.clinic import contact_updated
+from tests.facts.course import OTHER_PATIENT, PATIENT, PHONE, session_id, start
 from tests.stand_ins.reminders_front import INBOUND, Front, sid, what_came
 
 
 async def test_a_stop_covers_who_gets_the_number_afterwards(front: Front) -> None:
     await front.texted()
     await front.write("stop")
-    await front.rig.hear(contact().model_copy(update={"contact_id": OTHER}))
+    await front.rig.hear(contact_updated().model_copy(update={"contact_id": OTHER_PATIENT}))
 
-    consent = (await front.get(f"/v1/contacts/{OTHER}/consent")).json()
+    consent = (await front.get(f"/v1/contacts/{OTHER_PATIENT}/consent")).json()
     assert (consent["allowed"], consent["opted_out"]) == (False, True)
     assert [entry["wording"] for entry in consent["entries"]] == ["form-1", "STOP"]
 
@@ -40,7 +40,7 @@ async def test_c_is_about_the_next_appointment_that_was_texted(front: Front) -> 
     await front.write("C")
 
     (reply,) = await front.told("reply.received")
-    assert (reply["intent"], reply["session_id"]) == ("confirm", str(id_of(1)))
+    assert (reply["intent"], reply["session_id"]) == ("confirm", str(session_id(1)))
 
 
 async def test_an_appointment_that_nobody_was_texted_about_is_not_confirmed(front: Front) -> None:
@@ -52,7 +52,7 @@ async def test_an_appointment_that_nobody_was_texted_about_is_not_confirmed(fron
 
 async def test_an_appointment_that_has_begun_is_not_confirmed_any_more(front: Front) -> None:
     await front.texted()
-    front.rig.clock.move(start_of(1))
+    front.rig.clock.move(start(1))
     await front.write("C")
 
     assert [reply["intent"] for reply in await front.told("reply.received")] == ["unclear"]
@@ -70,7 +70,7 @@ async def test_an_erased_persons_words_and_number_are_gone(front: Front) -> None
 
 
 async def test_a_number_that_somebody_else_has_too_stays_when_one_is_erased(front: Front) -> None:
-    await front.rig.hear(contact().model_copy(update={"contact_id": OTHER}))
+    await front.rig.hear(contact_updated().model_copy(update={"contact_id": OTHER_PATIENT}))
     await front.texted()
     await front.write("call me")
     await front.rig.erase()

@@ -5,7 +5,7 @@ from services.reminders.store.contacts import load_contacts
 from shared.postgres.query import rows, run
 from tests.facts.billing import prepayment_required
 from tests.facts.booking import course_accepted, session_confirmed
-from tests.facts.texted_course import COURSE_ID, PATIENT
+from tests.facts.course import COURSE, PATIENT
 from tests.stand_ins.reminders_rig import Rig
 from tests.stand_ins.reminders_story import K
 
@@ -26,5 +26,5 @@ async def test_a_course_survives_being_stored(rig: Rig) -> None:
 async def test_a_courses_texts_are_found_without_looking_through_all(rig: Rig) -> None:
     async with rig.database.begin() as connection:
         await run(connection, "SET LOCAL enable_seqscan = off")
-        plan = await rows(connection, "EXPLAIN SELECT FROM texts WHERE course_id = :id", id=COURSE_ID)
+        plan = await rows(connection, "EXPLAIN SELECT FROM texts WHERE course_id = :id", id=COURSE)
     assert not any("Seq Scan" in line for (line,) in plan), plan

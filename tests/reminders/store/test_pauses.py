@@ -9,12 +9,11 @@ import pytest
 from services.reminders.store import pauses
 from services.reminders.store.pauses import Scope
 from services.reminders.text.text import TextState
-from shared.contract.booking import SessionCancelled
-from shared.contract.closed_sets import By, SessionState
+from shared.contract.closed_sets import By
 from shared.postgres.query import rows
-from tests.facts.booking import course_accepted, session_cancelled, session_confirmed, session_event
-from tests.facts.clinic import contact
-from tests.facts.texted_course import DAY, HOUR, MONDAY, PATIENT
+from tests.facts.booking import course_accepted, session_cancelled, session_confirmed
+from tests.facts.clinic import contact_updated
+from tests.facts.course import DAY, HOUR, NOW, PATIENT
 from tests.stand_ins.reminders_rig import Rig
 from tests.stand_ins.reminders_story import K
 
@@ -46,21 +45,21 @@ async def test_a_pause_stops_texts_and_its_end_lets_go_what_still_makes_sense(
     await rig.planned()
     assert await pause(rig, scope, subject)
     assert not await pause(rig, scope, subject)
-    await rig.walk(MONDAY + HOUR)
+    await rig.walk(NOW + HOUR)
     assert rig.sender.texts == []
-    assert await rig.next_due() == MONDAY + DAY, "it is looked at when it becomes useless, not all the time"
+    assert await rig.next_due() == NOW + DAY, "it is looked at when it becomes useless, not all the time"
 
     assert await resume(rig, scope, subject)
     assert not await resume(rig, scope, subject)
-    await rig.walk(MONDAY + 2 * HOUR)
+    await rig.walk(NOW + 3 * HOUR)
 
-    assert [(text.kind, text.at) for text in rig.sender.texts] == [(K.BOOKED, MONDAY + HOUR)]
+    assert [(text.kind, text.at) for text in rig.sender.texts] == [(K.BOOKED, NOW + HOUR)]
 
 
 async def test_what_a_pause_outlasts_is_suppressed_for_that_reason(rig: Rig) -> None:
     await rig.planned()
     await pause(rig, Scope.CONTACT, PATIENT)
-    await rig.walk(MONDAY + DAY)
+    await rig.walk(NOW + DAY)
 
     assert (await rig.became())[K.BOOKED] == (TextState.SUPPRESSED, "paused")
 
@@ -69,7 +68,7 @@ async def test_what_a_pause_outlasts_is_suppressed_for_that_reason(rig: Rig) -> 
 async def test_a_pause_of_others_stops_nothing(rig: Rig, scope: Scope, subject: str) -> None:
     await rig.planned()
     await pause(rig, scope, subject)
-    await rig.walk(MONDAY)
+    await rig.walk(NOW)
 
     assert [text.kind for text in rig.sender.texts] == [K.BOOKED]
 
@@ -77,7 +76,7 @@ async def test_a_pause_of_others_stops_nothing(rig: Rig, scope: Scope, subject: 
 async def test_a_pause_waits_for_what_is_being_claimed_and_then_nothing_more_is(rig: Rig) -> None:
     await rig.planned()
     async with rig.database.begin() as connection:
-        await rig.dispatch._claim(connection, MONDAY)
+        await rig.dispatch._claim(connection, NOW)
         pausing = asyncio.create_task(pause(rig, Scope.ALL, ""))
         await over_or_waiting(rig, pausing)
         assert not pausing.done()
@@ -87,26 +86,26 @@ async def test_a_pause_waits_for_what_is_being_claimed_and_then_nothing_more_is(
 async def test_texts_that_are_judged_while_a_pause_ends_go_out_all_the_same(rig: Rig) -> None:
     await rig.planned()
     await pause(rig, Scope.ALL, "")
-    rig.clock.move(MONDAY)
+    rig.clock.move(NOW)
     async with rig.database.begin() as connection:
-        await rig.dispatch._claim(connection, MONDAY)  # they wait until they are useless, as far as this knows
+        await rig.dispatch._claim(connection, NOW)  # they wait until they are useless, as far as this knows
         resuming = asyncio.create_task(resume(rig, Scope.ALL, ""))
         await over_or_waiting(rig, resuming)
     assert await resuming
-    await rig.walk(MONDAY + HOUR)
+    await rig.walk(NOW + HOUR)
 
     assert [text.kind for text in rig.sender.texts] == [K.BOOKED]
 
 
 async def test_a_text_that_its_course_changes_while_a_pause_ends_goes_out_all_the_same(rig: Rig) -> None:
     await rig.hear(
-        contact(),
-        course_accepted(1, 2),
+        contact_updated(),
+        course_accepted(2),
         session_confirmed(),
-        session_event(SessionCancelled, 2, SessionState.CANCELLED, 2, by=By.PATIENT),
+        session_cancelled(2, version=2, by=By.PATIENT),
     )
     await pause(rig, Scope.ALL, "")
-    await rig.walk(MONDAY + HOUR)
+    await rig.walk(NOW + HOUR)
     sound = rig.worker._rules
 
     async def load_and_resume(*about: Any) -> Any:

@@ -7,15 +7,15 @@ from services.reminders.store import queue
 from services.reminders.store.contacts import load_contacts
 from shared.postgres.query import run
 from tests.facts.booking import course_accepted, session_confirmed
-from tests.facts.clinic import contact
-from tests.facts.texted_course import COURSE_ID, DAY, HOUR, MINUTE, MONDAY, PATIENT, start_of
+from tests.facts.clinic import contact_updated
+from tests.facts.course import COURSE, DAY, HOUR, MINUTE, NOW, PATIENT, start
 from tests.stand_ins.reminders_rig import Rig, ScriptedSender
 from tests.stand_ins.reminders_story import K
 
 
 async def test_a_contact_that_is_just_being_changed_leaves_its_texts_for_later(rig: Rig) -> None:
     await rig.planned()
-    rig.clock.move(MONDAY + 5 * MINUTE)
+    rig.clock.move(NOW + 5 * MINUTE)
     async with rig.database.begin() as connection:
         await load_contacts(connection, [PATIENT], "FOR UPDATE OF contacts")
         sending = asyncio.create_task(rig.send())
@@ -34,10 +34,10 @@ async def test_the_texts_of_a_course_that_is_held_back_wait(rig: Rig) -> None:
             """INSERT INTO dead_letters (message_id, kind, aggregate, error_type, error, topic, partition, kafka_offset,
                                          timestamp_ms, headers, arrived_at)
                VALUES ('x', 'defect', :of, 'E', 'e', 't', 0, 0, 0, '', :now)""",
-            of=f"course:{COURSE_ID}",
+            of=f"course:{COURSE}",
             now=rig.clock.now(),
         )
-    await rig.walk(MONDAY + HOUR)
+    await rig.walk(NOW + HOUR)
 
     assert rig.sender.texts == []
     assert await rig.next_due() is None
@@ -46,7 +46,7 @@ async def test_the_texts_of_a_course_that_is_held_back_wait(rig: Rig) -> None:
 async def test_a_number_sends_no_faster_than_its_rate_and_what_is_for_today_first(rig: Rig) -> None:
     sender = ScriptedSender()
     replicas = [rig.dispatcher(sender, {"stella": 10}), rig.dispatcher(sender, {"stella": 10})]
-    people = [contact(contact_id=f"p-{n}", phone=f"+1312555{n:04}") for n in range(30)]
+    people = [contact_updated(contact_id=f"p-{n}", phone=f"+1312555{n:04}") for n in range(30)]
     await rig.hear(*people)
     for n, person in enumerate(people):
         id, session = UUID(int=2000 + n), UUID(int=n + 1)
@@ -60,7 +60,7 @@ async def test_a_number_sends_no_faster_than_its_rate_and_what_is_for_today_firs
         told = {"course_id": id, "session_id": session, "patient_id": person.contact_id}
         await rig.hear(course, session_confirmed().model_copy(update=told))
     begun = asyncio.get_running_loop().time()
-    rig.clock.move(start_of(1) - 2 * HOUR)  # all that came before is too late, or due
+    rig.clock.move(start(1) - 2 * HOUR)  # all that came before is too late, or due
     running = [asyncio.create_task(replica.run()) for replica in replicas]
     while sum(text.kind is K.DAY_OF for text in sender.texts) < 30:  # noqa: ASYNC110 - nothing rings then
         await asyncio.sleep(0.01)
@@ -80,11 +80,11 @@ async def test_who_comes_again_is_not_asked_to_come_again(rig: Rig) -> None:
         await run(
             connection,
             "INSERT INTO courses (course_id, patient_id, location) VALUES (:a, :p, 'stella'), (:b, :p, 'stella')",
-            a=COURSE_ID,
+            a=COURSE,
             b=UUID(int=7),
             p=PATIENT,
         )
-        for id, kind, occasion in ((COURSE_ID, "payment_due", MONDAY.date()), (UUID(int=7), "booster_due", None)):
+        for id, kind, occasion in ((COURSE, "payment_due", NOW.date()), (UUID(int=7), "booster_due", None)):
             await run(
                 connection,
                 """INSERT INTO texts (text_id, course_id, contact_id, kind, state, nominal_at, due_at, look_at,
@@ -93,9 +93,9 @@ async def test_who_comes_again_is_not_asked_to_come_again(rig: Rig) -> None:
                 id=id,
                 p=PATIENT,
                 kind=kind,
-                at=MONDAY + DAY,
-                till=MONDAY + 3 * DAY,
+                at=NOW + DAY,
+                till=NOW + 3 * DAY,
                 on=occasion,
             )
-        expected = await queue.expected_again(connection, [(UUID(int=7), PATIENT), (COURSE_ID, "patient-2")])
+        expected = await queue.expected_again(connection, [(UUID(int=7), PATIENT), (COURSE, "patient-2")])
     assert expected == {PATIENT}

@@ -18,7 +18,6 @@ DESK = key_of("front_desk")
 MISTAKES = {
     "no TOML": b"[[keys]]\nname = front_desk\n",
     "cut off": b"[[keys]]\nname = ",
-    "empty": b"",
     "not UTF-8": b'[[keys]]\nname = "\xff"\n',
     "a digest too short": b'[[keys]]\nname = "desk"\nsha256 = "abc"\nroles = ["front_desk"]\n',
     "no such role": b'[[keys]]\nname = "desk"\nsha256 = "' + b"0" * 64 + b'"\nroles = ["barber"]\n',

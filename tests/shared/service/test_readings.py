@@ -14,8 +14,8 @@ from services.booking.main import build
 from services.booking.settings import BookingSettings
 from shared.postgres.query import run
 from shared.service import readings
-from tests.facts.billing import satisfied
-from tests.facts.clinic import requested
+from tests.facts.billing import prepayment_satisfied
+from tests.facts.clinic import course_requested
 from tests.facts.course import HOUR, NOW
 from tests.stand_ins.booking_desk import Desk
 from tests.stand_ins.clinics import CLINICS
@@ -27,9 +27,9 @@ async def test_what_waits_for_the_relay_is_counted_and_has_an_age(booking: Desk)
     empty = await scrape(booking.app)
     assert (empty.value("chairtime_outbox_waiting"), empty.value("chairtime_outbox_oldest_seconds")) == (0, 0)
 
-    await booking.hear(requested(1))
+    await booking.hear(course_requested(1))
     booking.clock.time = NOW + timedelta(seconds=90)
-    await booking.hear(satisfied(1))
+    await booking.hear(prepayment_satisfied(1))
     told = await scrape(booking.app)
     assert (told.value("chairtime_outbox_waiting"), told.value("chairtime_outbox_oldest_seconds")) == (2, 90)
     assert told.value("chairtime_relay_holder") == 0, "it was not started"
@@ -37,7 +37,7 @@ async def test_what_waits_for_the_relay_is_counted_and_has_an_age(booking: Desk)
 
 
 async def test_a_deadline_that_was_not_acted_upon_has_an_age(booking: Desk) -> None:
-    await booking.hear(requested(1))
+    await booking.hear(course_requested(1))
     booking.clock.time = NOW + 72 * HOUR - timedelta(seconds=1)
     assert (await scrape(booking.app)).value("chairtime_timers_overdue_seconds") == 0
     booking.clock.time = NOW + 72 * HOUR + timedelta(seconds=40)
@@ -46,10 +46,10 @@ async def test_a_deadline_that_was_not_acted_upon_has_an_age(booking: Desk) -> N
 
 async def test_open_letters_and_matters_are_counted_by_kind(booking: Desk) -> None:
     await booking.service.worker.on_records([raw("clinic.requests", b"not JSON"), raw("clinic.requests", b"nor this")])
-    course = requested(1)
+    course = course_requested(1)
     id = str(uuid4())
     await booking.service.worker.on_records([raw("clinic.requests", b"{}", [("ce_id", id.encode())])])
-    await booking.hear(satisfied(1, course=uuid4()))
+    await booking.hear(prepayment_satisfied(1, course=uuid4()))
     booking.clock.time = NOW + 25 * HOUR
     await booking.timers(booking.clock.time)
     booking.clock.time += HOUR

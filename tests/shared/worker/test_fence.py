@@ -2,15 +2,15 @@
 
 import asyncio
 
-from tests.facts.billing import satisfied
-from tests.facts.clinic import requested
+from tests.facts.billing import prepayment_satisfied
+from tests.facts.clinic import course_requested
 from tests.facts.course import HOUR, NOW
 from tests.stand_ins.fence import Topics, fence
 from tests.stand_ins.road import Road, record
 
 
 async def test_the_fence_is_passed_at_once_when_all_is_heard(booking: Road) -> None:
-    told = record(requested())
+    told = record(course_requested())
     await booking.hear(told)
     topics = Topics({(told.topic, 0): told.offset + 1, (told.topic, 1): 0})
     booking.clock.time = NOW + HOUR
@@ -18,7 +18,7 @@ async def test_the_fence_is_passed_at_once_when_all_is_heard(booking: Road) -> N
 
 
 async def test_the_fence_waits_for_each_partition(booking: Road) -> None:
-    one, two = record(requested()), record(satisfied())
+    one, two = record(course_requested()), record(prepayment_satisfied())
     topics = Topics({(one.topic, 0): one.offset + 1, (two.topic, 0): two.offset + 1})
     passed = asyncio.create_task(fence(booking, topics).passed())
     await booking.hear(one)
@@ -31,7 +31,7 @@ async def test_the_fence_waits_for_each_partition(booking: Road) -> None:
 
 async def test_what_retention_has_deleted_does_not_block_the_fence(booking: Road) -> None:
     lost = ("clinic.sessions", 3)
-    heard = record(requested())
+    heard = record(course_requested())
     topics = Topics({lost: 40, (heard.topic, 0): heard.offset + 1}, {lost: 40})
     passed = asyncio.create_task(fence(booking, topics).passed())
     await topics.looked_at(2)

@@ -9,8 +9,8 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from shared.worker.alarm import Alarm
 from shared.worker.timer_loop import TimerLoop
-from tests.facts.billing import satisfied
-from tests.facts.clinic import requested
+from tests.facts.billing import prepayment_satisfied
+from tests.facts.clinic import course_requested
 from tests.facts.course import COURSE, HOUR, NOW, OTHER
 from tests.stand_ins.fence import Topics, fence
 from tests.stand_ins.road import Road, record
@@ -50,8 +50,8 @@ async def running(booking: Road, topics: Topics) -> AsyncIterator[Bell]:
 
 
 async def test_a_hold_does_not_expire_before_the_money_that_came_in_time_is_heard(booking: Road) -> None:
-    await booking.hear(requested(1), requested(1, OTHER))
-    money = record(satisfied(), at=HOLD_ENDS - HOUR)
+    await booking.hear(course_requested(1), course_requested(1, OTHER))
+    money = record(prepayment_satisfied(), at=HOLD_ENDS - HOUR)
     topics = Topics({(money.topic, 0): money.offset + 1})
     booking.clock.time = HOLD_ENDS
     async with running(booking, topics) as bell:
@@ -66,7 +66,7 @@ async def test_a_hold_does_not_expire_before_the_money_that_came_in_time_is_hear
 
 
 async def test_nothing_expires_while_kafka_is_away(booking: Road) -> None:
-    await booking.hear(requested(1))
+    await booking.hear(course_requested(1))
     topics = Topics({})
     topics.away = 1
     booking.clock.time = HOLD_ENDS
@@ -77,7 +77,7 @@ async def test_nothing_expires_while_kafka_is_away(booking: Road) -> None:
 
 async def test_the_loop_sleeps_until_it_is_rung(booking: Road) -> None:
     async with running(booking, Topics({})) as bell:
-        await booking.hear(requested(1))
+        await booking.hear(course_requested(1))
         bell.alarm.ring()
         booking.clock.time = HOLD_ENDS
         bell.alarm.ring()
