@@ -219,6 +219,11 @@ def _untimely(world: World, one: Sent) -> Iterator[str]:
             yield f"in quiet hours at {instant}"
     if one.contact_id not in known.people:
         yield "does not concern them"
+    session = known.sessions.get(one.text.session_id)
+    if str(one.text.kind) in BEFORE and session is not None:
+        useless_at = session.starts_at - getattr(world.places[known.location].profile.ladder, one.text.kind).until
+        if one.at >= useless_at or ends > useless_at:
+            yield "useless by then"
     if not _true(one.text, known, one.at):
         yield "not true (any more)"
 
