@@ -89,6 +89,14 @@ class Texts(RuleBasedStateMachine):
     def billing_speaks(self, pick: int, what: str) -> None:
         self.happens(what, pick)
 
+    @precondition(lambda self: self.patient.open_to("_demand"))
+    @rule(pick=PICKS)
+    def money_is_demanded_at_night(self, pick: int) -> None:
+        """What is said in quiet hours waits for the morning, and may meet what is said then."""
+        self.pass_to(self.patient.next_night())
+        if self.patient.open_to("_demand"):
+            self.happens("_demand", pick)
+
     @precondition(lambda self: self.patient.outdated())
     @rule(pick=PICKS)
     def booking_is_read_again(self, pick: int) -> None:

@@ -19,6 +19,7 @@ from shared.contract.booking import CourseAccepted, SessionEvent
 from shared.contract.clinic import ContactUpdated
 from shared.contract.closed_sets import Needs
 from shared.contract.internal import PersonErased
+from shared.contract.reminders import TextFailed, TextSent
 from tests.stand_ins.reminders_world import Sent, World
 
 MINUTE: Final = timedelta(minutes=1)
@@ -274,7 +275,7 @@ def _twice(world: World) -> Iterator[str]:
         seen.add(one.text.text_id)
     yield from _confirmed_twice(world, taken)
     days: set[Any] = set()
-    starts: set[Any] = set()
+    starts: dict[Any, UUID] = {}
     for one in taken:
         if one.course_id is None:
             continue
@@ -286,9 +287,16 @@ def _twice(world: World) -> Iterator[str]:
             days.add(day)
         elif str(one.text.kind) in BEFORE:
             about = (one.text.kind, one.contact_id, one.text.session_id, known.sessions[one.text.session_id].starts_at)
-            if about in starts:
+            if about in starts and not _was_lost_before(world, starts[about], one.text.text_id):
                 yield f"{about}: told twice"
-            starts.add(about)
+            starts[about] = one.text.text_id
+
+
+def _was_lost_before(world: World, earlier: UUID, later: UUID) -> bool:
+    """Whether the provider had told that a text did not arrive before another went out: nobody has read it."""
+    told = [(type(event), getattr(event, "text_id", None)) for event in world.events]
+    lost, went_out = (TextFailed, earlier), (TextSent, later)
+    return lost in told and (went_out not in told or told.index(lost) < told.index(went_out))
 
 
 def _confirmed_twice(world: World, taken: list[Sent]) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """A patient of the simulator: a course and whoever comes along, at the mercy of chance."""
 
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 from uuid import UUID
@@ -43,8 +43,8 @@ DAYS = 40
 S = SessionState
 ZONES = [("America/Chicago", "US-IL"), ("America/New_York", "US-NY"), ("America/New_York", "US-FL"),
          ("America/Chicago", "US-TX"), ("America/Denver", "US-TX"), ("America/New_York", "US-RI"),
-         ("America/New_York", "US-CT"), ("America/Los_Angeles", "US-OR"),
-         ("Pacific/Honolulu", None), ("America/Chicago", None)]  # fmt: skip
+         ("America/New_York", "US-CT"), ("America/Los_Angeles", "US-OR"), ("Pacific/Honolulu", None),
+         ("America/Chicago", None)]  # fmt: skip
 BEGINS = [datetime.fromisoformat(day) for day in ("2026-02-20T12:00Z", "2026-10-15T12:00Z", "2026-06-01T12:00Z")]
 """Two of them lead through a night on which the clocks change."""
 
@@ -95,6 +95,12 @@ class Patient:
         states, now = OF_SESSIONS[what], self.world.now
         coming = what in ("_confirm", "_lose")
         return [n for n, (s, _, start) in sorted(self.sessions.items()) if s in states and (start > now or not coming)]
+
+    def next_night(self) -> datetime:
+        """When it is 22:00 next at the clinic."""
+        local = PLACES[self.location].location.local(self.world.now)
+        tonight = local.replace(hour=22, minute=0, second=0, microsecond=0)
+        return (tonight if tonight > local else tonight + DAY).astimezone(UTC)
 
     def next_start(self) -> datetime | None:
         """When the next confirmed session begins."""
