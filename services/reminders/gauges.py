@@ -29,7 +29,7 @@ def look(clinics: Mapping[str, str]) -> Look:
     """Reads the gauges; `clinics` are those of the served locations."""
 
     async def read(connection: Connection, now: datetime) -> Iterable[Metric]:
-        stopped = await stops.in_force(connection)
+        stopped = await stops.in_force(connection, locked=False)
         open_to = [location for location in clinics if stop_of(stopped, clinics[location]) is None]
         number, oldest = await queue.overdue(connection, now, open_to)
         paused = {("all", ""): 0, ("contact", ""): 0} | await pauses.counted(connection)

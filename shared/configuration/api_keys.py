@@ -79,7 +79,7 @@ class ApiKeys:
             return None
         try:
             status = self._file.stat()
-            seen: object = (status.st_mtime_ns, status.st_ino, status.st_size)
+            seen: object = (status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
         except OSError as error:
             seen = type(error).__name__
         if seen != self._seen:

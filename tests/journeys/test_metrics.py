@@ -8,7 +8,13 @@ from tests.stand_ins.scrapes import Scrape, declared
 
 OWN = {
     "booking": ("chairtime_unpaid_", "chairtime_chair_"),
-    "reminders": ("chairtime_text_", "chairtime_texts_", "chairtime_provider_", "chairtime_pauses"),
+    "reminders": (
+        "chairtime_text_",
+        "chairtime_texts_",
+        "chairtime_provider_",
+        "chairtime_pauses",
+        "chairtime_sender_",
+    ),
 }
 """How the names of metrics begin that only one service has."""
 

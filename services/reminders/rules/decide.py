@@ -2,7 +2,7 @@
 
 The map of the service stands in the middle: which fact goes to which rule. What a course's facts mean for its texts
 stands in `planning` and `ladder`, numbers and consent in `people.contact`, what people write back in `people.hearing`.
-Whether a text may really go out is judged when it is due (`last_look`), by `sending.dispatch`.
+Whether a text may really go out is judged when it is due (`last_look`, a batch at a time by `judging`).
 """
 
 from collections.abc import Callable, Collection, Mapping

@@ -75,8 +75,9 @@ def from_outcome(attempt: Attempted, outcome: Outcome, now: datetime, traceable:
             pause = back_off(attempt.number)
             again = _columns(attempt, TextState.SCHEDULED, code=code)
             return Settled(again | {"look_at": now + pause, "sent_on": None})
-        case Barred(code=code):
-            return Settled(_columns(attempt, TextState.SCHEDULED, code=code) | {"sent_on": None})
+        case Barred(code=code):  # later than others: should it be this text after all, the next try is by another
+            again = _columns(attempt, TextState.SCHEDULED, code=code)
+            return Settled(again | {"look_at": now + back_off(attempt.number), "sent_on": None})
         case Unknown(code=code):
             search_at = next_search(attempt.attempted_at, now) if traceable else None
             return Settled(_columns(attempt, TextState.UNKNOWN, code=code) | {"search_at": search_at})

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final, NamedTuple
 
+from services.reminders.rules.judging import LEASE
 from services.reminders.rules.outcome import back_off
 
 ACCOUNT: Final = ""
@@ -33,8 +34,9 @@ Stops = Mapping[str, Stop]
 
 
 def stop_of(stops: Stops, clinic: str) -> Stop | None:
-    """The stop that a clinic's texts wait for."""
-    return stops.get(ACCOUNT) or stops.get(clinic)
+    """The stop that a clinic's texts wait for; of one of its number and one of the account, that which tries later."""
+    both = [stop for stop in (stops.get(ACCOUNT), stops.get(clinic)) if stop is not None]
+    return max(both, key=lambda stop: stop.next_try_at, default=None)
 
 
 def refused(stop: Stop | None, clinic: str, code: str, now: datetime) -> Stop:
@@ -44,5 +46,5 @@ def refused(stop: Stop | None, clinic: str, code: str, now: datetime) -> Stop:
 
 
 def tried(stop: Stop, now: datetime) -> Stop:
-    """The stop while a text tries: no other does before its outcome can be known."""
-    return stop._replace(next_try_at=now + back_off(stop.tries))
+    """The stop while a text tries: no other does before its outcome is on record, or whoever tried is dead."""
+    return stop._replace(next_try_at=now + LEASE)

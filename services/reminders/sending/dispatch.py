@@ -120,7 +120,7 @@ class Dispatch:
                 await asyncio.sleep(0.05)  # another transaction has it locked, or the sender's rate is used up
 
     async def _next_claim_at(self, connection: Connection) -> datetime | None:
-        stopped = await stops.in_force(connection)
+        stopped = await stops.in_force(connection, locked=False)
         by_location = {location: stop_of(stopped, clinic) for location, clinic in self._clinics.items()}
         not_before = {location: stop.next_try_at for location, stop in by_location.items() if stop is not None}
         return await queue.next_claim_at(connection, self._served, not_before)
@@ -166,7 +166,7 @@ class Dispatch:
         if not self._sender.traceable:
             tell_unknown(writes, lapsed, now)
         paused = await pauses.in_force(connection)
-        stopped = await stops.in_force(connection, "FOR UPDATE")
+        stopped = await stops.in_force(connection)
         room = Room(await queue.room(connection, self._rates) if self._rates else {})
         full = self._rates.keys() - room.left.keys()
         served = [location for location in self._served if self._may_send(self._clinics[location], full, stopped, now)]

@@ -14,7 +14,7 @@ from services.reminders.people.consent import CARRIER
 from services.reminders.people.contact import consent_events, opt_out
 from services.reminders.rules.judging import Attempt, about, aggregate_of, publication_of
 from services.reminders.rules.outcome import GIVE_UP, Attempted, Report, Settled, from_outcome, from_report, next_search
-from services.reminders.rules.stops import ACCOUNT, refused
+from services.reminders.rules.stops import ACCOUNT, Stop, refused
 from services.reminders.sending import counters
 from services.reminders.sending.sender import Sender
 from services.reminders.store import attempts, courses, queue, stops
@@ -35,6 +35,9 @@ log = logging.getLogger(__name__)
 
 PAUSES: Final = (0.2, 1, 5, 20, 60)
 """Seconds between tries to record an outcome while the database is away."""
+
+SENDER_REFUSED: Final = "sender_refused"
+"""The matter for a person: the provider refuses who sends."""
 
 SOUGHT: Final = 20
 """Attempts looked for in the provider's list at the same time."""
@@ -83,15 +86,16 @@ class OutcomeWriter:
                         outgoing += await _opt_out(connection, attempt.of, attempt.outgoing.to, now)
                     if isinstance(outcome, Unknown) and not self._traceable:
                         tell_unknown(writes, [_lost(attempt.of)], now)
-                    counters.count(outcome.label)
-            await _settle_stops(connection, writes, [one for one in outcomes if one[0].of.attempt_id in waiting], now)
+            known = [one for one in outcomes if one[0].of.attempt_id in waiting]
+            begun = await _settle_stops(connection, writes, known, now)
             queue.update_texts(writes, [one.columns for one in settled])
             outbox.add(writes, outgoing, now)
             await writes.run(connection)
-        for attempt, outcome in outcomes:
-            if attempt.of.attempt_id in waiting:
-                level = logging.INFO if isinstance(outcome, Accepted) else logging.WARNING
-                log.log(level, "text %s", outcome.label, extra=about(attempt.of.course_id, attempt.of.text))
+        ATTENTION.labels(SERVICE, SENDER_REFUSED).inc(begun)
+        for attempt, outcome in known:
+            counters.count(outcome.label)
+            level = logging.INFO if isinstance(outcome, Accepted) else logging.WARNING
+            log.log(level, "text %s", outcome.label, extra=about(attempt.of.course_id, attempt.of.text))
 
     async def report(self, report: Report) -> bool:
         """What the provider says of a message, in any order and however often.
@@ -165,30 +169,38 @@ class OutcomeWriter:
 
 async def _settle_stops(
     connection: Connection, writes: Writes, outcomes: Sequence[tuple[Attempt, Outcome]], now: datetime
-) -> None:
-    """Whose texts wait from now on, because the provider refuses who sends, and whose go again, because it took one."""
-    before = await stops.in_force(connection, "FOR UPDATE")
-    barred = {a.outgoing.clinic if o.number else ACCOUNT: (a, o) for a, o in outcomes if isinstance(o, Barred)}
-    for clinic, (attempt, outcome) in barred.items():
-        stop = before.get(clinic)
-        if stop is not None and attempt.of.attempted_at <= stop.told_at:
-            continue
-        after = refused(stop, clinic, outcome.code, now)
-        stops.keep(writes, [after])
-        if stop is None:
-            whom = "the account" if clinic == ACCOUNT else "its number"
-            detail = f"the provider refuses {whom} (code {outcome.code}): texts wait, and go when it is settled there"
-            matter = Attention("sender_refused", after.began_at.isoformat(), detail)
-            attention.add(writes, [(f"sender:{clinic}", matter)], now)
-            ATTENTION.labels(SERVICE, matter.kind).inc()
-    taken = [a for a, o in outcomes if isinstance(o, Accepted | ProviderRefused)]
-    ended = {
+) -> int:
+    """Whose texts wait from now on, because the provider refuses who sends, and whose go again, because it took one.
+
+    Returns:
+        How many stops have begun: each is a row for a person.
+    """
+    before = await stops.in_force(connection, begins=any(isinstance(outcome, Barred) for _, outcome in outcomes))
+    said = [
+        (attempt, outcome, clinic) for attempt, outcome in outcomes for clinic in (ACCOUNT, attempt.outgoing.clinic)
+    ]
+    news = [one for one in said if one[2] not in before or one[0].of.attempted_at > before[one[2]].told_at]
+    barred = {clinic: o for _, o, clinic in news if isinstance(o, Barred) and o.number == (clinic != ACCOUNT)}
+    # A number can be refused, and a text, only of an account that is taken.
+    taken = {
         clinic
-        for clinic, stop in before.items()
-        if clinic not in barred
-        and any(a.of.attempted_at > stop.told_at and clinic in (ACCOUNT, a.outgoing.clinic) for a in taken)
+        for _, o, clinic in news
+        if isinstance(o, Accepted | ProviderRefused) or (isinstance(o, Barred) and o.number and clinic == ACCOUNT)
     }
-    stops.end(writes, ended)
+    stops.end(writes, before.keys() & taken)
+    after = {
+        clinic: refused(before.get(clinic), clinic, o.code, now) for clinic, o in barred.items() if clinic not in taken
+    }
+    stops.keep(writes, after.values())
+    begun = [stop for clinic, stop in after.items() if clinic not in before]
+    attention.add(writes, [(f"sender:{stop.clinic}", _refusal(stop)) for stop in begun], now)
+    return len(begun)
+
+
+def _refusal(stop: Stop) -> Attention:
+    whom = "the account" if stop.clinic == ACCOUNT else "its number"
+    detail = f"the provider refuses {whom} (code {stop.code}): texts wait, and go when it is settled there"
+    return Attention(SENDER_REFUSED, stop.began_at.isoformat(), detail)
 
 
 def _lost(attempted: Attempted) -> attempts.Lost:

@@ -1,19 +1,27 @@
 """SQL of stops: whose texts the provider takes none of for now, for all replicas together."""
 
 from collections.abc import Iterable
+from typing import Final
 
 from services.reminders.rules.stops import Stop
-from shared.postgres.query import rows
+from shared.postgres.query import rows, run
 from shared.postgres.values import Connection
 from shared.postgres.writes import Writes
 
+_LOCK: Final = 0x53544F50
+"""Advisory lock of whoever may begin a stop: a row that is not there cannot be locked."""
 
-async def in_force(connection: Connection, lock: str = "") -> dict[str, Stop]:
+
+async def in_force(connection: Connection, begins: bool = False, locked: bool = True) -> dict[str, Stop]:
     """The stops by their clinic.
 
     Args:
-        lock: such as FOR UPDATE, where one may change.
+        begins: whether this transaction may begin one; another that would begin the same waits for its end.
+        locked: whether it may change one that is there.
     """
+    if begins:
+        await run(connection, "SELECT pg_advisory_xact_lock(:lock)", lock=_LOCK)
+    lock = "FOR UPDATE" if locked else ""
     found = await rows(connection, f"SELECT {', '.join(Stop._fields)} FROM stops ORDER BY clinic {lock}")
     return {row.clinic: Stop(*row) for row in found}
 

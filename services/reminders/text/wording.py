@@ -1,4 +1,4 @@
-"""What a text says: templates in a sandbox, told on the clinic's clock, and how long they are on the air. Pure.
+"""What a text says: templates in a sandbox, whose instants are told on the clinic's clock. Pure.
 
 What a text may never say stands in `lint`.
 """

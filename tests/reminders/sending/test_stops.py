@@ -102,6 +102,37 @@ async def test_a_refused_number_stops_no_other_clinic(rig: Rig) -> None:
     assert [tuple(row) for row in sent] == [("albany",)]
 
 
+class OneTextRefused(ScriptedSender):
+    """The first text is refused as if its sender were, whenever it comes."""
+
+    async def send(self, text: OutgoingText) -> Outcome:
+        await super().send(text)
+        first = text.text_id == self.texts[0].text_id
+        return Barred("21606", number=True) if first else Accepted(f"SM{text.attempt_id.hex}")
+
+
+async def test_one_text_for_which_alone_the_sender_is_refused_keeps_no_others_waiting(rig: Rig) -> None:
+    await many(rig)
+    rig.dispatch = rig.dispatcher(sender := OneTextRefused())
+    await rig.walk(NOW + HOUR)
+    async with rig.database.begin() as connection:
+        waiting = await rows(connection, "SELECT text_id FROM texts WHERE kind = 'booked' AND state <> 'sent'")
+    assert [row.text_id for row in waiting] == [sender.texts[0].text_id]
+
+
+async def test_a_refused_number_shows_that_the_account_is_taken_again(rig: Rig) -> None:
+    rig.sender.outcome = Barred("20003")
+    await many(rig)
+    await rig.send()
+    rig.sender.outcome = Barred("21606", number=True)
+    await rig.walk(NOW + MINUTE)
+    async with rig.database.begin() as connection:
+        assert [row.clinic for row in await rows(connection, "SELECT clinic FROM stops")] == ["stella"]
+    rig.sender.outcome = None
+    await rig.walk(NOW + HOUR)
+    assert await states(rig) == {TextState.SENT}
+
+
 async def test_two_replicas_try_with_one_text_between_them(rig: Rig) -> None:
     rig.sender.outcome = Barred("20005")
     await many(rig)
