@@ -14,6 +14,9 @@ PORT ?= 9092
 FAULTS := tests/failures tests/reminders/test_sending_faults.py tests/reminders/test_simulator.py
 # Each worker has servers of its own; a Kafka that is given is one alone, and its consumer groups cannot be shared.
 WORKERS := $(if $(CHAIRTIME_TEST_KAFKA),0,2)
+# What another Python could change; what plays for long plays on one Python alone.
+ON_IMAGE := contracts shared booking billing reminders
+LONG := *test_machine.py *test_simulator.py *test_any_order.py *test_sending_faults.py
 # Failures run by themselves: what they cause and wait for takes all cores.
 TESTS := $(addprefix tests/,contracts shared booking billing reminders deploy journeys simulation)
 
@@ -56,7 +59,7 @@ test-image: .venv/.ready ## Run the tests of the contract and the services on th
 	@$(BIN)/python -c "from deploy.local.kafka import node; node.fetch_jars()"
 	@docker compose --file tests/image.compose.yml build --quiet
 	@docker compose --file tests/image.compose.yml run --rm tests \
-		$(or $(ARGS),--numprocesses 2 --dist worksteal $(addprefix tests/,contracts shared booking billing reminders deploy))
+		$(or $(ARGS),--numprocesses 2 --dist worksteal $(addprefix --ignore-glob=,$(LONG)) $(addprefix tests/,$(ON_IMAGE)))
 	@docker compose --file tests/image.compose.yml down --remove-orphans --timeout 1
 
 .PHONY: soak

@@ -125,7 +125,8 @@ async def test_of_two_relays_one_publishes_and_the_other_takes_over(kafka: str, 
             await write(booking, *events(key, [b"4"]))
             while (await topic.read(1, key))[0].value != b"4":
                 """What the first had published may come again: it was perhaps not marked yet when it was ended."""
-        assert (one.sends, two.sends) == (3, 1)
+        assert one.sends == 3, "the first published nothing any more"
+        assert two.sends in (1, 2), "the last event, perhaps after what came again"
 
 
 async def test_a_relay_whose_session_is_cut_goes_on(kafka: str, booking: Road) -> None:
